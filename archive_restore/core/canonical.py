@@ -1,0 +1,132 @@
+"""Records to JSON and back, and the one byte form that is hashed (RFC 8785).
+
+`to_plain` and `from_plain` are inverse for every record; an unknown field or a missing one is an error, so
+that a file written by hand or by another version never half-loads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, TypeVar
+
+import rfc8785
+
+T = TypeVar("T")
+
+
+class Malformed(ValueError):
+    """The data does not fit the record; the message names the place."""
+
+
+def to_plain(value: object) -> Any:
+    """Turn a record into dicts, lists, strings, numbers, booleans and None."""
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{type(value).__name__} is not plain data")
+
+
+def canonical_bytes(value: object) -> bytes:
+    """Serialize a record or plain data to its one canonical form (RFC 8785), UTF-8."""
+    return rfc8785.dumps(to_plain(value))
+
+
+def from_plain(cls: type[T], data: object, where: str = "$") -> T:
+    """Build the record `cls` from plain data; raise Malformed naming the place where it does not fit."""
+    return typing.cast(T, _build(cls, data, where))
+
+
+@functools.cache
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _build(kind: Any, data: object, where: str) -> Any:
+    origin = typing.get_origin(kind)
+    if kind is Any or isinstance(kind, typing.ForwardRef | str):
+        return _frozen(data)
+    if origin in (types.UnionType, typing.Union):
+        return _build_union(kind, data, where)
+    if origin is tuple:
+        return _build_tuple(typing.get_args(kind), data, where)
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(data, Mapping):
+            raise Malformed(f"{where} must be an object")
+        item_kind = typing.get_args(kind)[1]
+        return types.MappingProxyType({str(k): _build(item_kind, v, f"{where}.{k}") for k, v in data.items()})
+    if dataclasses.is_dataclass(kind):
+        return _build_record(kind, data, where)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        try:
+            return kind(data)
+        except ValueError as exc:
+            raise Malformed(f"{where}: {exc}") from exc
+    if kind is float and isinstance(data, int) and not isinstance(data, bool):
+        return float(data)
+    if isinstance(kind, type) and type(data) is kind:
+        return data
+    raise Malformed(f"{where} must be {getattr(kind, '__name__', kind)}, not {type(data).__name__}")
+
+
+def _build_record(kind: Any, data: object, where: str) -> Any:
+    if not isinstance(data, Mapping):
+        raise Malformed(f"{where} must be an object")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(data) - set(fields))
+    if unknown:
+        raise Malformed(f"{where} has the unknown member {unknown[0]!r}")
+    values = {}
+    for name, field in fields.items():
+        if name in data:
+            values[name] = _build(_hints(kind)[name], data[name], f"{where}.{name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise Malformed(f"{where} lacks the member {name!r}")
+    return kind(**values)
+
+
+def _build_tuple(args: tuple[Any, ...], data: object, where: str) -> tuple[Any, ...]:
+    if not isinstance(data, Sequence) or isinstance(data, str | bytes):
+        raise Malformed(f"{where} must be an array")
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(_build(args[0], item, f"{where}[{i}]") for i, item in enumerate(data))
+    if len(args) != len(data):
+        raise Malformed(f"{where} must have {len(args)} members")
+    return tuple(_build(arg, item, f"{where}[{i}]") for i, (arg, item) in enumerate(zip(args, data, strict=True)))
+
+
+def _build_union(kind: Any, data: object, where: str) -> Any:
+    args = typing.get_args(kind)
+    if any(isinstance(arg, typing.ForwardRef | str) for arg in args):
+        return _frozen(data)  # the recursive Json type: any plain data fits
+    if data is None and type(None) in args:
+        return None
+    problems = []
+    for arg in args:
+        if arg is type(None):
+            continue
+        try:
+            return _build(arg, data, where)
+        except Malformed as exc:
+            problems.append(str(exc))
+    raise Malformed(problems[0] if problems else f"{where} must be null")
+
+
+def _frozen(data: object) -> Any:
+    """Plain JSON data with tuples for arrays and read-only mappings for objects."""
+    if isinstance(data, Mapping):
+        return types.MappingProxyType({str(key): _frozen(item) for key, item in data.items()})
+    if isinstance(data, list | tuple):
+        return tuple(_frozen(item) for item in data)
+    return data

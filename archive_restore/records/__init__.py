@@ -1,0 +1,1 @@
+"""What things are: frozen facts, standard library only."""
