@@ -20,7 +20,7 @@ from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import PictureFacts, PixelFlag, Region
 from archive_restore.records.objects import FileFacts, Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
-from archive_restore.records.provenance import Event, Json
+from archive_restore.records.provenance import Event, Json, SoftwareAgent
 from archive_restore.records.stories import StoryRef
 
 Samples = npt.NDArray[Any]
@@ -90,6 +90,20 @@ class Staging(ABC):
         """Forget everything staged."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Commit(Generic[RefT]):
+    """One version to be made from staged files."""
+
+    ref: RefT
+    staged: Staging
+    created: str
+    """UTC, RFC 3339 with seconds and `Z`."""
+    message: str
+    """Why this version was made."""
+    user: str
+    """Who made it: a name, or `Name <address>`."""
+
+
 class StorageRoot(ABC, Generic[RefT]):
     """One OCFL 1.1 storage root. `preservation/` is StorageRoot[RecordRef], `stories/` is StorageRoot[StoryRef]."""
 
@@ -103,6 +117,14 @@ class StorageRoot(ABC, Generic[RefT]):
 
         Raise StorageConflict when that version exists or is not the next one, SeparationViolated when the ref does
         not belong in this root.
+        """
+
+    @abstractmethod
+    def commit_many(self, commits: Sequence[Commit[RefT]]) -> tuple[Path, ...]:
+        """Commit a group of different objects, sharing the waits for the disk; same errors as `commit`.
+
+        Every commit is checked before the first is made visible. Should the disk refuse in the middle, each object
+        is either whole or absent, and `head` says which.
         """
 
     @abstractmethod
@@ -391,3 +413,272 @@ class Inspected:
     file_format: FileFacts | None
     picture: PictureFacts | None
     findings: tuple[Finding, ...]
+
+
+class Formats(ABC):
+    """Identification and checks of files that come in."""
+
+    @abstractmethod
+    def inspect(self, path: Path, *, subject: str, name: str, digests: Digests) -> Inspected:
+        """Identify and check one file; problems are findings, never exceptions."""
+
+    @abstractmethod
+    def name_findings(self, name: str) -> tuple[Finding, ...]:
+        """Check a file name before anything is done with it."""
+
+
+class DerivativeWriter(ABC):
+    """Writes one derivative picture with its map, in bands from the top."""
+
+    @abstractmethod
+    def write(self, samples: Samples, flags: npt.NDArray[np.uint8]) -> None:
+        """Add rows: samples (rows, width, samples) in the master's dtype, flags (rows, width) uint8."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class PlaneWriter(ABC):
+    """Writes one 8-bit plane as PNG, in bands from the top."""
+
+    @abstractmethod
+    def write(self, rows: npt.NDArray[np.uint8]) -> None:
+        """Add rows: (rows, width) uint8."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """What the metadata of a derivative says of its making (XMP Media Management, IPTC)."""
+
+    ref: str
+    parent_ref: str
+    parent_sha256: str
+    digital_source_type: str
+    """Last part of the IPTC URI."""
+    software: str
+    when: str
+    """UTC, RFC 3339."""
+    history: tuple[tuple[str, str], ...]
+    """(action, parameters as text) a step."""
+    title: str
+    rights: str
+
+
+class Pictures(ABC):
+    """Pixels in and out."""
+
+    @abstractmethod
+    def open(self, path: Path, facts: PictureFacts | None = None) -> PictureSource:
+        """Open the main picture of a file; raise PictureUnreadable."""
+
+    @abstractmethod
+    def open_map(self, path: Path) -> PictureSource:
+        """Open the synthesis map inside a derivative; raise PictureUnreadable where there is none."""
+
+    @abstractmethod
+    def create(self, path: Path, *, master: Path, facts: PictureFacts, lineage: Lineage) -> DerivativeWriter:
+        """Begin a derivative TIFF that carries the master's ICC profile, metadata and resolution."""
+
+    @abstractmethod
+    def create_plane(self, path: Path, width: int, height: int) -> PlaneWriter:
+        """Begin an 8-bit gray PNG."""
+
+    @abstractmethod
+    def agents(self, facts: PictureFacts) -> tuple[SoftwareAgent, ...]:
+        """The libraries that decode such a picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedRestoration:
+    """Where the credentials of a restoration went."""
+
+    embedded: bool
+    """False: they lie in a sidecar, since the file is over the size that fits the memory limit."""
+    sidecar: Path | None
+
+
+class Credentials(ABC):
+    """C2PA manifests: made and read offline."""
+
+    @abstractmethod
+    def sign_master(self, master: Master, asset: Path, out: Path) -> None:
+        """Write the sidecar manifest of a master; the asset is never touched. Raise CredentialsFailed."""
+
+    @abstractmethod
+    def sign_restoration(
+        self,
+        derivation: PreservationDerivation,
+        *,
+        unsigned: Path,
+        out: Path,
+        sidecar: Path,
+        master: Path,
+        master_mime: str,
+        master_sidecar: Path,
+        map_png: Path,
+        regions: Sequence[Region],
+        thumbnail: Samples,
+    ) -> SignedRestoration:
+        """Embed the manifest (or write a sidecar) and check the result. Raise CredentialsFailed, SelfCheckFailed."""
+
+    @abstractmethod
+    def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:
+        """Read and judge a file's credentials under the archive's own anchors; problems are findings."""
+
+    @abstractmethod
+    def agents(self) -> tuple[SoftwareAgent, ...]:
+        """The libraries that sign."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CredentialReport:
+    """What a file's credentials say."""
+
+    state: str
+    """`none`, `invalid`, `valid` (intact, signer unknown) or `trusted`."""
+    signer: str
+    """Common name and organization of the signing certificate."""
+    algorithm: str
+    when: str
+    """Time of signing as claimed, or as time-stamped."""
+    findings: tuple[Finding, ...]
+    map_png: bytes | None
+    """The synthesis map carried inside the manifest."""
+    derivation: Mapping[str, Any] | None
+    """The derivation assertion."""
+
+
+# --- documents ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """A place worth looking at closely; arrays are full-size crops."""
+
+    region: Region
+    before: Samples
+    after: Samples
+    flags: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestorationView:
+    """Everything the report and the thumbnails are made from."""
+
+    master: Master
+    derivation: PreservationDerivation
+    before: Overview
+    after: Overview
+    flags: npt.NDArray[np.uint8]
+    """Reduced map: the OR of all flags in each cell."""
+    damage_counts: Mapping[str, int]
+    """Pixels a damage class."""
+    details: tuple[Detail, ...]
+    credentials: CredentialReport
+    picture_name: str
+    picture_sha512: str
+
+
+class Documents(ABC):
+    """Renders records for people and for other systems."""
+
+    @abstractmethod
+    def master_premis(self, master: Master, events: Sequence[Event]) -> bytes:
+        """PREMIS 3 XML."""
+
+    @abstractmethod
+    def restoration_premis(
+        self, derivation: PreservationDerivation, events: Sequence[Event], files: Mapping[str, Digests]
+    ) -> bytes:
+        """PREMIS 3 XML."""
+
+    @abstractmethod
+    def restoration_report(self, view: RestorationView) -> bytes:
+        """Stand-alone HTML."""
+
+    @abstractmethod
+    def thumbnail(self, picture: Overview) -> bytes:
+        """JPEG, longest edge 512 pixels."""
+
+
+# --- the archive -------------------------------------------------------------------------------------
+
+
+class Journal(ABC):
+    """Remembers what is about to be committed, so that a crash can be finished."""
+
+    @abstractmethod
+    def open(self, entry: JournalEntry) -> str:
+        """Write an entry durably; return its key."""
+
+    @abstractmethod
+    def close(self, key: str) -> None:
+        """Forget an entry whose work is done."""
+
+    @abstractmethod
+    def pending(self) -> Iterator[tuple[str, JournalEntry]]:
+        """Entries that a crash left behind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalEntry:
+    """Versions that are about to appear, and the events that tell of them."""
+
+    refs: tuple[str, ...]
+    """REFs with versions; a master's is its item_id."""
+    events: tuple[Event, ...]
+
+
+class Quarantine(ABC):
+    """Keeps files that were refused, each with its findings."""
+
+    @abstractmethod
+    def take(self, staged: Path, *, name: str, sha256: str, findings: Sequence[Finding]) -> None:
+        """Move a staged file in; the same bytes twice take one place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What archive.toml says."""
+
+    name: str
+    organization: str
+    threads: int
+    """Worker threads for pixels and files."""
+    workers: int
+    """Processes for batches of derivatives."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """One archive with its adapters: what every flow gets."""
+
+    root: Path
+    settings: Settings
+    clock: Clock
+    preservation: StorageRoot[RecordRef]
+    stories: StorageRoot[StoryRef]
+    log: AuditLog
+    catalog: Catalog
+    scratch_catalog: Callable[[], Catalog]
+    """Makes an empty catalog in memory, to compare with."""
+    formats: Formats
+    pictures: Pictures
+    credentials: Credentials
+    documents: Documents
+    fingerprint: Callable[[Overview], str]
+    """ISCC image code of a picture."""
+    journal: Journal
+    quarantine: Quarantine
+    preservation_steps: Callable[[], Mapping[str, PreservationStep]]
+    check_parameters: Callable[[Mapping[str, Any], Mapping[str, Json]], str]
+    work: Path
+    """Staging on the same file system."""
+    agent: str
+    """Name and version of this program."""
+    platform: str

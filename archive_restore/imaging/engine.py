@@ -1,0 +1,208 @@
+"""Runs the steps of a restoration over a picture tile by tile, in memory that does not grow with its height.
+
+The record is compared while it is made: a pixel that a step changed without a flag stops the run.
+Must never resample, crop or turn the frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from archive_restore.core.synthesis_map import check_claims
+from archive_restore.errors import SelfCheckFailed
+from archive_restore.imaging.reduce import PictureReducer
+from archive_restore.ports import Overview, PictureSource, PreservationStep, PreservationTile
+from archive_restore.records.imagery import PRESERVATION_FLAGS, DamageClass, Region
+from archive_restore.records.provenance import Json
+
+OVERVIEW_EDGE = 2048
+"""Longest edge of the reduced picture that surveys look at, pixels."""
+CROP_EDGE = 512
+"""Edge of the full-size crops that surveys look at, pixels."""
+
+Plane = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundStep:
+    """A step with its parameters and what its survey found."""
+
+    step: PreservationStep
+    parameters: Mapping[str, Json]
+    survey: Mapping[str, Json]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandMaps:
+    """What a person drew: planes of the frame's size where a non-zero pixel counts; None where not given."""
+
+    damage: PictureSource | None = None
+    """Damaged here, whatever the detector says."""
+    keep: PictureSource | None = None
+    """Not damaged here, whatever the detector says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """Finished rows of the derivative, full width."""
+
+    top: int
+    samples: npt.NDArray[Any]
+    """(rows, width, samples) in the master's dtype."""
+    flags: Plane
+    """(rows, width) synthesis map."""
+    damage: Plane
+    """(rows, width) DamageClass values."""
+
+
+def bands(height: int, rows: int) -> Iterator[tuple[int, int]]:
+    """Row ranges (top, bottom) that cover a height."""
+    for top in range(0, height, rows):
+        yield top, min(top + rows, height)
+
+
+def overview(source: PictureSource) -> Overview:
+    """Look at the whole picture once: reduced to OVERVIEW_EDGE, and a few crops at full size."""
+    facts = source.facts
+    reducer = PictureReducer(facts.width, facts.height, facts.samples, OVERVIEW_EDGE)
+    brightest = 1.0
+    for top, bottom in bands(facts.height, 256):
+        band = source.read(Region(top=top, left=0, bottom=bottom, right=facts.width))
+        if band.dtype.kind == "f":
+            finite = band[np.isfinite(band)]
+            brightest = max(brightest, float(finite.max())) if finite.size else brightest
+        reducer.add(band)
+    reduced = reducer.result()
+    white = brightest if source.dtype.kind == "f" else float(np.iinfo(source.dtype).max)
+    return Overview(
+        facts=facts,
+        reduced=reduced,
+        scale=max(facts.width / reduced.shape[1], facts.height / reduced.shape[0]),
+        white=white,
+        samples=tuple(source.read(region) for region in _crops(facts.width, facts.height)),
+    )
+
+
+def survey(
+    steps: Sequence[tuple[PreservationStep, Mapping[str, Json]]], seen: Overview
+) -> tuple[BoundStep, ...]:
+    """Let every step look at the whole picture once and keep what it found as parameters."""
+    return tuple(
+        BoundStep(step=step, parameters=parameters, survey=step.survey(seen, parameters)) for step, parameters in steps
+    )
+
+
+def run(
+    source: PictureSource, steps: Sequence[BoundStep], hand: HandMaps, *, seed: int, tile: int, threads: int
+) -> Iterator[Band]:
+    """Yield finished bands of `tile` rows from top to bottom.
+
+    Raise SelfCheckFailed where a step changed a pixel without saying so, PictureUnreadable from the source.
+    """
+    facts = source.facts
+    halo = sum(step.step.halo(step.parameters) for step in steps)
+
+    def work(core: Region) -> tuple[Region, PreservationTile]:
+        return core, _tile(source, steps, hand, core, halo, seed)
+
+    def submit(pool: ThreadPoolExecutor, top: int, bottom: int) -> list[Future[tuple[Region, PreservationTile]]]:
+        return [
+            pool.submit(work, Region(top=top, left=left, bottom=bottom, right=right))
+            for left, right in bands(facts.width, tile)
+        ]
+
+    rows = list(bands(facts.height, tile))
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="tile") as pool:
+        ahead = submit(pool, *rows[0])
+        for (top, bottom), following in itertools.zip_longest(rows, rows[1:]):
+            current, ahead = ahead, submit(pool, *following) if following else []
+            samples = np.empty((bottom - top, facts.width, facts.samples), source.dtype)
+            flags = np.empty((bottom - top, facts.width), np.uint8)
+            damage = np.empty((bottom - top, facts.width), np.uint8)
+            for future in current:
+                core, made = future.result()
+                columns = slice(core.left, core.right)
+                samples[:, columns] = made.samples
+                flags[:, columns] = made.flags
+                damage[:, columns] = made.damage
+            yield Band(top=top, samples=samples, flags=flags, damage=damage)
+
+
+def _tile(
+    source: PictureSource, steps: Sequence[BoundStep], hand: HandMaps, core: Region, halo: int, seed: int
+) -> PreservationTile:
+    facts = source.facts
+    region = Region(
+        top=max(0, core.top - halo),
+        left=max(0, core.left - halo),
+        bottom=min(facts.height, core.bottom + halo),
+        right=min(facts.width, core.right + halo),
+    )
+    master = source.read(region)
+    damage = np.zeros(master.shape[:2], np.uint8)
+    keep = _drawn(hand.keep, region)
+    drawn = _drawn(hand.damage, region)
+    tile = PreservationTile(
+        region=region,
+        facts=facts,
+        samples=master.copy(),
+        flags=np.zeros(master.shape[:2], np.uint8),
+        damage=_decided(damage, drawn, keep),
+    )
+    for bound in steps:
+        tile = bound.step.apply(tile, bound.parameters, bound.survey, seed)
+        # A person's word stands above the detector's, after every step that may have changed the damage plane.
+        tile = replace(tile, damage=_decided(tile.damage, drawn, keep))
+    inner = (
+        slice(core.top - region.top, core.bottom - region.top),
+        slice(core.left - region.left, core.right - region.left),
+    )
+    made = PreservationTile(
+        region=core, facts=facts, samples=tile.samples[inner], flags=tile.flags[inner], damage=tile.damage[inner]
+    )
+    for breach in check_claims(made.flags, made.samples, master[inner], PRESERVATION_FLAGS):
+        raise SelfCheckFailed(
+            f"a step changed {breach.pixels} pixels without saying so, the first at "
+            f"x={core.left + breach.x}, y={core.top + breach.y}",
+            hint="Nothing was stored; please report this with the recipe",
+        )
+    return made
+
+
+def _drawn(plane: PictureSource | None, region: Region) -> npt.NDArray[np.bool_] | None:
+    if plane is None:
+        return None
+    colour = [i for i, role in enumerate(plane.facts.roles) if role.value != "alpha"]
+    drawn: npt.NDArray[np.bool_] = (plane.read(region)[:, :, colour] != 0).any(axis=2)
+    return drawn
+
+
+def _decided(
+    damage: Plane, drawn: npt.NDArray[np.bool_] | None, keep: npt.NDArray[np.bool_] | None
+) -> Plane:
+    if drawn is not None:
+        # LOSS is what a later step concluded about the same pixel, so it stays.
+        damage = np.where(drawn & (damage != DamageClass.LOSS), np.uint8(DamageClass.HUMAN), damage)
+    if keep is not None:
+        damage = np.where(keep, np.uint8(DamageClass.SOUND), damage)
+    return damage
+
+
+def _crops(width: int, height: int) -> Iterator[Region]:
+    """Five full-size crops: the middle and the four quarters; fewer where they would coincide."""
+    seen = set()
+    for fy, fx in ((0.5, 0.5), (0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75)):
+        top = max(0, min(height - CROP_EDGE, int(height * fy) - CROP_EDGE // 2))
+        left = max(0, min(width - CROP_EDGE, int(width * fx) - CROP_EDGE // 2))
+        if (top, left) not in seen:
+            seen.add((top, left))
+            yield Region(
+                top=top, left=left, bottom=min(height, top + CROP_EDGE), right=min(width, left + CROP_EDGE)
+            )
