@@ -1,0 +1,309 @@
+"""Bytes that reach the disk: copy and hash in one pass, re-read and compare, fsync, rename.
+
+Every OSError becomes one StorageFailed that says what to do. Never writes through a link, never over a file
+that is there. Follows the POSIX rule that a new name is durable once its directory has been synced too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from archive_restore.errors import SelfCheckFailed, StorageFailed
+from archive_restore.ports import Digests
+
+BLOCK = 8 << 20
+"""Bytes a read: large enough that handing a block to the hashing threads costs nothing."""
+SMALL = 4 << 20
+"""Up to this many bytes a file is hashed where it stands; beyond, threads pay."""
+READ_ONLY = 0o444
+"""Mode of stored content: it is never written again (promise P1)."""
+
+_HINTS = {
+    errno.ENOSPC: "Free some space and run the command again; what is stored is untouched",
+    errno.EDQUOT: "Raise the disk quota and run the command again; what is stored is untouched",
+    errno.EROFS: "Mount the file system writable and run the command again",
+    errno.EACCES: "Check who owns the directory and its permissions",
+    errno.EPERM: "Check who owns the directory and its permissions",
+    errno.EIO: "The disk reports an error: check it, and run `archive-restore verify --all` afterwards",
+    errno.ENAMETOOLONG: "Shorten the file name",
+    errno.EXDEV: "Keep the whole archive on one file system",
+}
+
+
+@contextmanager
+def storage_errors(action: str, path: Path | str) -> Iterator[None]:
+    """Turn an OSError inside the block into StorageFailed: `action` reads like `copying`, `path` is its object."""
+    try:
+        yield
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        hint = _HINTS.get(exc.errno or 0, "Check the path and the disk, then run the command again")
+        raise StorageFailed(f"{action} {str(path)!r} failed: {reason}", hint=hint) from exc
+
+
+def copy_hashed(source: Path, target: Path, progress: Callable[[int], None] | None = None) -> Digests:
+    """Copy `source` to the new file `target`, hashing in the same single read; then re-read `target` and compare.
+
+    The re-read goes through the page cache: it proves that every byte handed to the kernel is the byte that
+    was hashed (bad memory, short writes, our own mistakes). What the medium keeps is proved by fsync now and by
+    `verify` on every later day; dropping the cache first would read the whole file from disk while its blocks may
+    still sit in the drive's own cache, and prove little more. Files over SMALL are fsynced here while they are
+    re-read; smaller ones at the commit, in groups.
+
+    Raise SelfCheckFailed when the copy differs, StorageFailed when a disk refuses, or when `source` is no
+    regular file or changes while it is read.
+    """
+    with storage_errors("reading", source):
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a pipe must not wait for its other end
+        reader = os.open(source, flags)
+    try:
+        with storage_errors("reading", source):
+            before = os.fstat(reader)
+        if not stat.S_ISREG(before.st_mode):
+            raise StorageFailed(f"{str(source)!r} is not a regular file", hint="Give a file, not a device or a pipe")
+        with storage_errors("writing", target):
+            writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, READ_ONLY)
+        try:
+            if before.st_size <= SMALL:
+                digests = _copy_small(reader, writer, source, target, progress)
+            else:
+                digests = _copy_large(reader, writer, source, target, progress)
+        finally:
+            os.close(writer)
+        with storage_errors("reading", source):
+            after = os.fstat(reader)
+        if after.st_mtime_ns != before.st_mtime_ns or digests.size != before.st_size:
+            raise StorageFailed(
+                f"{str(source)!r} changed while it was copied", hint="Copy it again when nothing writes to it"
+            )
+        return digests
+    finally:
+        os.close(reader)
+
+
+def write_hashed(target: Path, data: bytes) -> Digests:
+    """Write a small new file from memory, re-read it and compare; durable at the commit."""
+    with storage_errors("writing", target):
+        writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, READ_ONLY)
+        try:
+            _write_all(writer, data)
+            same = _read_back(writer, len(data)) == data
+        finally:
+            os.close(writer)
+    if not same:
+        raise _differs(target)
+    return _digests(data)
+
+
+def hash_file(path: Path, progress: Callable[[int], None] | None = None) -> Digests:
+    """Size, sha512 and sha256 of a regular file (never of what a link points to); raise StorageFailed."""
+    with storage_errors("reading", path):
+        reader = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            found = os.fstat(reader)
+            if not stat.S_ISREG(found.st_mode):
+                raise StorageFailed(f"{str(path)!r} is not a regular file", hint="Only plain files can be stored")
+            if found.st_size <= SMALL:
+                data = _read_back(reader, found.st_size + 1)
+                if progress:
+                    progress(len(data))
+                return _digests(data)
+            return _hash_blocks(reader, None, progress)
+        finally:
+            os.close(reader)
+
+
+def sync_paths(paths: Iterable[Path], *, threads: int = 4) -> None:
+    """Fsync files and directories; a few threads let the disk merge its flushes."""
+    wanted = list(paths)
+    with ThreadPoolExecutor(min(threads, max(1, len(wanted)))) as pool:
+        for path, problem in zip(wanted, pool.map(_sync_one, wanted), strict=True):
+            if problem is not None:
+                with storage_errors("syncing", path):
+                    raise problem
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in one directory durable."""
+    with storage_errors("syncing", path):
+        problem = _sync_one(path)
+        if problem is not None:
+            raise problem
+
+
+def sync_file_system(path: Path) -> bool:
+    """Flush the whole file system that holds `path`, in one go; False where that cannot be relied upon.
+
+    Linux reports write errors from syncfs since 5.8; before, and elsewhere, callers must fsync file by file.
+    """
+    syncfs = _syncfs()
+    if syncfs is None:
+        return False
+    with storage_errors("syncing", path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+        finally:
+            os.close(descriptor)
+    return True
+
+
+def replace_file(target: Path, data: bytes, *, scratch: Path | None = None, mode: int = 0o644) -> None:
+    """Give `target` new content atomically and durably: temporary file, fsync, rename, fsync of the directory.
+
+    The temporary file lies in `scratch` where a crash must leave nothing beside `target`.
+    """
+    temporary = (scratch or target.parent) / f".{target.name}.{os.getpid()}.tmp"
+    with storage_errors("writing", target):
+        temporary.unlink(missing_ok=True)
+        writer = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        try:
+            _write_all(writer, data)
+            os.fsync(writer)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(writer)
+        temporary.rename(target)
+    sync_directory(target.parent)
+
+
+# --- parts -------------------------------------------------------------------------------------------
+
+
+def _copy_small(
+    reader: int, writer: int, source: Path, target: Path, progress: Callable[[int], None] | None
+) -> Digests:
+    with storage_errors("reading", source):
+        data = _read_back(reader, SMALL + 1)
+    with storage_errors("writing", target):
+        _write_all(writer, data)
+        same = _read_back(writer, len(data) + 1) == data
+    if not same:
+        raise _differs(target)
+    if progress:
+        progress(len(data))
+    return _digests(data)
+
+
+def _copy_large(
+    reader: int, writer: int, source: Path, target: Path, progress: Callable[[int], None] | None
+) -> Digests:
+    digests = _hash_blocks(reader, writer, progress, source=source, target=target)
+    with storage_errors("writing", target), ThreadPoolExecutor(1) as pool:
+        flushed = pool.submit(os.fsync, writer)
+        check = hashlib.sha256()
+        buffer = memoryview(bytearray(BLOCK))
+        position = 0
+        while count := os.preadv(writer, [buffer], position):
+            check.update(buffer[:count])
+            position += count
+        flushed.result()
+    if position != digests.size or check.hexdigest() != digests.sha256:
+        raise _differs(target)
+    return digests
+
+
+def _hash_blocks(
+    reader: int,
+    writer: int | None,
+    progress: Callable[[int], None] | None,
+    *,
+    source: Path | str = "",
+    target: Path | str = "",
+) -> Digests:
+    """Read once; two threads hash each block while this one writes it and fetches the next."""
+    long, short = hashlib.sha512(), hashlib.sha256()
+    buffers = [memoryview(bytearray(BLOCK)) for _ in range(3)]
+    pending: list[tuple[Future[None], Future[None]] | None] = [None, None, None]
+    size, turn = 0, 0
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        while True:
+            if (busy := pending[turn]) is not None:
+                busy[0].result()
+                busy[1].result()
+            with storage_errors("reading", source):
+                count = os.readv(reader, [buffers[turn]])
+            if count == 0:
+                break
+            block = buffers[turn][:count]
+            pending[turn] = (first.submit(long.update, block), second.submit(short.update, block))
+            if writer is not None:
+                with storage_errors("writing", target):
+                    _write_all(writer, block)
+            size += count
+            turn = (turn + 1) % len(buffers)
+            if progress:
+                progress(count)
+        for busy in pending:
+            if busy is not None:
+                busy[0].result()
+                busy[1].result()
+    return Digests(size=size, sha512=long.hexdigest(), sha256=short.hexdigest())
+
+
+def _write_all(writer: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(writer, view) :]
+
+
+def _read_back(descriptor: int, most: int) -> bytes:
+    """Up to `most` bytes from the start of an open file."""
+    parts = []
+    position = 0
+    while position < most and (part := os.pread(descriptor, most - position, position)):
+        parts.append(part)
+        position += len(part)
+    return b"".join(parts)
+
+
+def _digests(data: bytes) -> Digests:
+    return Digests(size=len(data), sha512=hashlib.sha512(data).hexdigest(), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _differs(target: Path) -> SelfCheckFailed:
+    return SelfCheckFailed(
+        f"the copy {str(target)!r} differs from what was read",
+        hint="Check this machine's memory and disk, then try again",
+    )
+
+
+def _sync_one(path: Path) -> OSError | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as exc:
+        return exc
+    return None
+
+
+@cache
+def _syncfs() -> Any:
+    """The C library's syncfs, or None."""
+    if not sys.platform.startswith("linux"):
+        return None
+    release = os.uname().release.split("-")[0].split(".")
+    try:
+        if (int(release[0]), int(release[1])) < (5, 8):
+            return None
+        return ctypes.CDLL(None, use_errno=True).syncfs
+    except (ValueError, IndexError, OSError, AttributeError):
+        return None
