@@ -203,7 +203,7 @@ class Catalog(ABC):
         """Insert or replace the rows of a master."""
 
     @abstractmethod
-    def add_preservation(self, derivation: PreservationDerivation) -> None:
+    def add_preservation(self, derivation: PreservationDerivation, events: Sequence[Event]) -> None:
         """Insert or replace the rows of a preservation derivative and its ingredients."""
 
     @abstractmethod
@@ -522,7 +522,7 @@ class Credentials(ABC):
         master_sidecar: Path,
         map_png: Path,
         regions: Sequence[Region],
-        thumbnail: Samples,
+        seen: Overview,
     ) -> SignedRestoration:
         """Embed the manifest (or write a sidecar) and check the result. Raise CredentialsFailed, SelfCheckFailed."""
 
@@ -671,8 +671,6 @@ class Archive:
     pictures: Pictures
     credentials: Credentials
     documents: Documents
-    fingerprint: Callable[[Overview], str]
-    """ISCC image code of a picture."""
     journal: Journal
     quarantine: Quarantine
     preservation_steps: Callable[[], Mapping[str, PreservationStep]]
