@@ -251,6 +251,26 @@ class Catalog(ABC):
         """Release the connection."""
 
 
+class Jobs(ABC):
+    """The truth about batches: what of a command is still to be done. The one thing a rebuild cannot bring back."""
+
+    @abstractmethod
+    def open_batch(self, key: str, tasks: Sequence[str]) -> tuple[str, ...]:
+        """Begin the batch `key`, or go on with it; return the tasks that are not done, failed ones included."""
+
+    @abstractmethod
+    def finish(self, key: str, task: str, error: str = "") -> None:
+        """Write down durably that a task is done, or failed with this error."""
+
+    @abstractmethod
+    def failed(self, key: str) -> tuple[tuple[str, str], ...]:
+        """(task, error) of those that failed, in the order of the batch."""
+
+    @abstractmethod
+    def close_batch(self, key: str) -> None:
+        """Forget a batch that ran to its end, so that the same command later begins anew."""
+
+
 # --- pixels ------------------------------------------------------------------------------------------
 
 
@@ -522,7 +542,7 @@ class Credentials(ABC):
         master_sidecar: Path,
         map_png: Path,
         regions: Sequence[Region],
-        seen: Overview,
+        thumbnail: Samples,
     ) -> SignedRestoration:
         """Embed the manifest (or write a sidecar) and check the result. Raise CredentialsFailed, SelfCheckFailed."""
 
@@ -665,6 +685,7 @@ class Archive:
     stories: StorageRoot[StoryRef]
     log: AuditLog
     catalog: Catalog
+    jobs: Jobs
     scratch_catalog: Callable[[], Catalog]
     """Makes an empty catalog in memory, to compare with."""
     formats: Formats
@@ -675,6 +696,9 @@ class Archive:
     quarantine: Quarantine
     preservation_steps: Callable[[], Mapping[str, PreservationStep]]
     check_parameters: Callable[[Mapping[str, Any], Mapping[str, Json]], str]
+    """(JSON Schema properties, values) -> a sentence for the first that does not fit, or an empty string."""
+    check_document: Callable[[str, Any], str]
+    """(name of a schema in `schemas/`, data) -> a sentence, or an empty string."""
     work: Path
     """Staging on the same file system."""
     agent: str
