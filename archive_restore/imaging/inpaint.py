@@ -1,0 +1,335 @@
+"""Fill of thin damage from its surroundings, in the master's own depth, without a trained model.
+
+First a plane is fitted to the sound pixels around, weighted along the picture's local structure (steering kernel
+regression, Takeda et al., IEEE TIP 16, 2007); then similar sound places nearby vote (non-local means, Buades et al.,
+2005). Must never change a pixel outside the mask, nor look further than HALO.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[Any]
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+
+RIM = 1
+"""Pixels around detected damage that its blur has stained: see `with_rim`."""
+WIDEST = 16
+"""Greatest `max_width`: wider damage has too few sound pixels within reach."""
+_REACH = 12  # sound pixels further away do not count in the regression
+_TENSOR = 6  # structure is looked at in 13×13 pixels
+_ROUNDS = 2  # of structure measured on the previous estimate
+_PATCH = 3  # 7×7 patches
+_WINDOW = 10  # similar places are sought within 21×21 pixels
+_BEST = 32
+HALO = 64
+"""Pixels around a tile that `fill` (on a mask that is itself exact there) and `split_by_width` must see."""
+_BATCH = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillParameters:
+    """What a recipe may choose."""
+
+    max_width: int = 12
+    """Wider damage is LOSS and stays, pixels, 1..WIDEST."""
+    grain: float = 0.35
+    """0 = the most probable value (smooth); 1 = one similar place's own value (full grain)."""
+
+
+def with_rim(mask: Mask, pixels: int = RIM) -> Mask:
+    """Widen a mask by the rim that blur has stained: bool (H, W), 8-neighbourhood `pixels` times."""
+    if pixels < 1:
+        return mask.copy()
+    side = 2 * pixels + 1
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
+
+
+def split_by_width(mask: Mask, max_width: int) -> tuple[Mask, Mask]:
+    """Part damage into thin and lost: (thin, loss), disjoint, together the mask.
+
+    A pixel is lost where a disc wider than `max_width` pixels fits into the damage over it. The rim that such an
+    opening leaves at the corners of a loss belongs to the loss; a crack that runs out of it stays thin.
+    """
+    width = max(int(max_width), 1)
+    code = mask.astype(np.uint8)
+    # an octagon: a square and a diamond opened in turn would round it; the frame's border does not end a loss
+    disc = _disc(width + 1)
+    core = cv2.erode(code, disc, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    if not core.any():
+        return mask.copy(), np.zeros_like(mask)
+    flipped = cv2.flip(disc, -1)
+    opened = cv2.dilate(core, flipped, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    corner = 2 * max(1, width // 4) + 1
+    grown = cv2.dilate(opened, np.ones((corner, corner), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    loss = (opened > 0) | ((grown > 0) & mask & ~_elongated(mask, opened > 0, corner))
+    loss &= mask
+    return mask & ~loss, loss
+
+
+def _disc(diameter: int) -> NDArray[np.uint8]:
+    at = np.arange(diameter) - (diameter - 1) / 2
+    return np.asarray(at[:, None] ** 2 + at[None, :] ** 2 <= (diameter / 2) ** 2, np.uint8)
+
+
+def _elongated(mask: Mask, loss: Mask, corner: int) -> Mask:
+    """Rest of the mask that leaves the neighbourhood of a loss: cracks, not corners."""
+    rest = (mask & ~loss).astype(np.uint8)
+    far = cv2.dilate(loss.astype(np.uint8), np.ones((corner + 2, corner + 2), np.uint8))
+    seeds = ((rest > 0) & (far == 0)).astype(np.uint8)
+    three = np.ones((3, 3), np.uint8)
+    for _ in range(corner):  # a bounded walk back along the crack, to the edge of the loss
+        seeds = cv2.dilate(seeds, three) & rest
+    return np.asarray(seeds > 0)
+
+
+def fill(
+    samples: Samples, mask: Mask, *, grain: float = 0.35, seed: int = 0, origin: tuple[int, int] = (0, 0), white: float | None = None
+) -> tuple[Samples, Mask]:
+    """Fill the masked pixels from their surroundings.
+
+    `samples`: (H, W) or (H, W, C), uint8, uint16 or float32, any channels (all are filled alike); `mask`: bool (H, W),
+    rim included (`with_rim`); `grain`: see FillParameters; `seed` and `origin` (row and column of samples[0, 0] in the
+    picture) fix the grain, whatever the tiles; `white`: value of full scale, by default 255, 65535 or 1.0.
+    Returns a filled copy and the mask of what was filled: pixels with no sound pixel within reach stay as found.
+    """
+    planes = samples if samples.ndim == 3 else samples[..., None]
+    full = float(white or (np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1.0))
+    done = np.zeros(mask.shape, np.bool_)
+    out = samples.copy()
+    if not mask.any():
+        return out, done
+    box = _box_around(mask, HALO)
+    part = planes[box].astype(np.float32) / np.float32(full)
+    unknown = mask[box] | ~np.isfinite(part).all(axis=2)
+    part = np.where(unknown[..., None], np.float32(0), part)
+    work = _Work(part, unknown, mask[box])
+    estimate = work.regress()
+    top, left = origin[0] + (box[0].start or 0), origin[1] + (box[1].start or 0)
+    values = work.vote(estimate, grain, seed, top, left)
+    rows, columns = work.rows[work.possible], work.columns[work.possible]
+    values = values[work.possible] * np.float32(full)
+    if samples.dtype.kind == "u":
+        values = np.clip(np.rint(values), 0, np.iinfo(samples.dtype).max)
+    target = out[box] if samples.ndim == 3 else out[box][..., None]
+    target[rows, columns] = values.astype(samples.dtype)
+    done[box][rows, columns] = True
+    return out, done
+
+
+def _box_around(mask: Mask, margin: int) -> tuple[slice, slice]:
+    rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
+    return (
+        slice(max(int(rows[0]) - margin, 0), min(int(rows[-1]) + margin + 1, mask.shape[0])),
+        slice(max(int(columns[0]) - margin, 0), min(int(columns[-1]) + margin + 1, mask.shape[1])),
+    )
+
+
+def _offsets(radius: int, *, disc: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    inside = (rows**2 + columns**2 <= radius * radius + 1) if disc else np.ones(rows.shape, np.bool_)
+    inside &= (rows != 0) | (columns != 0)
+    return rows[inside].astype(np.intp), columns[inside].astype(np.intp)
+
+
+def _falloff(x: Floats) -> Floats:
+    """(1 + x/8)^-8, near exp(−x): only operations that round alike everywhere, so tiles agree bit for bit."""
+    y = np.float32(1) + x * np.float32(0.125)
+    y = y * y
+    y = y * y
+    return np.asarray(np.float32(1) / (y * y))
+
+
+class _Work:
+    """A padded piece of the picture around damage, flattened for gathering."""
+
+    PAD = 16
+
+    def __init__(self, part: Floats, unknown: Mask, wanted: Mask) -> None:
+        pad = self.PAD
+        mode = "reflect" if min(unknown.shape) > pad else "edge"
+        self.picture = np.pad(part, ((pad, pad), (pad, pad), (0, 0)), mode=mode)  # type: ignore[call-overload]
+        self.sound = np.pad(~unknown, pad, mode=mode)  # type: ignore[call-overload]
+        self.step = self.sound.shape[1]
+        self.channels = part.shape[2]
+        self.rows, self.columns = np.nonzero(wanted)
+        self.base = (self.rows + pad) * self.step + self.columns + pad
+        self.depth = cv2.distanceTransform(self.sound.astype(np.uint8) ^ 1, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        self.depth = np.minimum(self.depth, _REACH).reshape(-1)[self.base].astype(np.float32)
+        self.possible = np.zeros(len(self.base), np.bool_)
+        weights = {1: (1.0,), 2: (1.0, 0.0)}.get(self.channels, (0.25, 0.5, 0.25) + (0.0,) * (self.channels - 3))
+        self.weights = np.array(weights, np.float32)
+
+    def luma(self, values: Floats) -> Floats:
+        """Structure is measured on one plane: (…, C) to (…)."""
+        total = values[..., 0] * self.weights[0]
+        for k in range(1, self.channels):
+            if self.weights[k]:
+                total = total + values[..., k] * self.weights[k]
+        return np.asarray(total, np.float32)
+
+    def regress(self) -> Floats:
+        """Steered local planes: (N, C)."""
+        estimate = self._planes(None)
+        for _ in range(_ROUNDS):
+            estimate = self._planes(self._structure(estimate))
+        return estimate
+
+    def _with(self, estimate: Floats) -> Floats:
+        whole = self.picture.reshape(-1, self.channels).copy()
+        whole[self.base] = estimate
+        return whole
+
+    def _structure(self, estimate: Floats) -> tuple[Floats, Floats, Floats]:
+        """Metric of each wanted pixel (a11, a12, a22 over x, y): short across edges, long along them, area kept."""
+        plane = self.luma(self._with(estimate)).reshape(self.sound.shape)
+        wide = np.pad(plane, 2, mode="edge")
+        rows = wide[:-2] + wide[1:-1] * 2 + wide[2:]
+        fine = (rows[:, :-2] + rows[:, 1:-1] * 2 + rows[:, 2:]) * np.float32(1 / 16)
+        gx = (fine[1:-1, 2:] - fine[1:-1, :-2]).reshape(-1)
+        gy = (fine[2:, 1:-1] - fine[:-2, 1:-1]).reshape(-1)
+        dy, dx = _offsets(_TENSOR, disc=True)
+        dy, dx = np.append(dy, 0), np.append(dx, 0)
+        weight = _falloff(((dy * dy + dx * dx) / (2 * 2.3**2)).astype(np.float32))
+        weight /= weight.sum()
+        flat = dy * self.step + dx
+        jxx, jxy, jyy = (np.empty(len(self.base), np.float32) for _ in range(3))
+        for begin in range(0, len(self.base), _BATCH):
+            part = slice(begin, begin + _BATCH)
+            at = self.base[part, None] + flat
+            x, y = gx[at], gy[at]
+            jxx[part] = (x * x * weight).sum(axis=1)
+            jxy[part] = (x * y * weight).sum(axis=1)
+            jyy[part] = (y * y * weight).sum(axis=1)
+        mean, half = (jxx + jyy) / 2, (jxx - jyy) / 2
+        spread = np.sqrt(half * half + jxy * jxy)
+        across, along = np.sqrt(mean + spread), np.sqrt(np.maximum(mean - spread, 0))
+        stretch = np.minimum(np.sqrt((across + np.float32(0.008)) / (along + np.float32(0.008))), np.float32(3))
+        safe = np.maximum(spread, np.float32(1e-12))
+        cos2, sin2 = half / safe, jxy / safe  # of twice the gradient's direction
+        big, small = stretch, 1 / stretch
+        return (big + small) / 2 + cos2 * (big - small) / 2, sin2 * (big - small) / 2, (big + small) / 2 - cos2 * (big - small) / 2
+
+    def _planes(self, metric: tuple[Floats, Floats, Floats] | None) -> Floats:
+        """Weighted fit of c + a·dx + b·dy to the sound pixels around; the value is c, kept in their range."""
+        dy, dx = _offsets(_REACH, disc=True)
+        flat = dy * self.step + dx
+        x, y = dx.astype(np.float32), dy.astype(np.float32)
+        sound = self.sound.reshape(-1)
+        picture = self.picture.reshape(-1, self.channels)
+        out = np.zeros((len(self.base), self.channels), np.float32)
+        for begin in range(0, len(self.base), _BATCH):
+            part = slice(begin, begin + _BATCH)
+            at = self.base[part, None] + flat
+            known = sound[at]
+            if metric is None:
+                distance = np.broadcast_to(x * x + y * y, at.shape)
+            else:
+                a11, a12, a22 = (m[part, None] for m in metric)
+                distance = a11 * (x * x) + (a12 * 2) * (x * y) + a22 * (y * y)
+            size = np.float32(0.6) * self.depth[part, None] + np.float32(0.5)
+            w = _falloff(distance / (2 * size * size)) * known
+            w += known * (np.float32(1e-7) / (1 + distance))
+            w64 = w.astype(np.float64)
+            s0, sx, sy = w64.sum(axis=1), (w64 * x).sum(axis=1), (w64 * y).sum(axis=1)
+            ridge = 1e-3 * s0 * size[:, 0].astype(np.float64) ** 2 + 1e-30
+            sxx, syy = (w64 * (x * x)).sum(axis=1) + ridge, (w64 * (y * y)).sum(axis=1) + ridge
+            sxy = (w64 * (x * y)).sum(axis=1)
+            # first row of the inverse normal matrix, by cofactors
+            c0, c1, c2 = sxx * syy - sxy * sxy, sxy * sy - sx * syy, sx * sxy - sxx * sy
+            det = s0 * c0 + sx * c1 + sy * c2
+            det = np.where(det > 0, det, 1)
+            k0, k1, k2 = ((c / det).astype(np.float32)[:, None] for c in (c0, c1, c2))
+            equivalent = w * (k0 + k1 * x + k2 * y)
+            self.possible[part] = known.any(axis=1)
+            for c in range(self.channels):
+                v = picture[:, c][at]
+                value = (equivalent * v).sum(axis=1)
+                heavy = w > w.max(axis=1, keepdims=True) * np.float32(0.02)
+                low = np.where(heavy, v, np.inf).min(axis=1)
+                high = np.where(heavy, v, -np.inf).max(axis=1)
+                out[part, c] = np.where(np.isfinite(low), np.clip(value, low, high), value)
+        return out
+
+    def vote(self, estimate: Floats, grain: float, seed: int, top: int, left: int) -> Floats:
+        """Similar sound places within the window vote with their own values: (N, C)."""
+        whole = self._with(estimate)
+        plane = self.luma(whole)
+        sound = self.sound.reshape(-1)
+        trust = np.where(sound, np.float32(1), np.float32(0.3))
+        dy, dx = _offsets(_WINDOW, disc=False)
+        places = dy * self.step + dx
+        py, px = _offsets(_PATCH, disc=False)
+        py, px = np.append(py, 0), np.append(px, 0)
+        weight = _falloff(((py * py + px * px) / (2 * 1.8**2)).astype(np.float32))
+        patch = py * self.step + px
+        coarse = (py + px) % 2 == 0
+        coarse &= np.abs(py) + np.abs(px) <= 4
+        chance = _chance(self.rows, self.columns, seed, top, left)
+        out = np.empty_like(estimate)
+        size = _BATCH // 4
+        for begin in range(0, len(self.base), size):
+            part = slice(begin, begin + size)
+            centre = self.base[part]
+            usable = sound[centre[:, None] + places]
+            rough = self._distances(plane, trust, centre, places, patch[coarse], weight[coarse], None)
+            rough = np.where(usable, rough, np.float32(1e9))
+            best = np.argpartition(rough, _BEST, axis=1)[:, :_BEST]
+            best.sort(axis=1)
+            chosen = places[best]
+            usable = np.take_along_axis(usable, best, axis=1)
+            d = self._distances(plane, trust, centre, chosen, patch, weight, usable)
+            scale = np.partition(d, 8, axis=1)[:, 8:9]
+            w = _falloff(d / (np.float32(0.5) * scale + np.float32(1e-7))) * usable
+            total = w.sum(axis=1)
+            running = np.cumsum(w, axis=1)
+            pick = (running < (chance[part] * total)[:, None]).sum(axis=1).clip(0, _BEST - 1)
+            drawn = centre + np.take_along_axis(chosen, pick[:, None], axis=1)[:, 0]
+            some = total > 0
+            for c in range(self.channels):
+                value = (w * whole[:, c][centre[:, None] + chosen]).sum(axis=1) / np.where(some, total, 1)
+                value = value * np.float32(0.75) + estimate[part, c] * np.float32(0.25)
+                value = value + np.float32(grain) * (whole[:, c][drawn] - value)
+                out[part, c] = np.where(some, value, estimate[part, c])
+        return out
+
+    @staticmethod
+    def _distances(
+        plane: Floats, trust: Floats, centre: NDArray[np.intp], places: NDArray[np.intp], patch: NDArray[np.intp],
+        weight: Floats, usable: Mask | None,
+    ) -> Floats:
+        """Mean squared difference of patches, weighted by trust in both: (n, places)."""
+        here = plane[centre[:, None] + patch]
+        faith = trust[centre[:, None] + patch] * weight
+        count = places.shape[-1]
+        out = np.empty((len(centre), count), np.float32)
+        for k in range(count):
+            place = places[k] if places.ndim == 1 else places[:, k, None]
+            at = centre[:, None] + patch + place
+            w = faith * trust[at]
+            step = plane[at] - here
+            out[:, k] = (w * step * step).sum(axis=1) / (w.sum(axis=1) + np.float32(1e-9))
+        return out if usable is None else np.where(usable, out, np.float32(1e9))
+
+
+_CELL = 64
+
+
+def _chance(rows: NDArray[np.intp], columns: NDArray[np.intp], seed: int, top: int, left: int) -> Floats:
+    """One uniform number a pixel, fixed by seed and place in the picture: Philox keyed by 64×64 cells."""
+    y, x = rows + top, columns + left
+    cell_y, cell_x = y // _CELL, x // _CELL
+    out = np.empty(len(rows), np.float32)
+    cells = np.unique(np.stack([cell_y, cell_x], axis=1), axis=0) if len(rows) else np.empty((0, 2), np.intp)
+    for cy, cx in cells:
+        key = np.array([seed & 0xFFFFFFFFFFFFFFFF, (int(cy) << 32) | int(cx)], np.uint64)
+        table = np.random.Generator(np.random.Philox(key=key)).random((_CELL, _CELL), np.float32)
+        inside = (cell_y == cy) & (cell_x == cx)
+        out[inside] = table[y[inside] - cy * _CELL, x[inside] - cx * _CELL]
+    return out

@@ -1,0 +1,318 @@
+"""Evidence for thin damage: oriented ridges, isolation, tone and profile of every candidate pixel.
+
+Everything is integer arithmetic, or one rounding of exact integers, so that a tile with its halo gives the very
+same evidence as the whole picture, whatever the number of threads. Must never decide: damage.py does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Int16 = NDArray[np.int16]
+
+LEVELS = 2047
+"""Luma is quantized to 0..2047 (11 bits), so that its 3×3 binomial sum still fits 16 bits without rounding."""
+FULL = LEVELS * 16
+"""Value of white in a smoothed plane; black is 0."""
+ORIENTATIONS = 16
+_ARM = 8  # the oriented sums of the search are 16 px long
+_SIDE = 3  # flanks are looked at 3 px beside the ridge
+_CLIP = 1600  # one pixel's vote in an oriented sum saturates at 5 % of full scale
+_PAD = 64
+_STRENGTHS = np.array([330, 490, 655, 900, 1230, 1640, 2300, 3280, 4590, 6550, 9830, 14740], np.int16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far, in pixels of its own octave, the evidence of one pixel is gathered."""
+
+    near: int
+    """Radius of the smaller texture window."""
+    far: int
+    """Radius of the larger texture window."""
+    line: int
+    """Half length of the longest line looked along."""
+
+    @property
+    def radius(self) -> int:
+        """Furthest pixel that can change the evidence."""
+        search = 1 + _SIDE + _ARM + 1
+        return max(self.far + search, self.line + 10) + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """Ridge pixels of one polarity in one octave with their evidence."""
+
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    orientation: NDArray[np.uint8]
+    """Index of the line's direction, j·180°/16 from the x axis towards +y."""
+    contrast: NDArray[np.int32]
+    """Height over the higher flank, in units of FULL."""
+    evidence: NDArray[np.float32]
+    """(N, len(EVIDENCE))."""
+
+    def only(self, chosen: NDArray[np.bool_]) -> Candidates:
+        """Those that are chosen."""
+        return Candidates(
+            rows=self.rows[chosen],
+            columns=self.columns[chosen],
+            orientation=self.orientation[chosen],
+            contrast=self.contrast[chosen],
+            evidence=self.evidence[chosen],
+        )
+
+
+EVIDENCE = (
+    "contrast", "vote16", "vote_best", "vote_mean", "short_mean", "short_low", "long_mean", "long_low", "half_best",
+    "half_worst", "tone_change", "flank_change", "asymmetry", "envelope", "envelope_wide", "rank_near", "rank_far",
+    "half_rank_near", "half_rank_far", "other_near", "texture_near", "texture_far", "spot2", "spot3", "spot5", "spot8",
+    "narrow1", "narrow2", "wide5", "wide8", "tone", "over_mean", "flank_low", "cross_flank", "darkest_flank",
+)
+
+
+def quantize(luma: NDArray[np.float32]) -> Int16:
+    """Luma float32 in [0, 1] to int16 0..2047; values outside and NaN are clamped (NaN to black)."""
+    scaled = np.nan_to_num(luma, nan=0.0, posinf=1.0, neginf=0.0) * np.float32(LEVELS)
+    return np.clip(np.rint(scaled), 0, LEVELS).astype(np.int16)
+
+
+def halve(plane: Int16) -> Int16:
+    """Mean of 2×2 blocks of a quantized plane, rounded half to even; an odd last row or column is repeated."""
+    height, width = plane.shape
+    if height % 2 or width % 2:
+        plane = np.pad(plane, ((0, height % 2), (0, width % 2)), mode="edge")
+    four = plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]
+    return np.rint(four * np.float32(0.25)).astype(np.int16)
+
+
+def smooth(plane: Int16) -> Int16:
+    """3×3 binomial sum (weights 1 2 1 both ways): 0..FULL, exact."""
+    wide = cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_REFLECT_101)
+    rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
+    return np.asarray(rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:], np.int16)
+
+
+def _direction(j: int) -> tuple[float, float]:
+    angle = np.pi * j / ORIENTATIONS
+    return float(np.cos(angle)), float(np.sin(angle))
+
+
+def _offset(j: int, along: float, aside: float) -> tuple[int, int]:
+    """Row and column offset of the point `along` the line and `aside` of it (to its left)."""
+    ux, uy = _direction(j)
+    return round(along * uy + aside * ux), round(along * ux - aside * uy)
+
+
+def _table(step: int, points: list[tuple[float, float]]) -> NDArray[np.int32]:
+    """Flat offsets in a plane `step` samples wide: (ORIENTATIONS, len(points))."""
+    rows = [[dy * step + dx for dy, dx in (_offset(j, *p) for p in points)] for j in range(ORIENTATIONS)]
+    return np.array(rows, np.int32)
+
+
+def _moved(padded: Int16, dy: int, dx: int, shape: tuple[int, int]) -> Int16:
+    return padded[_PAD + dy : _PAD + dy + shape[0], _PAD + dx : _PAD + dx + shape[1]]
+
+
+def _pad(plane: Int16) -> Int16:
+    border = cv2.BORDER_REFLECT_101 if min(plane.shape) > _PAD else cv2.BORDER_REPLICATE
+    return np.asarray(cv2.copyMakeBorder(plane, _PAD, _PAD, _PAD, _PAD, border))
+
+
+def _box_mean(plane: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
+    """Mean of exact integers in a square window: integer sums below 2^24 are exact in float32 in any order."""
+    side = 2 * radius + 1
+    total = cv2.boxFilter(plane, cv2.CV_64F, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(np.rint(total) / (side * side), np.float32)
+
+
+def _search(padded: Int16, shape: tuple[int, int]) -> tuple[Int16, Int16, NDArray[np.uint8], Int16]:
+    """Best clipped oriented vote, sum of votes, its direction, and the contrast across that direction."""
+    here = _moved(padded, 0, 0, shape)
+    margin = _ARM
+    big = (shape[0] + 2 * margin, shape[1] + 2 * margin)
+    best = np.full(shape, -32768, np.int16)
+    total = np.zeros(shape, np.int16)
+    contrast = np.zeros(shape, np.int16)
+    direction = np.zeros(shape, np.uint8)
+    centre = padded[_PAD - margin : _PAD + shape[0] + margin, _PAD - margin : _PAD + shape[1] + margin]
+    for j in range(ORIENTATIONS):
+        dy, dx = _offset(j, 0, _SIDE)
+        top, left = _PAD - margin + dy, _PAD - margin + dx
+        one = padded[top : top + big[0], left : left + big[1]]
+        top, left = _PAD - margin - dy, _PAD - margin - dx
+        two = padded[top : top + big[0], left : left + big[1]]
+        height = cv2.subtract(centre, cv2.max(one, two))
+        vote = np.clip(height, -_CLIP, _CLIP)
+        # doubling: sums over 2, 4, 8, 16 steps along the line; the start is moved back to centre the sum
+        reach = margin
+        for step in (1, 2, 4, 8):
+            dy, dx = _offset(j, step, 0)
+            moved = np.zeros_like(vote)
+            rows, columns = vote.shape
+            ys, yd = max(dy, 0), max(-dy, 0)
+            xs, xd = max(dx, 0), max(-dx, 0)
+            moved[yd : rows - ys, xd : columns - xs] = vote[ys : rows - yd, xs : columns - xd]
+            vote = vote + moved
+        dy, dx = _offset(j, -7.5, 0)
+        line = vote[reach + dy : reach + dy + shape[0], reach + dx : reach + dx + shape[1]]
+        better = line > best
+        np.copyto(best, line, where=better)
+        np.copyto(direction, np.uint8(j), where=better)
+        np.copyto(contrast, height[margin : margin + shape[0], margin : margin + shape[1]], where=better)
+        total += line >> 4
+    del here
+    return best, total, direction, contrast
+
+
+def gather(smoothed: Int16, white: int, black: int, floor: int, reach: Reach) -> Candidates:
+    """Find bright ridge pixels of a smoothed plane and collect what speaks for and against damage.
+
+    `smoothed`: int16 (H, W) from `smooth`; for dark damage pass FULL − smoothed. `white`, `black`: tones of the
+    whole picture's 99.5th and 0.5th percentile in the same units (swapped and inverted for dark). `floor`: least
+    contrast worth a look, in units of FULL.
+    """
+    shape = (smoothed.shape[0], smoothed.shape[1])
+    padded = _pad(smoothed)
+    best, total, direction, contrast = _search(padded, shape)
+    flat = padded.reshape(-1)
+    step = padded.shape[1]
+
+    strength = np.maximum(best >> 4, 0).astype(np.int16)
+    strongest = np.maximum(strength, contrast)
+    peak = cv2.dilate(smoothed, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REFLECT_101) == smoothed
+    wanted = (contrast >= floor) & ((best >= floor * 5) | peak)
+    rows, columns = np.nonzero(wanted)
+    base = ((rows + _PAD) * step + columns + _PAD).astype(np.int32)
+    dirs = direction[rows, columns]
+    # non-maximum suppression across the line: the ridge's crest only
+    beside = _table(step, [(0, 1), (0, -1)])
+    crest = (flat[base] >= flat[base + beside[dirs, 0]]) & (flat[base] >= flat[base + beside[dirs, 1]])
+    rows, columns, base, dirs = rows[crest], columns[crest], base[crest], dirs[crest]
+    own = contrast[rows, columns].astype(np.int32)
+
+    columns_of: list[NDArray[np.float32]] = []
+    if len(rows):
+        columns_of = _evidence(
+            smoothed, flat, step, base, rows, columns, dirs, own, best, total, strongest, white, black, reach
+        )
+    evidence = np.stack(columns_of, axis=1) if columns_of else np.zeros((0, len(EVIDENCE)), np.float32)
+    return Candidates(
+        rows=rows.astype(np.int32), columns=columns.astype(np.int32), orientation=dirs, contrast=own, evidence=evidence
+    )
+
+
+def _evidence(
+    smoothed: Int16, flat: Int16, step: int, base: NDArray[np.int32], rows: NDArray[np.intp], columns: NDArray[np.intp],
+    dirs: NDArray[np.uint8], own: NDArray[np.int32], best: Int16, total: Int16, strongest: Int16, white: int,
+    black: int, reach: Reach,
+) -> list[NDArray[np.float32]]:
+    at = (rows, columns)
+    tone = smoothed[at].astype(np.int32)
+    unit = np.maximum(own, 1).astype(np.float32)
+    inverse = np.float32(1 / FULL)
+    f32 = np.float32
+    out: dict[str, NDArray[np.float32]] = {}
+    out["contrast"] = own * inverse
+    out["vote16"] = best[at] * inverse
+    vote = np.maximum(best[at].astype(np.int32), 1)
+    out["vote_best"] = (vote / 16.0).astype(f32) / np.minimum(unit, f32(_CLIP))
+    out["vote_mean"] = total[at] / (vote.astype(f32))
+
+    # along the line, at and beside the crest
+    long = list(range(-reach.line, reach.line + 1, 2))
+    short = list(range(-8, 9))
+    near = {t: k for k, t in enumerate(short)}
+    chunk = 16384
+    parts: dict[str, list[NDArray[np.float32]]] = {}
+
+    def put(name: str, value: NDArray[np.generic]) -> None:
+        parts.setdefault(name, []).append(value.astype(f32))
+
+    tables = {
+        "c": _table(step, [(t, 0) for t in short]),
+        "l": _table(step, [(t, _SIDE) for t in short]),
+        "r": _table(step, [(t, -_SIDE) for t in short]),
+        "C": _table(step, [(t, 0) for t in long]),
+        "L": _table(step, [(t, _SIDE) for t in long]),
+        "R": _table(step, [(t, -_SIDE) for t in long]),
+    }
+    profile = {d: (_table(step, [(t, d) for t in (-4, -2, 0, 2, 4)]), _table(step, [(t, -d) for t in (-4, -2, 0, 2, 4)]))
+               for d in (1, 2, 5, 8)}
+    core = _table(step, [(t, 0) for t in (-4, -2, 0, 2, 4)])
+    rings = {r: np.array(sorted({round(r * np.sin(a)) * step + round(r * np.cos(a))
+                                 for a in np.linspace(0, 2 * np.pi, 8 * r, endpoint=False)}), np.int32)
+             for r in (2, 3, 5, 8)}
+    for begin in range(0, len(base), chunk):
+        part = slice(begin, begin + chunk)
+        b, j, u = base[part, None], dirs[part], unit[part]
+        c, left, right = (flat[b + tables[k][j]].astype(np.int32) for k in "clr")
+        high = np.maximum(left, right)
+        rise = np.clip(c - high, -_CLIP * 4, _CLIP * 4)
+        n = len(short)
+        put("short_mean", rise.sum(1) / n / u)
+        put("short_low", np.partition(rise, n // 5, axis=1)[:, n // 5] / u)
+        mean_c = c.sum(1) / n
+        put("tone_change", np.abs(c - mean_c[:, None]).sum(1) / n / u)
+        flank = left + right
+        put("flank_change", np.abs(flank - (flank.sum(1) / n)[:, None]).sum(1) / (2 * n) / u)
+        put("asymmetry", np.abs((left - right).sum(1)) / n / u)
+        put("cross_flank", np.abs(left - right).sum(1) / n / u)
+        put("flank_low", (c.min(1) - high.max(1)) / u)
+        c, left, right = (flat[b + tables[k][j]].astype(np.int32) for k in "CLR")
+        rise = np.clip(c - np.maximum(left, right), -_CLIP * 4, _CLIP * 4)
+        n, half = len(long), len(long) // 2
+        put("long_mean", rise.sum(1) / n / u)
+        put("long_low", np.partition(rise, n // 5, axis=1)[:, n // 5] / u)
+        first, second = rise[:, :half].sum(1) / half / u, rise[:, -half:].sum(1) / half / u
+        put("half_best", np.maximum(first, second))
+        put("half_worst", np.minimum(first, second))
+        put("darkest_flank", (c.max(1) - np.minimum(left, right).min(1)) / u)
+        crest = flat[b + core[j]].astype(np.int32).sum(1)
+        for d, (one, two) in profile.items():
+            sides = np.maximum(flat[b + one[j]].astype(np.int32).sum(1), flat[b + two[j]].astype(np.int32).sum(1))
+            put(f"narrow{d}" if d < 3 else f"wide{d}", (crest - sides) / 5 / u)
+        here = flat[b[:, 0]].astype(np.int32)
+        for r, ring in rings.items():
+            put(f"spot{r}", (here - flat[b + ring].max(1)) / u)
+    out.update({name: np.concatenate(values) for name, values in parts.items()})
+    del near
+
+    # beyond the envelope of thicker things: opening by 7×7 removes what is thin, its maximum is what remains
+    thick = cv2.morphologyEx(smoothed, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8), borderType=cv2.BORDER_REFLECT_101)
+    for name, radius in (("envelope", reach.near), ("envelope_wide", reach.far - 3)):
+        side = 2 * radius + 1
+        ceiling = cv2.dilate(thick, np.ones((side, side), np.uint8), borderType=cv2.BORDER_REFLECT_101)
+        out[name] = (tone - ceiling[at]) / unit
+
+    # isolation: how common are ridges of this height, and of half of it, around here
+    counts_near = np.empty((len(_STRENGTHS) + 1, len(base)), f32)
+    counts_far = np.empty_like(counts_near)
+    counts_near[-1] = counts_far[-1] = 0
+    for k, level in enumerate(_STRENGTHS):
+        hit = (strongest >= level).astype(f32)
+        counts_near[k] = _box_mean(hit, reach.near)[at]
+        counts_far[k] = _box_mean(hit, reach.far)[at]
+    mine = strongest[at]
+    every = np.arange(len(base))
+    k_own = np.clip(np.searchsorted(_STRENGTHS, mine, side="right") - 1, 0, None)
+    k_half = np.clip(np.searchsorted(_STRENGTHS, mine // 2, side="right") - 1, 0, None)
+    out["rank_near"], out["rank_far"] = counts_near[k_own, every], counts_far[k_own, every]
+    out["half_rank_near"], out["half_rank_far"] = counts_near[k_half, every], counts_far[k_half, every]
+
+    # texture: mean step between neighbours, relative to the contrast
+    steps = cv2.absdiff(smoothed[1:, :-1], smoothed[:-1, :-1]) // 2 + cv2.absdiff(smoothed[:-1, 1:], smoothed[:-1, :-1]) // 2
+    steps = np.minimum(np.pad(steps, ((0, 1), (0, 1)), mode="edge"), 4000).astype(f32)
+    near_texture, far_texture = _box_mean(steps, reach.near)[at], _box_mean(steps, reach.far)[at]
+    out["texture_near"] = near_texture / unit
+    out["texture_far"] = far_texture / unit
+    out["other_near"] = near_texture / np.maximum(far_texture, f32(1))
+
+    out["tone"] = (tone - black) / f32(max(white - black, 1))
+    out["over_mean"] = (tone - _box_mean(smoothed.astype(f32), reach.near)[at]) / unit
+    return [out[name].astype(f32) for name in EVIDENCE]
