@@ -1,0 +1,140 @@
+"""Content credentials of masters and restorations, made and read offline (C2PA 2.2; DESIGN section 6).
+
+A master gets a sidecar and is never opened for it; a restoration gets its manifest embedded, or a sidecar when it
+is over the size that fits the memory limit. What does not read back as Trusted is not kept.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import c2pa as library
+
+from archive_restore.adapters.c2pa_library import (
+    EMBED_LIMIT,
+    ParentIngredient,
+    library_version,
+    read_store,
+    sign_embedded,
+    sign_sidecar,
+    supports_embedding,
+)
+from archive_restore.adapters.c2pa_report import report, unreadable
+from archive_restore.adapters.durable import hash_file, storage_errors
+from archive_restore.adapters.iscc import gray_of, image_code, normalize
+from archive_restore.core.claims import MAP_RESOURCE, master_manifest, merge_regions, preservation_manifest
+from archive_restore.errors import CredentialsFailed, SelfCheckFailed, StorageFailed
+from archive_restore.ports import CredentialReport, Credentials, Samples, SignedRestoration, Signer
+from archive_restore.records.findings import has_errors
+from archive_restore.records.imagery import Region
+from archive_restore.records.objects import Master
+from archive_restore.records.preservation import PreservationDerivation
+from archive_restore.records.provenance import SoftwareAgent
+
+
+class C2paCredentials(Credentials):
+    """The `Credentials` port on the c2pa library."""
+
+    def __init__(
+        self, *, signer: Callable[[], Signer], anchors_pem: Callable[[], str], embed_limit: int = EMBED_LIMIT
+    ) -> None:
+        """Take functions, so that reading asks for no passphrase and a light command opens no key.
+
+        `embed_limit` is the largest file, in bytes, that gets its manifest inside.
+        """
+        self._load_signer = signer
+        self._load_anchors = anchors_pem
+        self._embed_limit = embed_limit
+        self._signer_now: Signer | None = None
+        self._lock = threading.Lock()
+
+    def _signer(self) -> Signer:
+        with self._lock:
+            if self._signer_now is None:
+                self._signer_now = self._load_signer()
+            return self._signer_now
+
+    def sign_master(self, master: Master, asset: Path, out: Path) -> None:
+        """Write the sidecar manifest of a master; the asset is not even opened: its sha256 is in `master`."""
+        store = sign_sidecar(master_manifest(master), self._signer(), sha256=master.file.sha256)
+        _write_new(out, store)
+
+    def sign_restoration(
+        self,
+        derivation: PreservationDerivation,
+        *,
+        unsigned: Path,
+        out: Path,
+        sidecar: Path,
+        master: Path,
+        master_mime: str,
+        master_sidecar: Path,
+        map_png: Path,
+        regions: Sequence[Region],
+        thumbnail: Samples,
+    ) -> SignedRestoration:
+        """Embed the manifest (or write a sidecar) and check the result; `unsigned` stays as it is.
+
+        `thumbnail` is the reduced picture, (h, w, samples) in the picture's code values: its ISCC image code becomes
+        the soft binding. Raises CredentialsFailed, SelfCheckFailed,
+        KeysUnusable, StorageFailed.
+        """
+        signer = self._signer()
+        picture = next(product for product in derivation.products if product.role == "picture")
+        manifest = preservation_manifest(
+            derivation,
+            regions=merge_regions(regions, width=picture.width, height=picture.height),
+            soft_binding=image_code(normalize(gray_of(thumbnail, picture.dtype)))[1],
+        )
+        with storage_errors("reading", master_sidecar):
+            parent = ParentIngredient(path=master, mime=master_mime, sidecar=master_sidecar.read_bytes())
+        resources = {MAP_RESOURCE: map_png}
+        with storage_errors("reading", unsigned):
+            size = unsigned.stat().st_size
+        if size <= self._embed_limit and supports_embedding(picture.mime):
+            sign_embedded(unsigned, out, picture.mime, manifest, signer, resources=resources, parent=parent)
+            return SignedRestoration(embedded=True, sidecar=None)
+        store = sign_sidecar(manifest, signer, sha256=hash_file(unsigned).sha256, resources=resources, parent=parent)
+        _same_bytes(unsigned, out)
+        _write_new(sidecar, store)
+        found = self.read(out, picture.mime, sidecar, str(derivation.ref))
+        if found.state != "trusted" or has_errors(found.findings):
+            problem = found.findings[0].message if found.findings else f"the state is {found.state}"
+            raise SelfCheckFailed(f"the sidecar of {derivation.ref} read back after signing does not hold: {problem}")
+        return SignedRestoration(embedded=False, sidecar=sidecar)
+
+    def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:
+        """Read and judge a file's credentials under the archive's own anchors; problems are findings."""
+        try:
+            with storage_errors("reading", sidecar or path):
+                manifest = sidecar.read_bytes() if sidecar is not None else None
+            store = read_store(path, mime, manifest, self._load_anchors())
+        except (CredentialsFailed, StorageFailed) as exc:
+            return unreadable(subject, str(exc))
+        return report(store, subject, datetime.now(UTC))
+
+    def agents(self) -> tuple[SoftwareAgent, ...]:
+        """The library that signs, and the one below it."""
+        return (
+            SoftwareAgent(name="c2pa-python", version=str(library.__version__), role="C2PA"),
+            SoftwareAgent(name="c2pa-rs", version=library_version(), role="C2PA"),
+        )
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with storage_errors("writing", path), path.open("xb") as file:
+        file.write(data)
+
+
+def _same_bytes(source: Path, dest: Path) -> None:
+    """Let `dest` hold the bytes of `source` without writing gigabytes again where the file system can share them."""
+    with storage_errors("writing", dest):
+        try:
+            os.link(source, dest)
+        except OSError:
+            shutil.copyfile(source, dest)
