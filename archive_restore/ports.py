@@ -599,9 +599,23 @@ class RestorationView:
     damage_counts: Mapping[str, int]
     """Pixels a damage class."""
     details: tuple[Detail, ...]
+    losses: tuple[Loss, ...]
+    """Places too wide to be filled, largest first."""
     credentials: CredentialReport
-    picture_name: str
-    picture_sha512: str
+    embedded: bool
+    """Whether the manifest lies inside the picture."""
+    master_path: Path
+    files: Mapping[str, Digests]
+    """Files stored with the derivative so far, by name; the picture's comes first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A damaged place too wide to be filled from its surroundings."""
+
+    region: Region
+    """Rectangle around it, rounded outwards."""
+    pixels: int
 
 
 class Documents(ABC):
@@ -688,6 +702,7 @@ class Archive:
     jobs: Jobs
     scratch_catalog: Callable[[], Catalog]
     """Makes an empty catalog in memory, to compare with."""
+    jobs: Jobs
     formats: Formats
     pictures: Pictures
     credentials: Credentials

@@ -47,7 +47,7 @@ from archive_restore.records.findings import Finding, Severity
 
 SIGNER, INCOMING, RETIRED = "signer", "signer.new", "retired"
 CHAIN, KEY, COMMAND = "chain.pem", "key.pem", "command.json"
-ANCHORS, LOG_KEY = "anchors.pem", "log-key.pem"
+ANCHORS, LOG_KEY, LOG_PUBLIC_KEY = "anchors.pem", "log-key.pem", "log-key.pub.pem"
 
 WARN_DAYS = 365
 """An expiry is told of a year ahead."""
@@ -82,7 +82,9 @@ def create_keys(
         (directory / SIGNER).mkdir(mode=0o700)
         _write(directory / SIGNER / CHAIN, chain.chain_pem.encode())
         _write(directory / SIGNER / KEY, _private_pem(key, passphrase))
-        _write(directory / LOG_KEY, _private_pem(ed25519.Ed25519PrivateKey.generate(), passphrase))
+        log_key = ed25519.Ed25519PrivateKey.generate()
+        _write(directory / LOG_KEY, _private_pem(log_key, passphrase))
+        _write(directory / LOG_PUBLIC_KEY, _public_pem(log_key.public_key()))
         # Last: its presence says that the rest is whole.
         _write(directory / ANCHORS, pem([chain.anchor]).encode())
         _sync(directory / SIGNER)
@@ -222,6 +224,27 @@ def load_log_signer(directory: Path, *, passphrase: str | None = None) -> tuple[
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise KeysUnusable("the log key is not an Ed25519 key", hint="Restore the keys folder from a backup")
     return key.sign, _raw(key.public_key())
+
+
+def load_log_public_key(directory: Path) -> bytes:
+    """The raw public key of the log, 32 bytes; needs no passphrase, so that reading never asks. Raise KeysUnusable."""
+    try:
+        key = serialization.load_pem_public_key((directory / LOG_PUBLIC_KEY).read_bytes())
+    except (OSError, ValueError, UnsupportedAlgorithm) as exc:
+        raise KeysUnusable(
+            f"{LOG_PUBLIC_KEY} in {str(directory)!r} cannot be read", hint="Restore the keys folder from a backup"
+        ) from exc
+    if not isinstance(key, ed25519.Ed25519PublicKey):
+        raise KeysUnusable("the log's public key is not an Ed25519 key", hint="Restore the keys folder from a backup")
+    return _raw(key)
+
+
+def is_encrypted(directory: Path) -> bool:
+    """Whether the log key asks for a passphrase; the signing key of this directory then does too."""
+    try:
+        return b"ENCRYPTED" in (directory / LOG_KEY).read_bytes()
+    except OSError:
+        return False
 
 
 # --- telling -----------------------------------------------------------------------------------------
@@ -367,6 +390,10 @@ def _private_pem(key: PrivateKey, passphrase: str | None) -> bytes:
         serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
     )
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+def _public_pem(key: PublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _raw(public: PublicKey) -> bytes:

@@ -169,4 +169,3 @@ def _check_order(names: Sequence[str]) -> None:
     # A curve laid before the search would make the damage map depend on the curve; the record is read first.
     if "tone" in names and names.index("tone") < max((i for i, n in enumerate(names) if n != "tone"), default=-1):
         raise RecipeInvalid("step 'tone' must come last", hint="Move it behind the steps that look for damage")
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 
@@ -38,7 +38,8 @@ class Row:
 class Sheet:
     """A whole metadata CSV."""
 
-    rows: tuple[Row, ...]
+    by_file: Mapping[str, Row]
+    """Usable rows by their `file` cell in the form of `as_path`."""
     findings: tuple[Finding, ...]
     refused: Mapping[str, Finding]
     """Files that a bad row names: they wait until the row is mended."""
@@ -67,20 +68,18 @@ def read_sheet(data: bytes, subject: str) -> Sheet:
     return _read_rows(reader, header, subject)
 
 
-def find_row(rows: Iterable[Row], name: str, relative: str) -> Row | None:
+def find_row(sheet: Sheet, name: str, relative: str) -> Row | None:
     """The row for a file: by its path relative to the ingested folder first, then by its bare name."""
-    by_name = None
-    for row in rows:
-        wanted = str(PurePosixPath(row.file.replace("\\", "/")))
-        if wanted == relative:
-            return row
-        if wanted == name and by_name is None:
-            by_name = row
-    return by_name
+    return sheet.by_file.get(relative) or sheet.by_file.get(name)
+
+
+def as_path(file: str) -> str:
+    """A `file` cell in the form files are looked up by: slashes, no leading `./`."""
+    return str(PurePosixPath(file.replace("\\", "/")))
 
 
 def _read_rows(reader: Iterator[list[str]], header: list[str], subject: str) -> Sheet:
-    rows: list[Row] = []
+    rows: dict[str, Row] = {}
     findings: list[Finding] = []
     refused: dict[str, Finding] = {}
     files: dict[str, int] = {}
@@ -102,14 +101,14 @@ def _read_rows(reader: Iterator[list[str]], header: list[str], subject: str) -> 
         if problem is not None:
             findings.append(problem)
             if values.get("file"):
-                refused[values["file"]] = problem
+                refused[as_path(values["file"])] = problem
             continue
         findings.extend(_formula_cells(values, subject, line))
-        files[values["file"]] = line
+        files[as_path(values["file"])] = line
         if values.get("item_id"):
             identifiers[values["item_id"]] = line
-        rows.append(_row(values, line))
-    return Sheet(rows=tuple(rows), findings=tuple(findings), refused=refused)
+        rows[as_path(values["file"])] = _row(values, line)
+    return Sheet(by_file=rows, findings=tuple(findings), refused=refused)
 
 
 def _row_problem(
@@ -131,8 +130,8 @@ def _row_problem(
     path = PurePosixPath(file.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (len(file) > 1 and file[1] == ":"):
         return _error("CSV_FILE_UNSAFE", subject, line, f"names {file!r}, which leaves the ingested folder")
-    if file in files:
-        return _error("CSV_FILE_REPEATED", subject, line, f"names {file!r}, as line {files[file]} does")
+    if as_path(file) in files:
+        return _error("CSV_FILE_REPEATED", subject, line, f"names {file!r}, as line {files[as_path(file)]} does")
     item_id = values.get("item_id", "")
     if item_id and identifier_problem(item_id):
         return _error("CSV_ITEM_ID_INVALID", subject, line, f"item_id {item_id!r} {identifier_problem(item_id)}")
@@ -161,9 +160,7 @@ def _formula_cells(values: Mapping[str, str], subject: str, line: int) -> Iterat
 
 def _row(values: Mapping[str, str], line: int) -> Row:
     known = {name: values[name] for name in KNOWN_COLUMNS if name != "source_type" and values.get(name)}
-    extra = {
-        name: value for name, value in values.items() if value and name not in (*KNOWN_COLUMNS, "file", "item_id")
-    }
+    extra = {name: value for name, value in values.items() if value and name not in (*KNOWN_COLUMNS, "file", "item_id")}
     source_type = SourceType(values["source_type"]) if values.get("source_type") else None
     return Row(
         line=line,
@@ -190,4 +187,4 @@ def _error(code: str, subject: str, line: int, message: str) -> Finding:
 
 
 def _nothing(finding: Finding) -> Sheet:
-    return Sheet(rows=(), findings=(finding,), refused={})
+    return Sheet(by_file={}, findings=(finding,), refused={})

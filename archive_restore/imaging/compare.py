@@ -57,7 +57,9 @@ def compare(
         for breach in check_claims(flags, after, before, allowed):
             known = breaches.get(breach.rule)
             breaches[breach.rule] = (
-                replace(breach, y=breach.y + top) if known is None else replace(known, pixels=known.pixels + breach.pixels)
+                replace(breach, y=breach.y + top)
+                if known is None
+                else replace(known, pixels=known.pixels + breach.pixels)
             )
     return Comparison(
         breaches=tuple(breaches.values()),

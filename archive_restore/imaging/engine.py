@@ -18,8 +18,9 @@ import numpy.typing as npt
 from archive_restore.core.synthesis_map import check_claims
 from archive_restore.errors import SelfCheckFailed
 from archive_restore.imaging.reduce import PictureReducer
+from archive_restore.imaging.tiles import Tile, grid
 from archive_restore.ports import Overview, PictureSource, PreservationStep, PreservationTile
-from archive_restore.records.imagery import PRESERVATION_FLAGS, DamageClass, Region
+from archive_restore.records.imagery import PRESERVATION_FLAGS, DamageClass, PixelFlag, Region
 from archive_restore.records.provenance import Json
 
 OVERVIEW_EDGE = 2048
@@ -90,9 +91,7 @@ def overview(source: PictureSource) -> Overview:
     )
 
 
-def survey(
-    steps: Sequence[tuple[PreservationStep, Mapping[str, Json]]], seen: Overview
-) -> tuple[BoundStep, ...]:
+def survey(steps: Sequence[tuple[PreservationStep, Mapping[str, Json]]], seen: Overview) -> tuple[BoundStep, ...]:
     """Let every step look at the whole picture once and keep what it found as parameters."""
     return tuple(
         BoundStep(step=step, parameters=parameters, survey=step.survey(seen, parameters)) for step, parameters in steps
@@ -109,26 +108,22 @@ def run(
     facts = source.facts
     halo = sum(step.step.halo(step.parameters) for step in steps)
 
-    def work(core: Region) -> tuple[Region, PreservationTile]:
-        return core, _tile(source, steps, hand, core, halo, seed)
-
-    def submit(pool: ThreadPoolExecutor, top: int, bottom: int) -> list[Future[tuple[Region, PreservationTile]]]:
-        return [
-            pool.submit(work, Region(top=top, left=left, bottom=bottom, right=right))
-            for left, right in bands(facts.width, tile)
-        ]
-
-    rows = list(bands(facts.height, tile))
+    rows = list(grid(facts.height, facts.width, edge=tile, halo=halo))
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="tile") as pool:
-        ahead = submit(pool, *rows[0])
-        for (top, bottom), following in itertools.zip_longest(rows, rows[1:]):
-            current, ahead = ahead, submit(pool, *following) if following else []
-            samples = np.empty((bottom - top, facts.width, facts.samples), source.dtype)
-            flags = np.empty((bottom - top, facts.width), np.uint8)
-            damage = np.empty((bottom - top, facts.width), np.uint8)
-            for future in current:
-                core, made = future.result()
-                columns = slice(core.left, core.right)
+
+        def submit(tiles: Sequence[Tile]) -> list[Future[PreservationTile]]:
+            return [pool.submit(_tile, source, steps, hand, place, seed) for place in tiles]
+
+        ahead = submit(rows[0])
+        for tiles, following in itertools.zip_longest(rows, rows[1:]):
+            current, ahead = ahead, submit(following) if following else []
+            top, height = tiles[0].core.top, tiles[0].core.height
+            samples = np.empty((height, facts.width, facts.samples), source.dtype)
+            flags = np.empty((height, facts.width), np.uint8)
+            damage = np.empty((height, facts.width), np.uint8)
+            for place, future in zip(tiles, current, strict=True):
+                made = future.result()
+                columns = slice(place.core.left, place.core.right)
                 samples[:, columns] = made.samples
                 flags[:, columns] = made.flags
                 damage[:, columns] = made.damage
@@ -136,38 +131,35 @@ def run(
 
 
 def _tile(
-    source: PictureSource, steps: Sequence[BoundStep], hand: HandMaps, core: Region, halo: int, seed: int
+    source: PictureSource, steps: Sequence[BoundStep], hand: HandMaps, place: Tile, seed: int
 ) -> PreservationTile:
-    facts = source.facts
-    region = Region(
-        top=max(0, core.top - halo),
-        left=max(0, core.left - halo),
-        bottom=min(facts.height, core.bottom + halo),
-        right=min(facts.width, core.right + halo),
-    )
-    master = source.read(region)
-    damage = np.zeros(master.shape[:2], np.uint8)
-    keep = _drawn(hand.keep, region)
-    drawn = _drawn(hand.damage, region)
+    facts, core = source.facts, place.core
+    master = source.read(place.read)
+    keep = _drawn(hand.keep, place.read)
+    drawn = _drawn(hand.damage, place.read)
     tile = PreservationTile(
-        region=region,
+        region=place.read,
         facts=facts,
         samples=master.copy(),
         flags=np.zeros(master.shape[:2], np.uint8),
-        damage=_decided(damage, drawn, keep),
+        damage=_decided(np.zeros(master.shape[:2], np.uint8), drawn, keep),
     )
     for bound in steps:
-        tile = bound.step.apply(tile, bound.parameters, bound.survey, seed)
+        before, tile = tile, bound.step.apply(tile, bound.parameters, bound.survey, seed)
+        if keep is not None and not bound.step.flags & PixelFlag.ADJUSTED:
+            tile.samples[keep] = before.samples[keep]
+            tile.flags[keep] = before.flags[keep]
         # A person's word stands above the detector's, after every step that may have changed the damage plane.
         tile = replace(tile, damage=_decided(tile.damage, drawn, keep))
-    inner = (
-        slice(core.top - region.top, core.bottom - region.top),
-        slice(core.left - region.left, core.right - region.left),
-    )
+    rows, columns = place.crop
     made = PreservationTile(
-        region=core, facts=facts, samples=tile.samples[inner], flags=tile.flags[inner], damage=tile.damage[inner]
+        region=core,
+        facts=facts,
+        samples=tile.samples[rows, columns],
+        flags=tile.flags[rows, columns],
+        damage=tile.damage[rows, columns],
     )
-    for breach in check_claims(made.flags, made.samples, master[inner], PRESERVATION_FLAGS):
+    for breach in check_claims(made.flags, made.samples, master[rows, columns], PRESERVATION_FLAGS):
         raise SelfCheckFailed(
             f"a step changed {breach.pixels} pixels without saying so, the first at "
             f"x={core.left + breach.x}, y={core.top + breach.y}",
@@ -184,9 +176,7 @@ def _drawn(plane: PictureSource | None, region: Region) -> npt.NDArray[np.bool_]
     return drawn
 
 
-def _decided(
-    damage: Plane, drawn: npt.NDArray[np.bool_] | None, keep: npt.NDArray[np.bool_] | None
-) -> Plane:
+def _decided(damage: Plane, drawn: npt.NDArray[np.bool_] | None, keep: npt.NDArray[np.bool_] | None) -> Plane:
     if drawn is not None:
         # LOSS is what a later step concluded about the same pixel, so it stays.
         damage = np.where(drawn & (damage != DamageClass.LOSS), np.uint8(DamageClass.HUMAN), damage)
@@ -203,6 +193,4 @@ def _crops(width: int, height: int) -> Iterator[Region]:
         left = max(0, min(width - CROP_EDGE, int(width * fx) - CROP_EDGE // 2))
         if (top, left) not in seen:
             seen.add((top, left))
-            yield Region(
-                top=top, left=left, bottom=min(height, top + CROP_EDGE), right=min(width, left + CROP_EDGE)
-            )
+            yield Region(top=top, left=left, bottom=min(height, top + CROP_EDGE), right=min(width, left + CROP_EDGE))

@@ -1,0 +1,5 @@
+"""`python -m archive_restore`."""
+
+from archive_restore.cli import main
+
+main()

@@ -1,0 +1,128 @@
+"""Renders records for people and for other systems: PREMIS, the HTML report, thumbnails.
+
+Only hands records over to the modules that know one format each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from archive_restore.adapters import premis, previews
+from archive_restore.adapters.keys import KeyDescription
+from archive_restore.adapters.report import (
+    Detail,
+    Loss,
+    ReportFile,
+    ReportPictures,
+    RestorationReport,
+    Signature,
+    render_restoration_report,
+)
+from archive_restore.ports import Digests, Documents, Overview, RestorationView
+from archive_restore.records.imagery import PictureFacts
+from archive_restore.records.objects import Master
+from archive_restore.records.preservation import PreservationDerivation
+from archive_restore.records.provenance import Event
+
+_ROLES = {
+    "synthesis-map.png": "synthesis map",
+    "synthesis-map.json": "synthesis map in numbers",
+    "damage-map.png": "damage map",
+    "derivation.json": "derivation",
+}
+
+
+class RecordDocuments(Documents):
+    """The `Documents` port on PREMIS XML, Jinja and Pillow."""
+
+    def __init__(
+        self,
+        *,
+        organization: str,
+        describe_keys: Callable[[], KeyDescription],
+        locate: Callable[[str, int, str], str],
+        icc_of: Callable[[Path, PictureFacts], bytes],
+    ) -> None:
+        """`locate(object id, version, name)` is a file's path below the archive; `icc_of` reads a master's profile."""
+        self._organization = organization
+        self._describe_keys = describe_keys
+        self._locate = locate
+        self._icc_of = icc_of
+
+    def master_premis(self, master: Master, events: Sequence[Event]) -> bytes:
+        """PREMIS 3 XML of a master."""
+        return premis.master_premis(master, events)
+
+    def restoration_premis(
+        self, derivation: PreservationDerivation, events: Sequence[Event], files: Mapping[str, Digests]
+    ) -> bytes:
+        """PREMIS 3 XML of a restoration."""
+        return premis.preservation_premis(derivation, events, files)
+
+    def restoration_report(self, view: RestorationView) -> bytes:
+        """Stand-alone HTML; see adapters.report."""
+        derivation, facts = view.derivation, view.before.facts
+        master_file = view.master.file
+        files = [self._file(view, name, digests) for name, digests in view.files.items()]
+        return render_restoration_report(
+            RestorationReport(
+                master=view.master,
+                derivation=derivation,
+                pictures=ReportPictures(
+                    master=view.before.reduced,
+                    restoration=view.after.reduced,
+                    flags=view.flags,
+                    white=view.before.white,
+                    icc=self._icc_of(view.master_path, facts),
+                ),
+                details=tuple(
+                    Detail(region=d.region, master=d.before, restoration=d.after, flags=d.flags) for d in view.details
+                ),
+                damage=view.damage_counts,
+                losses=tuple(Loss(region=loss.region, pixels=loss.pixels) for loss in view.losses),
+                loss_treatment=_treatment(derivation),
+                master_file=ReportFile(
+                    role="master",
+                    path=self._locate(derivation.parent.object_id, 1, master_file.name),
+                    size=master_file.size,
+                    sha512=master_file.sha512,
+                ),
+                restoration_file=files[0],
+                other_files=tuple(files[1:]),
+                signature=self._signature(view),
+                organization=self._organization,
+                findings=view.master.findings + view.credentials.findings,
+            )
+        )
+
+    def thumbnail(self, picture: Overview) -> bytes:
+        """JPEG, longest edge 512 pixels."""
+        return previews.thumbnail(picture.reduced, previews.transfer_for(picture.facts, picture.white))
+
+    def _file(self, view: RestorationView, name: str, digests: Digests) -> ReportFile:
+        ref = view.derivation.ref
+        role = "restoration" if name == view.derivation.products[0].name else _ROLES.get(name, "C2PA manifest")
+        path = self._locate(ref.object_id, ref.version, name)
+        return ReportFile(role=role, path=path, size=digests.size, sha512=digests.sha512)
+
+    def _signature(self, view: RestorationView) -> Signature:
+        keys, ref = self._describe_keys(), view.derivation.ref
+        name = view.derivation.products[0].name
+        return Signature(
+            subject=keys.subject,
+            issuer=keys.issuer,
+            algorithm=keys.algorithm,
+            fingerprint=keys.fingerprint_sha256.replace(":", "").lower(),
+            valid_from=keys.valid_from,
+            valid_until=keys.valid_until,
+            # A reader who knows only public issuers does not know a root that this archive made for itself.
+            state="Valid" if keys.local else view.credentials.state.capitalize(),
+            own_authority=keys.local,
+            sidecar_path="" if view.embedded else self._locate(ref.object_id, ref.version, f"{name}.c2pa"),
+        )
+
+
+def _treatment(derivation: PreservationDerivation) -> str:
+    chosen = [run.parameters.get("treatment") for run in derivation.steps if run.step == "losses"]
+    return str(chosen[-1]).replace("-", " ") if chosen else "as found"

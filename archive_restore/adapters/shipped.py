@@ -1,0 +1,66 @@
+"""What ships beside the code: JSON Schemas, model cards, the demonstration photograph.
+
+An installed package carries them inside itself, a checkout at its top level.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from archive_restore.errors import ModelUnusable
+from archive_restore.records.provenance import Json
+
+
+def shipped(folder: str) -> Path:
+    """The directory `schemas` or `models`, wherever this installation has it."""
+    package = Path(str(resources.files("archive_restore")))
+    inside = package / "_shipped" / folder
+    return inside if inside.is_dir() else package.parent / folder
+
+
+def demonstration() -> Path:
+    """The folder with the photograph of `demo`, its source and licence."""
+    return Path(str(resources.files("archive_restore"))) / "demonstration"
+
+
+@functools.cache
+def schema(name: str) -> Mapping[str, Any]:
+    """A JSON Schema of ours by name, for instance `recipe`."""
+    loaded: Mapping[str, Any] = json.loads((shipped("schemas") / f"{name}.schema.json").read_bytes())
+    return loaded
+
+
+def check_document(name: str, data: object) -> str:
+    """Hold data against `schemas/<name>.schema.json`; a sentence for the first problem, or an empty string."""
+    return _first_problem(schema(name), data)
+
+
+def check_parameters(properties: Mapping[str, Any], parameters: Mapping[str, Json]) -> str:
+    """Hold a step's parameters against its own JSON Schema properties."""
+    return _first_problem({"type": "object", "properties": dict(properties)}, dict(parameters))
+
+
+def model_cards() -> list[Mapping[str, Any]]:
+    """The cards of installed models, by folder name; raise ModelUnusable where one cannot be read."""
+    cards = []
+    for path in sorted(shipped("models").glob("*/card.json")):
+        try:
+            cards.append(json.loads(path.read_bytes()))
+        except (OSError, ValueError) as exc:
+            raise ModelUnusable(f"the model card {str(path)!r} cannot be read: {exc}") from exc
+    return cards
+
+
+def _first_problem(rules: Mapping[str, Any], data: object) -> str:
+    from jsonschema import Draft202012Validator
+
+    problems = sorted(Draft202012Validator(rules).iter_errors(data), key=lambda e: list(map(str, e.absolute_path)))
+    if not problems:
+        return ""
+    place = ".".join(str(part) for part in problems[0].absolute_path)
+    return f"{place}: {problems[0].message}" if place else problems[0].message

@@ -1,0 +1,191 @@
+"""Wiring: archive.toml and a directory become an Archive with its adapters.
+
+The only module that knows both flows' ports and the adapters behind them.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from archive_restore import __version__, plugins
+from archive_restore.adapters import keys, ocfl, shipped
+from archive_restore.adapters.auditlog import FileAuditLog, create_log
+from archive_restore.adapters.catalog import open_catalog
+from archive_restore.adapters.ocfl_layout import object_path
+from archive_restore.adapters.workspace import (
+    CONFIG,
+    Config,
+    FileJournal,
+    FolderQuarantine,
+    WriterLock,
+    clear_work,
+    find_archive,
+    write_config,
+)
+from archive_restore.errors import ArchiveBusy, ArchiveMissing, ConfigurationInvalid, StorageFailed
+from archive_restore.flows.commit import recover
+from archive_restore.ports import Archive, Clock
+
+CATALOG = "catalog.sqlite"
+PASSPHRASE_VARIABLE = "ARCHIVE_RESTORE_PASSPHRASE"  # noqa: S105 - the name of a variable, not a secret
+AGENT = f"archive-restore {__version__}"
+
+
+class SystemClock(Clock):
+    """The machine's clock."""
+
+    def now(self) -> str:
+        """UTC, RFC 3339 with seconds and `Z`."""
+        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def create_archive(root: Path, *, name: str, organization: str, passphrase: str | None) -> None:
+    """Make a new archive in a directory that does not exist or is empty; raise ArchiveMissing where it is not so."""
+    if (root / CONFIG).exists():
+        raise ArchiveMissing(f"{str(root)!r} is an archive already", hint="Choose another directory, or go on with it")
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise ArchiveMissing(f"{str(root)!r} is not an empty directory", hint="Choose another one")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for folder in ("work", "quarantine"):
+            (root / folder).mkdir()
+    except OSError as exc:
+        raise StorageFailed(f"{str(root)!r} cannot be made: {exc.strerror}") from exc
+    for folder in ("preservation", "stories"):
+        ocfl.create_root(root / folder)
+    keys.create_keys(root / "keys", organization, passphrase)
+    sign, public_key = keys.load_log_signer(root / "keys", passphrase=passphrase)
+    identifier = str(uuid.uuid4())
+    create_log(root / "audit", log_origin(identifier), public_key, sign)
+    open_catalog(root / CATALOG).close()
+    # Last: its presence says that the rest is whole.
+    write_config(root, name=name, identifier=identifier, organization=organization)
+
+
+@contextmanager
+def open_archive(
+    start: Path | None, *, write: bool, passphrase_prompt: Callable[[], str] | None = None
+) -> Iterator[Archive]:
+    """Open the archive at `start`, or the nearest one above the current directory.
+
+    With `write` the one writer's lock is held until the end; raise ArchiveBusy where somebody has it. What a crash
+    left behind is finished first, by readers too where nobody is writing.
+    """
+    root = (start if start is not None else find_archive(Path.cwd())).resolve()
+    config = Config(root)
+    secrets = _Passphrase(root / "keys", passphrase_prompt)
+    lock, journal = WriterLock(root / "work"), FileJournal(root / "work")
+    mending = journal.any()
+    holds = write or mending
+    if holds:
+        try:
+            lock.acquire()
+        except ArchiveBusy:
+            if write:
+                raise
+            holds = False
+    try:
+        if holds:
+            clear_work(root / "work")
+        archive = _wire(root, config, secrets, journal, writing=holds)
+        try:
+            if holds:
+                recover(archive)
+            yield archive
+        finally:
+            archive.catalog.close()
+    finally:
+        lock.release()
+
+
+def log_origin(identifier: str) -> str:
+    """Name of an archive's log in its checkpoints (C2SP tlog-checkpoint: unique, without a scheme)."""
+    return f"archive-restore/{identifier}"
+
+
+class _Passphrase:
+    """Asks for the keys' passphrase once, only if they have one and only when a key is needed."""
+
+    def __init__(self, folder: Path, prompt: Callable[[], str] | None) -> None:
+        self._folder = folder
+        self._prompt = prompt
+        self._known: str | None = None
+
+    def __call__(self) -> str | None:
+        """The passphrase, or None where the keys have none."""
+        if not keys.is_encrypted(self._folder):
+            return None
+        if self._known is None:
+            self._known = os.environ.get(PASSPHRASE_VARIABLE) or (self._prompt() if self._prompt else None)
+        if not self._known:
+            raise ConfigurationInvalid("the archive's keys need a passphrase", hint=f"Set {PASSPHRASE_VARIABLE}")
+        return self._known
+
+
+def _wire(root: Path, config: Config, secrets: _Passphrase, journal: FileJournal, *, writing: bool) -> Archive:
+    from archive_restore.adapters.c2pa import C2paCredentials
+    from archive_restore.adapters.documents import RecordDocuments
+    from archive_restore.adapters.pictures import FileFormats, FilePictures, icc_profile
+
+    folder, work = root / "keys", root / "work"
+    settings = config.settings()
+    public_key = keys.load_log_public_key(folder)
+    sign = keys.load_log_signer(folder, passphrase=secrets())[0] if writing else None
+    catalog = open_catalog(root / CATALOG)
+    return Archive(
+        root=root,
+        settings=settings,
+        clock=SystemClock(),
+        preservation=ocfl.open_preservation_root(root / "preservation", work),
+        stories=ocfl.open_story_root(root / "stories", work),
+        log=FileAuditLog(root / "audit", log_origin(config.identifier()), public_key, sign),
+        catalog=catalog,
+        scratch_catalog=lambda: open_catalog(None),
+        jobs=catalog,
+        formats=FileFormats(),
+        pictures=FilePictures(work),
+        credentials=C2paCredentials(
+            signer=lambda: keys.load_signer(folder, passphrase=secrets()),
+            anchors_pem=lambda: keys.load_anchors(folder),
+        ),
+        documents=RecordDocuments(
+            organization=settings.organization,
+            describe_keys=lambda: keys.describe(folder),
+            locate=_locate,
+            icc_of=icc_profile,
+        ),
+        journal=journal,
+        quarantine=FolderQuarantine(root),
+        preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
+        check_parameters=shipped.check_parameters,
+        check_document=shipped.check_document,
+        work=work,
+        agent=AGENT,
+        platform=f"{platform.system()} {platform.machine()}",
+    )
+
+
+def _locate(object_id: str, version: int, name: str) -> str:
+    """Path of a file of the preservation root below the archive (OCFL 1.1 §3.5)."""
+    return str(Path("preservation", object_path(object_id), f"v{version}", "content", name))
+
+
+def discard_catalog(start: Path | None) -> None:
+    """Remove the catalog's files before a rebuild, under the writer's lock: a damaged one cannot be emptied."""
+    root = (start if start is not None else find_archive(Path.cwd())).resolve()
+    Config(root)
+    lock = WriterLock(root / "work")
+    lock.acquire()
+    try:
+        for path in root.glob(f"{CATALOG}*"):
+            path.unlink()
+    except OSError as exc:
+        raise StorageFailed(f"the catalog in {str(root)!r} cannot be removed: {exc.strerror}") from exc
+    finally:
+        lock.release()

@@ -1,0 +1,105 @@
+"""`verify`, `reproduce` and `log`."""
+
+from __future__ import annotations
+
+import click
+
+from archive_restore.cli.output import Session, printable
+
+
+@click.command("verify")
+@click.argument("refs", nargs=-1, metavar="[REF]...")
+@click.option("--all", "everything", is_flag=True, help="Everything in the archive; the default without REF.")
+@click.option(
+    "--sample", type=click.FloatRange(0, 100, min_open=True), metavar="PERCENT",
+    help="A random share of all versions, another one each time.",
+)  # fmt: skip
+@click.pass_obj
+def verify_command(session: Session, refs: tuple[str, ...], everything: bool, sample: float | None) -> int:
+    """Check every claim: fixity, structure, manifests, maps against masters, log and catalog.
+
+    Exit code 1 when any finding is an error.
+    """
+    from archive_restore.errors import UsageError
+    from archive_restore.flows.browse import resolve
+    from archive_restore.flows.verify import sampled, verify
+
+    if sum((bool(refs), everything, sample is not None)) > 1:
+        raise UsageError("give REFs, --all or --sample, not several of them")
+    with session.open(write=False) as archive:
+        if sample is not None:
+            targets = sampled(archive, sample / 100)
+        else:
+            targets = [resolve(archive, ref) for ref in refs] if refs else None
+        with session.progress(len(targets) if targets else 0, "verify") as bar:
+            found = verify(archive, targets, progress=lambda subject: bar.step(subject))
+    session.result(
+        {
+            "ok": found.ok,
+            "subjects": found.subjects,
+            "findings": found.findings,
+            "pixels_compared": found.pixels_compared,
+        }
+    )
+    session.findings(found.findings)
+    word = "all claims hold" if found.ok else "NOT everything holds"
+    session.say(f"{found.subjects} versions checked, {found.pixels_compared} pixels compared: {word}")
+    return 0 if found.ok else 1
+
+
+@click.command("reproduce")
+@click.argument("ref")
+@click.pass_obj
+def reproduce_command(session: Session, ref: str) -> int:
+    """Run the recipe of REF again and compare decoded pixels; nothing is stored. Exit code 1 when they differ."""
+    from archive_restore.flows.browse import resolve
+    from archive_restore.flows.reproduce import reproduce
+
+    with session.open(write=False) as archive:
+        result = reproduce(archive, resolve(archive, ref))
+    session.result(result)
+    if result.identical:
+        session.say(f"{result.ref}: identical, pixel for pixel")
+    else:
+        session.say(
+            f"{result.ref}: DIFFERENT: {result.pixels_different} pixels differ, by at most {result.largest_difference:g} "
+            f"code values; map {'identical' if result.map_identical else 'different'} "
+            f"(promised: {result.determinism})"
+        )
+    for change in result.environment_changes:
+        session.say(f"  {printable(change)}")
+    return 0 if result.identical else 1
+
+
+@click.group("log")
+def log_command() -> None:
+    """Show or verify the tamper-evident audit log."""
+
+
+@log_command.command("show")
+@click.option("-n", "--last", default=20, show_default=True, type=click.IntRange(1), help="How many entries.")
+@click.pass_obj
+def log_show(session: Session, last: int) -> int:
+    """Show the newest entries."""
+    with session.open(write=False) as archive:
+        entries = list(archive.log.entries(max(0, archive.log.size() - last)))
+    session.result({"entries": entries})
+    for entry in entries:
+        told = entry.event
+        session.say(
+            printable(f"{entry.index}  {told.date_time}  {told.ref}  {told.type}: {told.detail} ({told.outcome})")
+        )
+    return 0
+
+
+@log_command.command("verify")
+@click.pass_obj
+def log_verify(session: Session) -> int:
+    """Recompute the Merkle tree and check it against the signed checkpoint. Exit code 1 when it does not hold."""
+    with session.open(write=False) as archive:
+        findings = tuple(archive.log.verify())
+        size = archive.log.size()
+    session.result({"ok": not findings, "subjects": size, "findings": findings})
+    session.findings(findings)
+    session.say(f"{size} entries: {'the checkpoint holds' if not findings else 'the log does NOT hold'}")
+    return 1 if findings else 0

@@ -1,0 +1,106 @@
+"""What commands share: the session of one call, its output, progress, and reading of REFs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from archive_restore.core.canonical import to_plain
+from archive_restore.records.findings import Finding, Severity
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Options that hold for every command."""
+
+    archive_dir: Path | None
+    as_json: bool
+    verbose: bool
+    quiet: bool
+
+    def open(self, *, write: bool) -> Any:
+        """Context of the open archive (archive_restore.app.open_archive)."""
+        from archive_restore.app import open_archive
+
+        return open_archive(self.archive_dir, write=write, passphrase_prompt=self._prompt)
+
+    def say(self, text: str = "") -> None:
+        """One line for people; silent with --json and -q."""
+        if not self.as_json and not self.quiet:
+            click.echo(text)
+
+    def result(self, value: object) -> None:
+        """The machine's answer; only with --json."""
+        if self.as_json:
+            click.echo(json.dumps(to_plain(value), ensure_ascii=False, indent=2))
+
+    def findings(self, findings: Iterable[Finding]) -> None:
+        """One line a finding, for people."""
+        if self.as_json:
+            return
+        for finding in findings:
+            if self.quiet and finding.severity is not Severity.ERROR:
+                continue
+            word = click.style(finding.severity.value, fg=_COLOURS[finding.severity])
+            clause = f" [{finding.clause}]" if finding.clause else ""
+            click.echo(f"{word} {finding.code} {printable(finding.subject)}: {printable(finding.message)}{clause}")
+
+    @contextmanager
+    def progress(self, total: int, what: str) -> Iterator[Progress]:
+        """A bar on stderr with rate and time left, only on a terminal."""
+        import sys
+
+        if self.quiet or self.as_json or not sys.stderr.isatty():
+            yield Progress()
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+        )  # fmt: skip
+        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=total, rate="")
+            yield _Shown(bar, task)
+
+    @staticmethod
+    def _prompt() -> str:
+        answer: str = click.prompt("Passphrase of the archive's keys", hide_input=True, err=True)
+        return answer
+
+
+class Progress:
+    """Counts finished work; this one shows nothing."""
+
+    def step(self, label: str = "", size: int = 0) -> None:
+        """One piece of work is done; `size` in bytes where that means something."""
+
+
+class _Shown(Progress):
+    def __init__(self, bar: Any, task: Any) -> None:
+        import time
+
+        self._bar, self._task, self._bytes = bar, task, 0
+        self._clock, self._start = time.monotonic, time.monotonic()
+
+    def step(self, label: str = "", size: int = 0) -> None:
+        """Move the bar."""
+        self._bytes += size
+        seconds = max(self._clock() - self._start, 1e-6)
+        rate = f"{self._bytes / seconds / 1e6:.0f} MB/s" if self._bytes else ""
+        self._bar.update(self._task, advance=1, rate=rate)
+
+
+def printable(text: str) -> str:
+    """Escape what would move a terminal's cursor or break a line."""
+    return "".join(ch if ch.isprintable() else ch.encode("unicode_escape", "backslashreplace").decode() for ch in text)

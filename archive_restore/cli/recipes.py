@@ -1,0 +1,74 @@
+"""`recipes` and `models`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from archive_restore.cli.output import Session, printable
+
+
+@click.group("recipes")
+def recipes_command() -> None:
+    """List recipes and steps."""
+
+
+@recipes_command.command("list")
+@click.pass_obj
+def recipes_list(session: Session) -> int:
+    """List the built-in recipes, and every step with its parameters."""
+    from archive_restore.core.planning import BUILT_IN
+    from archive_restore.plugins import preservation_steps
+
+    steps = preservation_steps()
+    session.result(
+        {
+            "recipes": list(BUILT_IN.values()),
+            "steps": [
+                {"step": name, "version": s.version, "summary": s.summary, "parameters": s.parameters_schema}
+                for name, s in steps.items()
+            ],
+        }
+    )
+    for recipe in BUILT_IN.values():
+        session.say(f"{recipe.name}: {recipe.description}")
+    for name, step in steps.items():
+        session.say(f"\nstep {name} {step.version}: {step.summary}")
+        for parameter, prop in step.parameters_schema.items():
+            session.say(f"  {name}.{parameter} = {json.dumps(prop['default'])}  {prop['description']}")
+    return 0
+
+
+@recipes_command.command("show")
+@click.argument("name")
+@click.pass_obj
+def recipes_show(session: Session, name: str) -> int:
+    """Print a built-in recipe as JSON, to be changed and given to --recipe."""
+    from archive_restore.core.canonical import to_plain
+    from archive_restore.core.planning import BUILT_IN
+    from archive_restore.errors import RecipeInvalid
+
+    if name not in BUILT_IN:
+        raise RecipeInvalid(f"there is no recipe {name!r}", hint="See: archive-restore recipes list")
+    click.echo(json.dumps(to_plain(BUILT_IN[name]), indent=2, ensure_ascii=False))
+    return 0
+
+
+@click.group("models")
+def models_command() -> None:
+    """List the trained models that are installed."""
+
+
+@models_command.command("list")
+@click.pass_obj
+def models_list(session: Session) -> int:
+    """List model cards; an empty list means that nothing here is made by a trained model."""
+    from archive_restore.adapters.shipped import model_cards
+
+    cards = model_cards()
+    session.result({"models": cards})
+    for card in cards:
+        session.say(printable(f"{card['name']} {card['version']}: {card['purpose']} ({card['licence']})"))
+    session.say(f"{len(cards)} models{'' if cards else '; restorations are made without trained models'}")
+    return 0

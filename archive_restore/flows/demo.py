@@ -1,0 +1,71 @@
+"""Demo: the main job from beginning to end on a photograph that ships with the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from archive_restore.core.planning import DEFAULT_RECIPE
+from archive_restore.core.rules import read_sheet
+from archive_restore.errors import SelfCheckFailed
+from archive_restore.flows.batch import make_plan
+from archive_restore.flows.browse import resolve
+from archive_restore.flows.ingest import find_files, ingest
+from archive_restore.flows.reproduce import reproduce
+from archive_restore.flows.restore import restore
+from archive_restore.flows.verify import verify
+from archive_restore.ports import Archive
+
+SHEET = "metadata.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demonstration:
+    """What the demonstration showed."""
+
+    item_id: str
+    ref: str
+    picture: str
+    report: str
+    original_fraction: float
+    verified: bool
+    findings: int
+    identical: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether every claim held."""
+        return self.verified and self.identical
+
+
+def demo(archive: Archive, folder: Path, say: Callable[[str], None]) -> Demonstration:
+    """Ingest what lies in `folder`, restore it, verify everything, make it again."""
+    sheet_path = folder / SHEET
+    sheet = read_sheet(sheet_path.read_bytes(), SHEET)
+    candidates = [c for c in find_files([folder], skip=[sheet_path]) if c.path.suffix != ".md"]
+    taken = ingest(archive, candidates, sheet=sheet, sheet_name=SHEET)
+    if len(taken.accepted) != 1:
+        raise SelfCheckFailed(
+            "the demonstration photograph was not accepted", hint="Use a directory that does not exist"
+        )
+    master = taken.accepted[0]
+    say(f"Ingested {master.ref}: {master.description.title}, {master.file.name}, sha512 {master.file.sha512[:16]}…")
+    made = restore(archive, master.ref.item_id, make_plan(archive, DEFAULT_RECIPE, ()))
+    say(f"Restored {made.ref}: {made.original_fraction:.2%} of the pixels equal the master bit for bit")
+    found = verify(archive)
+    say(
+        f"Verified {found.subjects} versions, {found.pixels_compared} pixels against the master: {len(found.findings)} findings"
+    )
+    again = reproduce(archive, resolve(archive, made.ref))
+    say(f"Made {made.ref} again: {'identical' if again.identical else 'DIFFERENT'}")
+    return Demonstration(
+        item_id=master.ref.item_id,
+        ref=made.ref,
+        picture=str(made.path),
+        report=str(made.report),
+        original_fraction=made.original_fraction,
+        verified=found.ok,
+        findings=len(found.findings),
+        identical=again.identical,
+    )

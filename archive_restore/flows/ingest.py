@@ -1,0 +1,371 @@
+"""Ingest: files become masters, or are told why not (OAIS SIP to AIP; PREMIS events of ingestion).
+
+Workers read each file once into staging and check it there; the coordinator alone commits, in small
+groups, so that an interruption leaves every finished item whole.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from archive_restore.core.canonical import canonical_bytes
+from archive_restore.core.refs import identifier_from_name
+from archive_restore.core.rules import Row, Sheet, find_row
+from archive_restore.errors import UsageError
+from archive_restore.flows.commit import (
+    DERIVATION_RECORD,
+    ITEM_RECORD,
+    PREMIS_RECORD,
+    Prepared,
+    commit,
+    digest_event,
+    event,
+    sidecar_name,
+)
+from archive_restore.ports import Archive, Digests, Staging
+from archive_restore.records.findings import Finding, Severity, has_errors
+from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
+from archive_restore.records.provenance import Event
+
+GROUP = 32
+"""Items committed together: one journal entry, one checkpoint, one transaction."""
+GROUP_BYTES = 256 * 1024 * 1024
+"""A group is closed early when its files exceed this, so that large masters are safe one by one."""
+LITTER = frozenset({"thumbs.db", "desktop.ini", ".ds_store"})
+"""Files that file managers drop; passed over without a word."""
+RESERVED = frozenset({ITEM_RECORD, PREMIS_RECORD, DERIVATION_RECORD})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A file (or a row) that did not become a master."""
+
+    path: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicate:
+    """A file whose bytes the archive already has."""
+
+    path: str
+    item_id: str
+    sha512: str
+
+
+@dataclass(kw_only=True)
+class IngestResult:
+    """What became of every file."""
+
+    accepted: list[Master] = field(default_factory=list)
+    duplicates: list[Duplicate] = field(default_factory=list)
+    quarantined: list[Refused] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+    """Findings about the metadata sheet that stopped nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A file to be taken in."""
+
+    path: Path
+    relative: str
+    """Path below the folder that was given, with slashes."""
+
+
+def find_files(sources: Iterable[Path], skip: Iterable[Path] = ()) -> Iterator[Candidate]:
+    """Files in the order given, folders walked in sorted order; links are not followed."""
+    skipped = {path.resolve() for path in skip}
+    for source in sources:
+        if not source.exists():
+            raise UsageError(f"{str(source)!r} does not exist", hint="Give files or folders")
+        if source.is_file():
+            yield Candidate(path=source, relative=source.name)
+            continue
+        for folder, folders, names in os.walk(source):
+            folders.sort()
+            for name in sorted(names):
+                path = Path(folder, name)
+                if name.lower() in LITTER or name.startswith("._") or path.resolve() in skipped:
+                    continue
+                yield Candidate(path=path, relative=path.relative_to(source).as_posix())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Taken:
+    """What a worker made of a candidate."""
+
+    candidate: Candidate
+    prepared: Prepared | None = None
+    duplicate_of: str = ""
+    findings: tuple[Finding, ...] = ()
+    size: int = 0
+    sha512: str = ""
+
+
+def ingest(
+    archive: Archive,
+    candidates: Sequence[Candidate],
+    *,
+    sheet: Sheet | None = None,
+    sheet_name: str = "",
+    keep_unreadable: bool = False,
+    progress: Callable[[str, int], None] = lambda path, size: None,
+) -> IngestResult:
+    """Take files in; the result tells of each. `progress(path, bytes)` is called once a file.
+
+    Raises what stops a whole batch: StorageFailed (disk full), KeysUnusable, CredentialsFailed.
+    """
+    result = IngestResult()
+    batch = _Batch(archive, result, sheet, keep_unreadable)
+    with ThreadPoolExecutor(max_workers=archive.settings.threads, thread_name_prefix="ingest") as pool:
+        try:
+            for taken in _ordered(pool, batch.take, candidates, ahead=archive.settings.threads * 4):
+                batch.settle(taken)
+                progress(str(taken.candidate.path), taken.size)
+        finally:
+            batch.flush()
+    if sheet is not None:
+        _report_sheet(result, sheet, sheet_name, candidates)
+    return result
+
+
+def _ordered(
+    pool: ThreadPoolExecutor, work: Callable[[Candidate], _Taken], tasks: Sequence[Candidate], ahead: int
+) -> Iterator[_Taken]:
+    """Results in the order of tasks with a bounded number under way; a failure cancels what has not begun."""
+    waiting: list[Future[_Taken]] = []
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(work, task))
+            if len(waiting) >= ahead:
+                yield waiting.pop(0).result()
+        while waiting:
+            yield waiting.pop(0).result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+class _Batch:
+    """State of one ingest: what is known in this run before the catalog knows it."""
+
+    def __init__(self, archive: Archive, result: IngestResult, sheet: Sheet | None, keep_unreadable: bool) -> None:
+        self.archive = archive
+        self.result = result
+        self.sheet = sheet
+        self.keep_unreadable = keep_unreadable
+        self.group: list[Prepared] = []
+        self.group_bytes = 0
+        self.digests: dict[str, str] = {}
+        self.sources: dict[str, str] = {}
+
+    # -- in worker threads -----------------------------------------------------------------------------
+
+    def take(self, candidate: Candidate) -> _Taken:
+        """Copy, hash, check and describe one file; nothing is committed."""
+        subject = str(candidate.path)
+        name = candidate.path.name
+        findings = list(self.archive.formats.name_findings(name))
+        row, refusal = self._row(candidate)
+        if refusal is not None:
+            return _Taken(candidate=candidate, findings=(replace(refusal, subject=subject),))
+        if not candidate.path.is_file() or candidate.path.is_symlink():
+            findings.append(_not_a_file(subject))
+            return _Taken(candidate=candidate, findings=tuple(findings))
+        item_id = row.item_id if row and row.item_id else identifier_from_name(candidate.path.stem)
+        staged = self.archive.preservation.stage(item_id)
+        try:
+            return self._take_staged(candidate, staged, item_id, row, findings)
+        except PermissionError:
+            staged.discard()
+            return _Taken(candidate=candidate, findings=(_unreadable(subject, "permission denied"),))
+        except BaseException:
+            staged.discard()
+            raise
+
+    def _take_staged(
+        self, candidate: Candidate, staged: Staging, item_id: str, row: Row | None, findings: list[Finding]
+    ) -> _Taken:
+        subject, name = str(candidate.path), candidate.path.name
+        safe_name = name if not has_errors(findings) else "refused"
+        digests = staged.copy_in(safe_name, candidate.path)
+        taken = _Taken(candidate=candidate, size=digests.size, sha512=digests.sha512)
+        known = self.archive.catalog.master_by_sha512(digests.sha512)
+        if known is not None:
+            staged.discard()
+            return replace(taken, duplicate_of=known)
+        inspected = self.archive.formats.inspect(
+            staged.directory / safe_name, subject=subject, name=name, digests=digests
+        )
+        findings.extend(inspected.findings)
+        if name in RESERVED:
+            findings.append(_name_reserved(subject, name))
+        refused = has_errors(findings) or inspected.file_format is None
+        if refused and not (self.keep_unreadable and safe_name == name and name not in RESERVED and digests.size):
+            self.archive.quarantine.take(
+                staged.directory / safe_name, name=name, sha256=digests.sha256, findings=findings
+            )
+            staged.discard()
+            return replace(taken, findings=tuple(findings))
+        facts = inspected.file_format or FileFacts(
+            name=name,
+            size=digests.size,
+            sha512=digests.sha512,
+            sha256=digests.sha256,
+            puid="UNKNOWN",
+            mime="application/octet-stream",
+        )
+        master = Master(
+            ref=MasterRef(item_id=item_id),
+            description=row.description if row else Description(),
+            file=facts,
+            picture=None if refused else inspected.picture,
+            findings=tuple(findings),
+            original_path=str(candidate.path),
+            ingested=self.archive.clock.now(),
+        )
+        return replace(taken, prepared=_prepare(self.archive, master, staged, digests))
+
+    def _row(self, candidate: Candidate) -> tuple[Row | None, Finding | None]:
+        if self.sheet is None:
+            return None, None
+        for name in (candidate.relative, candidate.path.name):
+            if name in self.sheet.refused:
+                return None, self.sheet.refused[name]
+        return find_row(self.sheet, candidate.path.name, candidate.relative), None
+
+    # -- in the coordinator ----------------------------------------------------------------------------
+
+    def settle(self, taken: _Taken) -> None:
+        """Decide about one file, in the order in which files were given."""
+        path = str(taken.candidate.path)
+        known = taken.duplicate_of or self.digests.get(taken.sha512, "")
+        if known:
+            if taken.prepared is not None:
+                taken.prepared.staged.discard()
+            self.result.duplicates.append(Duplicate(path=path, item_id=known, sha512=taken.sha512))
+            return
+        if taken.prepared is None or not isinstance(taken.prepared.record, Master):
+            self.result.quarantined.append(Refused(path=path, findings=taken.findings))
+            return
+        master = taken.prepared.record
+        conflict = self._conflict(master, path)
+        if conflict is not None:
+            self.archive.quarantine.take(
+                taken.prepared.staged.directory / master.file.name,
+                name=master.file.name,
+                sha256=master.file.sha256,
+                findings=(conflict,),
+            )
+            taken.prepared.staged.discard()
+            self.result.quarantined.append(Refused(path=path, findings=(conflict,)))
+            return
+        self.digests[taken.sha512] = master.ref.item_id
+        self.sources[master.ref.item_id] = path
+        self.group.append(taken.prepared)
+        self.group_bytes += taken.size
+        if len(self.group) >= GROUP or self.group_bytes >= GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit the group; only then are its items accepted."""
+        group, self.group, self.group_bytes = self.group, [], 0
+        commit(self.archive, group)
+        self.result.accepted.extend(item.record for item in group if isinstance(item.record, Master))
+
+    def _conflict(self, master: Master, path: str) -> Finding | None:
+        item_id = master.ref.item_id
+        here = self.sources.get(item_id)
+        if here is None:
+            stored = self.archive.catalog.master(item_id)
+            if stored is None:
+                return None
+            here = stored.original_path
+        return Finding(
+            code="ITEM_ID_CONFLICT",
+            severity=Severity.ERROR,
+            subject=path,
+            message=f"Item {item_id!r} is already {here!r} with other bytes; {path!r} needs another item_id "
+            "(give one in --metadata).",
+            clause="DESIGN P1",
+        )
+
+
+def _prepare(archive: Archive, master: Master, staged: Staging, digests: Digests) -> Prepared:
+    name, ref = master.file.name, str(master.ref)
+    sidecar = sidecar_name(name)
+    archive.credentials.sign_master(master, staged.directory / name, staged.directory / sidecar)
+    files = {
+        name: digests,
+        sidecar: staged.adopt(sidecar),
+        ITEM_RECORD: staged.write(ITEM_RECORD, canonical_bytes(master)),
+    }
+    events = _events(archive, master, files)
+    staged.write(PREMIS_RECORD, archive.documents.master_premis(master, events))
+    return Prepared(ref=master.ref, staged=staged, record=master, events=events, message=f"Ingest {ref}")
+
+
+def _events(archive: Archive, master: Master, files: Mapping[str, Digests]) -> tuple[Event, ...]:
+    ref, facts = str(master.ref), master.file
+    worst = "warning" if any(f.severity is not Severity.INFO for f in master.findings) else "success"
+    checked = event(archive, "validation", ref, f"{len(master.findings)} findings on {facts.name}")
+    return (
+        event(archive, "ingestion", ref, f"{facts.name} from {master.original_path}"),
+        digest_event(archive, ref, files),
+        event(archive, "format identification", ref, f"{facts.puid} {facts.format_name}".strip()),
+        replace(checked, outcome=worst),
+        event(archive, "metadata extraction", ref, "technical facts and embedded metadata into item.json"),
+        event(archive, "digital signature generation", ref, f"C2PA manifest in {sidecar_name(facts.name)}"),
+    )
+
+
+def _report_sheet(result: IngestResult, sheet: Sheet, sheet_name: str, candidates: Sequence[Candidate]) -> None:
+    """Tell of bad rows, and of rows that no file answered."""
+    result.notes.extend(f for f in sheet.findings if f.severity is not Severity.ERROR)
+    present = {c.relative for c in candidates} | {c.path.name for c in candidates}
+    stray = [f for f in sheet.findings if f.severity is Severity.ERROR]
+    answered = {name for name in sheet.refused if name in present}
+    for finding in stray:
+        if not any(sheet.refused.get(name) == finding for name in answered):
+            result.quarantined.append(Refused(path=sheet_name, findings=(finding,)))
+    for wanted, row in sheet.by_file.items():
+        if wanted not in present:
+            finding = Finding(
+                code="CSV_FILE_MISSING",
+                severity=Severity.ERROR,
+                subject=f"{sheet_name} line {row.line}",
+                message=f"Line {row.line} names {row.file!r}, which is not among the files given.",
+            )
+            result.quarantined.append(Refused(path=sheet_name, findings=(finding,)))
+
+
+def _not_a_file(subject: str) -> Finding:
+    return Finding(
+        code="NOT_A_FILE",
+        severity=Severity.ERROR,
+        subject=subject,
+        message="Links, pipes and devices are not followed; give the file itself.",
+    )
+
+
+def _unreadable(subject: str, why: str) -> Finding:
+    return Finding(
+        code="FILE_UNREADABLE",
+        severity=Severity.ERROR,
+        subject=subject,
+        message=f"The file cannot be read: {why}.",
+    )
+
+
+def _name_reserved(subject: str, name: str) -> Finding:
+    return Finding(
+        code="NAME_RESERVED",
+        severity=Severity.ERROR,
+        subject=subject,
+        message=f"{name!r} is the name of one of our own records; rename the file.",
+    )

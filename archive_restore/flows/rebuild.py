@@ -1,0 +1,68 @@
+"""Rebuild: the catalog again from the storage roots and the log alone (promise P8)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from archive_restore.core.refs import make_ref, object_kind
+from archive_restore.errors import ArchiveRestoreError
+from archive_restore.flows.commit import load_record
+from archive_restore.ports import Archive, Catalog
+from archive_restore.records.findings import Finding, Severity
+from archive_restore.records.objects import Master
+from archive_restore.records.provenance import Event
+from archive_restore.records.stories import StoryRef
+
+GROUP = 1000
+"""Objects a transaction."""
+
+
+def rebuild(archive: Archive) -> tuple[int, tuple[Finding, ...]]:
+    """Empty the catalog and fill it again; return how many objects there are, and what could not be read."""
+    archive.catalog.clear()
+    findings = tuple(fill(archive, archive.catalog))
+    return sum(1 for _ in archive.preservation.object_ids()), findings
+
+
+def fill(archive: Archive, catalog: Catalog) -> Iterator[Finding]:
+    """Write what the roots and the log say into an empty catalog; what cannot be read is a finding."""
+    events: defaultdict[str, list[Event]] = defaultdict(list)
+    for entry in archive.log.entries():
+        events[entry.event.ref].append(entry.event)
+    object_ids = sorted(archive.preservation.object_ids())
+    for start in range(0, len(object_ids), GROUP):
+        findings: list[Finding] = []
+        with catalog.batch():
+            for object_id in object_ids[start : start + GROUP]:
+                findings.extend(_add_object(archive, catalog, object_id, events))
+        yield from findings
+
+
+def _add_object(
+    archive: Archive, catalog: Catalog, object_id: str, events: defaultdict[str, list[Event]]
+) -> Iterator[Finding]:
+    try:
+        item_id, kind = object_kind(object_id)
+        for version in range(1, archive.preservation.head(object_id) + 1):
+            ref = make_ref(item_id, kind, version)
+            if isinstance(ref, StoryRef):
+                yield _unreadable(object_id, "a story lies in the preservation root")
+                continue
+            record = load_record(archive, ref)
+            if isinstance(record, Master):
+                catalog.add_master(record, events[str(ref)])
+            else:
+                catalog.add_preservation(record, events[str(ref)])
+    except ArchiveRestoreError as exc:
+        yield _unreadable(object_id, str(exc))
+
+
+def _unreadable(object_id: str, why: str) -> Finding:
+    return Finding(
+        code="OBJECT_NOT_CATALOGUED",
+        severity=Severity.ERROR,
+        subject=object_id,
+        message=f"It was left out of the catalog: {why}.",
+        clause="DESIGN §3",
+    )

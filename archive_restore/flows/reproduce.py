@@ -1,0 +1,152 @@
+"""Reproduce: run a derivation again and say whether the same pixels come out (promise P2)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from archive_restore.core.planning import PlannedStep
+from archive_restore.core.refs import AnyRef
+from archive_restore.errors import CatalogDamaged, ReferenceUnknown
+from archive_restore.flows.commit import load_record
+from archive_restore.flows.restore import (
+    DAMAGE_PNG,
+    HAND_DAMAGE,
+    HAND_KEEP,
+    HandFiles,
+    Rendering,
+    environment,
+    load_master,
+    render,
+)
+from archive_restore.imaging.engine import bands
+from archive_restore.ports import Archive, Lineage, StoredFile
+from archive_restore.records.imagery import Region
+from archive_restore.records.preservation import PreservationDerivation, PreservationRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """What a second run gave."""
+
+    ref: str
+    identical: bool
+    """Same decoded samples, same map, same damage map."""
+    pixels_different: int
+    """Pixels whose samples differ from the stored derivative."""
+    largest_difference: float
+    """In code values."""
+    map_identical: bool
+    damage_identical: bool
+    surveys_identical: bool
+    """Whether every step found the same in the whole picture."""
+    determinism: str
+    """What the derivation promised."""
+    environment_changes: tuple[str, ...]
+    """Software that is another version now."""
+
+
+def reproduce(archive: Archive, ref: AnyRef) -> Reproduction:
+    """Re-run the derivation of one version into a temporary place; nothing is stored.
+
+    Raises ReferenceUnknown where `ref` is not a restoration, PictureUnreadable, RecipeInvalid.
+    """
+    if not isinstance(ref, PreservationRef):
+        raise ReferenceUnknown(f"{str(ref)!r} is not a restoration", hint="Only derivatives can be made again")
+    derivation = load_record(archive, ref)
+    if not isinstance(derivation, PreservationDerivation):
+        raise CatalogDamaged(f"{ref} holds no derivation")
+    files = archive.preservation.files(ref)
+    master, master_files = load_master(archive, ref.item_id)
+    _check_steps(archive, derivation)
+    archive.work.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=archive.work, prefix="reproduce-") as folder:
+        rendering = render(
+            archive,
+            master,
+            master_files[master.file.name].path,
+            [PlannedStep(step=run.step, parameters=run.parameters) for run in derivation.steps],
+            _no_lineage(ref),
+            HandFiles(damage=_hand(files, HAND_DAMAGE), keep=_hand(files, HAND_KEEP)),
+            seed=derivation.seed,
+            tile=derivation.tile,
+            directory=Path(folder),
+        )
+        return _judge(archive, ref, derivation, rendering, files)
+
+
+def _check_steps(archive: Archive, derivation: PreservationDerivation) -> None:
+    library = archive.preservation_steps()
+    for run in derivation.steps:
+        if run.step not in library:
+            raise ReferenceUnknown(f"the step {run.step!r} of {derivation.ref} is not installed here")
+
+
+def _hand(files: Mapping[str, StoredFile], stem: str) -> Path | None:
+    return next((f.path for name, f in files.items() if Path(name).stem == stem), None)
+
+
+def _judge(
+    archive: Archive,
+    ref: PreservationRef,
+    derivation: PreservationDerivation,
+    rendering: Rendering,
+    files: Mapping[str, StoredFile],
+) -> Reproduction:
+    same_pixels = rendering.pixels_sha256 == derivation.products[0].pixels_sha256
+    different, largest = (
+        (0, 0.0) if same_pixels else _differences(archive, rendering, files[derivation.products[0].name])
+    )
+    meant_damage = next((p.pixels_sha256 for p in derivation.products if p.name == DAMAGE_PNG), "")
+    map_same = rendering.map_sha256 == derivation.map.sha256
+    damage_same = rendering.damage_sha256 == meant_damage
+    return Reproduction(
+        ref=str(ref),
+        identical=same_pixels and map_same and damage_same,
+        pixels_different=different,
+        largest_difference=largest,
+        map_identical=map_same,
+        damage_identical=damage_same,
+        surveys_identical=[run.survey for run in rendering.steps] == [run.survey for run in derivation.steps],
+        determinism=derivation.environment.determinism.value,
+        environment_changes=tuple(_changes(archive, derivation, rendering)),
+    )
+
+
+def _differences(archive: Archive, rendering: Rendering, stored: StoredFile) -> tuple[int, float]:
+    different, largest = 0, 0.0
+    with archive.pictures.open(rendering.picture) as fresh, archive.pictures.open(stored.path) as old:
+        facts = old.facts
+        for top, bottom in bands(facts.height, 256):
+            region = Region(top=top, left=0, bottom=bottom, right=facts.width)
+            gap = np.abs(fresh.read(region).astype(np.float64) - old.read(region).astype(np.float64))
+            different += int((gap.max(axis=2) > 0).sum())
+            largest = max(largest, float(gap.max()))
+    return different, largest
+
+
+def _changes(archive: Archive, derivation: PreservationDerivation, rendering: Rendering) -> list[str]:
+    now = {agent.name: agent.version for agent in environment(archive, rendering.before).agents}
+    changes = [
+        f"{agent.name} was {agent.version} and is {now.get(agent.name, 'absent')}"
+        for agent in derivation.environment.agents
+        if now.get(agent.name) != agent.version
+    ]
+    versions = {run.step: run.version for run in derivation.steps}
+    changes += [
+        f"step {run.step} was version {versions[run.step]} and is {run.version}"
+        for run in rendering.steps
+        if versions.get(run.step) != run.version
+    ]
+    return changes
+
+
+def _no_lineage(ref: PreservationRef) -> Lineage:
+    return Lineage(
+        ref=str(ref), parent_ref=ref.item_id, parent_sha256="", digital_source_type="algorithmicallyEnhanced",
+        software="", when="", history=(), title="", rights="",
+    )  # fmt: skip

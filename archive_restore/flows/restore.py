@@ -1,0 +1,579 @@
+"""Restore: a preservation derivative from a master, checked pixel by pixel before it is stored.
+
+Only the record goes in and only the record comes out: no type here can name a story (promise P4).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archive_restore.core.canonical import canonical_bytes, to_plain
+from archive_restore.core.planning import Plan, PlannedStep
+from archive_restore.core.synthesis_map import FLAG_MEANINGS, PixelDigest, class_counts, histogram
+from archive_restore.errors import PictureUnreadable, ReferenceUnknown, SelfCheckFailed, StorageFailed
+from archive_restore.flows.commit import (
+    DERIVATION_RECORD,
+    PREMIS_RECORD,
+    Prepared,
+    commit,
+    digest_event,
+    event,
+    load_record,
+    sidecar_name,
+)
+from archive_restore.imaging import engine
+from archive_restore.imaging.compare import Comparison, compare
+from archive_restore.imaging.reduce import MapReducer, PictureReducer
+from archive_restore.ports import (
+    Archive,
+    Detail,
+    Digests,
+    Lineage,
+    Loss,
+    Overview,
+    PictureSource,
+    PreservationStep,
+    RestorationView,
+    Staging,
+    StoredFile,
+)
+from archive_restore.records.findings import has_errors
+from archive_restore.records.imagery import PRESERVATION_FLAGS, DamageClass, MapSummary, PictureFacts, Region
+from archive_restore.records.objects import Master, MasterRef
+from archive_restore.records.preservation import PreservationDerivation, PreservationKind, PreservationRef
+from archive_restore.records.provenance import (
+    Determinism,
+    Environment,
+    Material,
+    Product,
+    SoftwareAgent,
+    StepRun,
+)
+
+TILE = 1024
+"""Edge of processing tiles in pixels."""
+MAP_PNG = "synthesis-map.png"
+MAP_RECORD = "synthesis-map.json"
+DAMAGE_PNG = "damage-map.png"
+THUMBNAIL = "thumbnail.jpg"
+MASTER_THUMBNAIL = "thumbnail-master.jpg"
+REPORT = "report.html"
+HAND_DAMAGE = "hand-damage-map"
+HAND_KEEP = "hand-keep-map"
+CELL = 64
+"""Edge of the cells in which changed places are gathered into regions, pixels."""
+DETAILS = 6
+DETAIL_EDGE = 224
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandFiles:
+    """Maps a person drew, as files; None where not given."""
+
+    damage: Path | None = None
+    keep: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """One derivative that was made."""
+
+    ref: str
+    path: Path
+    """The picture inside the archive."""
+    report: Path
+    derivation: str
+    """Derivation identifier."""
+    pixels: Mapping[str, int]
+    """Pixels a class."""
+    damage: Mapping[str, int]
+    """Pixels a damage class."""
+    original_fraction: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """Pixels that were rendered into a staging directory, and everything measured on the way."""
+
+    picture: Path
+    before: Overview
+    flags: Any
+    """Reduced map, uint8."""
+    damage_counts: Mapping[str, int]
+    cells: Any
+    """Changed pixels a CELL×CELL cell, int64 (rows, columns)."""
+    loss_cells: Any
+    """LOSS pixels a cell, int64 (rows, columns)."""
+    histogram: tuple[int, ...]
+    pixels_sha256: str
+    map_sha256: str
+    damage_sha256: str
+    master_pixels_sha256: str
+    steps: tuple[StepRun, ...]
+
+
+def restore(archive: Archive, item_id: str, plan: Plan, *, hand: HandFiles | None = None, seed: int = 0) -> Made:
+    """Restore one item and store the result as its next version.
+
+    Raises ReferenceUnknown, PictureUnreadable, SelfCheckFailed, StorageFailed, CredentialsFailed.
+    """
+    started, clock_start = archive.clock.now(), time.monotonic()
+    hand = hand or HandFiles()
+    master, files = load_master(archive, item_id)
+    kind = PreservationKind.RESTORATION
+    ref = PreservationRef(item_id=item_id, kind=kind, version=archive.preservation.head(f"{item_id}/{kind.value}") + 1)
+    staged = archive.preservation.stage(ref.object_id)
+    try:
+        prepared, made = _make(archive, ref, master, files, plan, hand, seed, staged, started)
+        commit(archive, [prepared])
+    except OSError as exc:
+        staged.discard()
+        raise StorageFailed(
+            f"{ref} could not be written: {exc.strerror or exc}", hint="Free some space and run it again"
+        ) from exc
+    except BaseException:
+        staged.discard()
+        raise
+    stored = archive.preservation.files(ref)
+    return replace(
+        made, path=stored[made.path.name].path, report=stored[REPORT].path, seconds=time.monotonic() - clock_start
+    )
+
+
+def load_master(archive: Archive, item_id: str) -> tuple[Master, Mapping[str, StoredFile]]:
+    """The master of an item and its stored files; raise where it cannot be restored."""
+    ref = MasterRef(item_id=item_id)
+    if archive.preservation.head(ref.object_id) == 0:
+        raise ReferenceUnknown(f"there is no item {item_id!r} in this archive", hint="See: archive-restore list")
+    master = load_record(archive, ref)
+    if not isinstance(master, Master):
+        raise ReferenceUnknown(f"{item_id!r} is not a master")
+    if master.picture is None:
+        raise PictureUnreadable(
+            f"the master of {item_id!r} was kept as bytes only", hint="Its pixels could not be understood at ingest"
+        )
+    return master, archive.preservation.files(ref)
+
+
+def render(
+    archive: Archive,
+    master: Master,
+    master_path: Path,
+    planned: Sequence[PlannedStep],
+    lineage: Lineage,
+    hand: HandFiles,
+    *,
+    seed: int,
+    tile: int,
+    directory: Path,
+) -> Rendering:
+    """Run the steps and write picture, map and damage map into `directory`; nothing is signed or stored."""
+    library = archive.preservation_steps()
+    with archive.pictures.open(master_path, master.picture) as source:
+        damage_source, keep_source = (_hand_map(archive, path, source) for path in (hand.damage, hand.keep))
+        try:
+            seen = engine.overview(source)
+            steps = engine.survey([(library[step.step], step.parameters) for step in planned], seen)
+            hand_maps = engine.HandMaps(damage=damage_source, keep=keep_source)
+            bands = engine.run(source, steps, hand_maps, seed=seed, tile=tile, threads=archive.settings.threads)
+            return _write(archive, source, master_path, seen, steps, bands, lineage, directory)
+        finally:
+            for drawn in (damage_source, keep_source):
+                if drawn is not None:
+                    drawn.close()
+
+
+def _write(
+    archive: Archive,
+    source: PictureSource,
+    master_path: Path,
+    seen: Overview,
+    steps: Sequence[engine.BoundStep],
+    bands: Any,
+    lineage: Lineage,
+    directory: Path,
+) -> Rendering:
+    facts = source.facts
+    picture = directory / "unsigned.tif"
+    of_pixels, of_map, of_damage, of_master = PixelDigest(), PixelDigest(), PixelDigest(), PixelDigest()
+    reduced_map = MapReducer(facts.width, facts.height, engine.OVERVIEW_EDGE)
+    total, damage_total = np.zeros(256, np.int64), np.zeros(256, np.int64)
+    cells = np.zeros((-(-facts.height // CELL), -(-facts.width // CELL)), np.int64)
+    loss_cells = np.zeros_like(cells)
+    writer = archive.pictures.create(picture, master=master_path, facts=facts, lineage=lineage)
+    map_writer = archive.pictures.create_plane(directory / MAP_PNG, facts.width, facts.height)
+    damage_writer = archive.pictures.create_plane(directory / DAMAGE_PNG, facts.width, facts.height)
+    for band in bands:
+        writer.write(band.samples, band.flags)
+        map_writer.write(band.flags)
+        damage_writer.write(band.damage)
+        of_pixels.update(band.samples)
+        of_map.update(band.flags)
+        of_damage.update(band.damage)
+        reduced_map.add(band.flags)
+        total += histogram(band.flags)
+        damage_total += histogram(band.damage)
+        _gather(cells, band.flags != 0, band.top)
+        _gather(loss_cells, band.damage == DamageClass.LOSS, band.top)
+        of_master.update(
+            source.read(Region(top=band.top, left=0, bottom=band.top + band.flags.shape[0], right=facts.width))
+        )
+    for output in (writer, map_writer, damage_writer):
+        output.close()
+    return Rendering(
+        picture=picture,
+        before=seen,
+        flags=reduced_map.result(),
+        damage_counts={kind.name: int(damage_total[kind]) for kind in DamageClass if damage_total[kind]},
+        cells=cells,
+        loss_cells=loss_cells,
+        histogram=tuple(int(n) for n in total),
+        pixels_sha256=of_pixels.hexdigest(),
+        map_sha256=of_map.hexdigest(),
+        damage_sha256=of_damage.hexdigest(),
+        master_pixels_sha256=of_master.hexdigest(),
+        steps=tuple(_step_run(step) for step in steps),
+    )
+
+
+def _make(
+    archive: Archive,
+    ref: PreservationRef,
+    master: Master,
+    files: Mapping[str, StoredFile],
+    plan: Plan,
+    hand: HandFiles,
+    seed: int,
+    staged: Staging,
+    started: str,
+) -> tuple[Prepared, Made]:
+    master_file = files[master.file.name]
+    stored_hand, hand_materials = _take_hand(archive, staged, hand)
+    lineage = _lineage(archive, ref, master, plan, archive.preservation_steps(), started)
+    rendering = render(
+        archive, master, master_file.path, plan.steps, lineage, stored_hand,
+        seed=seed, tile=TILE, directory=staged.directory,
+    )  # fmt: skip
+    summary = _summary(master, rendering)
+    derivation = _derivation(archive, ref, master, plan, hand_materials, rendering, summary, seed, started)
+    picture_name = derivation.products[0].name
+    sidecar = staged.directory / sidecar_name(picture_name)
+    details = _details(archive, master_file.path, master, rendering)
+    with archive.pictures.open(rendering.picture) as unsigned:
+        after = replace(engine.overview(unsigned), white=rendering.before.white)
+    signed = archive.credentials.sign_restoration(
+        derivation,
+        unsigned=rendering.picture,
+        out=staged.directory / picture_name,
+        sidecar=sidecar,
+        master=master_file.path,
+        master_mime=master.file.mime,
+        master_sidecar=files[sidecar_name(master.file.name)].path,
+        map_png=staged.directory / MAP_PNG,
+        regions=[place.region for place in _regions(rendering.cells, rendering.before.facts)],
+        thumbnail=after.reduced,
+    )
+    rendering.picture.unlink()
+    check_stored(archive, staged.directory / picture_name, master, master_file.path, derivation)
+    credentials = archive.credentials.read(
+        staged.directory / picture_name, "image/tiff", None if signed.embedded else signed.sidecar, str(ref)
+    )
+    if has_errors(credentials.findings):
+        raise SelfCheckFailed(f"the credentials of {ref} do not verify: {credentials.findings[0].message}")
+    digests = {picture_name: staged.adopt(picture_name)}
+    if not signed.embedded:
+        digests[sidecar.name] = staged.adopt(sidecar.name)
+    digests |= {name: staged.adopt(name) for name in (MAP_PNG, DAMAGE_PNG)}
+    digests[MAP_RECORD] = staged.write(MAP_RECORD, map_record(summary))
+    digests[DERIVATION_RECORD] = staged.write(DERIVATION_RECORD, canonical_bytes(derivation))
+    view = RestorationView(
+        master=master,
+        derivation=derivation,
+        before=rendering.before,
+        after=after,
+        flags=rendering.flags,
+        damage_counts=rendering.damage_counts,
+        details=details,
+        losses=_regions(rendering.loss_cells, rendering.before.facts),
+        credentials=credentials,
+        embedded=signed.embedded,
+        master_path=master_file.path,
+        files=dict(digests),
+    )
+    digests |= _views(archive, staged, view)
+    events = (
+        *derivation.events,
+        event(archive, "digital signature generation", str(ref), f"C2PA manifest of {picture_name}"),
+        digest_event(archive, str(ref), digests),
+    )
+    staged.write(PREMIS_RECORD, archive.documents.restoration_premis(derivation, events, digests))
+    prepared = Prepared(ref=ref, staged=staged, record=derivation, events=events, message=f"Make {ref}")
+    return prepared, Made(
+        ref=str(ref),
+        path=Path(picture_name),
+        report=Path(REPORT),
+        derivation=derivation.derivation_id,
+        pixels=summary.counts,
+        damage=rendering.damage_counts,
+        original_fraction=summary.original_fraction,
+        seconds=0.0,
+    )
+
+
+def check_stored(
+    archive: Archive, picture: Path, master: Master, master_path: Path, derivation: PreservationDerivation
+) -> None:
+    """Re-open what was written and hold it against the master and against what was meant (promise P3)."""
+    with (
+        archive.pictures.open(picture) as derivative,
+        archive.pictures.open_map(picture) as synthesis_map,
+        archive.pictures.open(master_path, master.picture) as source,
+    ):
+        found = compare(source, derivative, synthesis_map, PRESERVATION_FLAGS)
+    problem = _difference(found, derivation)
+    if problem:
+        raise SelfCheckFailed(
+            f"{derivation.ref} read back from disk {problem}", hint="Nothing was stored; check disk and memory"
+        )
+
+
+def _difference(found: Comparison, derivation: PreservationDerivation) -> str:
+    for breach in found.breaches:
+        return f"breaks its map's claim {breach.rule} at {breach.pixels} pixels, first x={breach.x}, y={breach.y}"
+    if found.derivative_sha256 != derivation.products[0].pixels_sha256:
+        return "has other samples than were made"
+    if found.map_sha256 != derivation.map.sha256:
+        return "has another map than was made"
+    if found.master_sha256 != derivation.map.master_pixels_sha256:
+        return "relates to other samples of the master"
+    return ""
+
+
+def map_record(summary: MapSummary) -> bytes:
+    """The content of `synthesis-map.json` (schemas/synthesis-map.schema.json)."""
+    legend = [
+        {"value": int(flag), "name": flag.name or "ORIGINAL", "meaning": meaning}
+        for flag, meaning in FLAG_MEANINGS.items()
+    ]
+    return canonical_bytes({"legend": legend, **to_plain(summary)})
+
+
+def _gather(cells: Any, marked: Any, top: int) -> None:
+    if marked.any():
+        rows, columns = np.nonzero(marked)
+        np.add.at(cells, ((rows + top) // CELL, columns // CELL), 1)
+
+
+def _regions(cells: Any, frame: PictureFacts) -> tuple[Loss, ...]:
+    """Rectangles around connected cells with marked pixels, those with most pixels first."""
+    import cv2
+
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((cells > 0).astype(np.uint8), connectivity=8)
+    pixels = np.bincount(labels.ravel(), weights=cells.ravel(), minlength=count)
+    found = []
+    for index in range(1, count):
+        x, y, w, h = (int(v) * CELL for v in stats[index][:4])
+        region = Region(top=y, left=x, bottom=min(frame.height, y + h), right=min(frame.width, x + w))
+        found.append(Loss(region=region, pixels=int(pixels[index])))
+    return tuple(sorted(found, key=lambda loss: -loss.pixels))
+
+
+def _step_run(bound: engine.BoundStep) -> StepRun:
+    return StepRun(
+        step=bound.step.name,
+        version=bound.step.version,
+        parameters=bound.parameters,
+        survey=bound.survey,
+        action=bound.step.action,
+        digital_source_type=bound.step.digital_source_type,
+        description=bound.step.summary,
+    )
+
+
+def _summary(master: Master, rendering: Rendering) -> MapSummary:
+    total = np.asarray(rendering.histogram, np.int64)
+    facts = rendering.before.facts
+    return MapSummary(
+        width=facts.width,
+        height=facts.height,
+        counts=class_counts(total),
+        histogram={str(value): int(n) for value, n in enumerate(total) if n},
+        sha256=rendering.map_sha256,
+        master_sha256=master.file.sha256,
+        master_pixels_sha256=rendering.master_pixels_sha256,
+    )
+
+
+def _derivation(
+    archive: Archive,
+    ref: PreservationRef,
+    master: Master,
+    plan: Plan,
+    hand_materials: tuple[Material, ...],
+    rendering: Rendering,
+    summary: MapSummary,
+    seed: int,
+    started: str,
+) -> PreservationDerivation:
+    facts = rendering.before.facts
+    dtype = np.dtype(f"{'f' if facts.sample_format == 'float' else 'u'}{facts.bits // 8}").newbyteorder("<").str
+    stem = Path(master.file.name).stem
+    source = Material(
+        role="master",
+        ref=str(master.ref),
+        mime=master.file.mime,
+        size=master.file.size,
+        sha512=master.file.sha512,
+        sha256=master.file.sha256,
+        pixels_sha256=rendering.master_pixels_sha256,
+    )
+    frame = {"width": facts.width, "height": facts.height}
+    products = (
+        Product(role="picture", name=f"{stem}-restoration.tif", mime="image/tiff", dtype=dtype,
+                samples=facts.samples, pixels_sha256=rendering.pixels_sha256, **frame),
+        Product(role="synthesis map", name=MAP_PNG, mime="image/png", dtype="|u1", samples=1,
+                pixels_sha256=rendering.map_sha256, **frame),
+        Product(role="damage map", name=DAMAGE_PNG, mime="image/png", dtype="|u1", samples=1,
+                pixels_sha256=rendering.damage_sha256, **frame),
+    )  # fmt: skip
+    return PreservationDerivation(
+        derivation_id=uuid.uuid4().urn,
+        ref=ref,
+        parent=master.ref,
+        materials=(source, *hand_materials),
+        recipe=plan.recipe,
+        steps=rendering.steps,
+        seed=seed,
+        tile=TILE,
+        products=products,
+        map=summary,
+        environment=environment(archive, rendering.before),
+        started=started,
+        ended=archive.clock.now(),
+        events=(event(archive, "creation", str(ref), f"recipe {plan.recipe.name} on {master.ref}"),),
+    )
+
+
+def environment(archive: Archive, seen: Overview) -> Environment:
+    """What the pixels were made with."""
+    import cv2
+
+    agents = (
+        SoftwareAgent(name=archive.agent.split()[0], version=archive.agent.split()[-1], role="restoration"),
+        SoftwareAgent(name="numpy", version=np.__version__, role="pixels"),
+        SoftwareAgent(name="OpenCV", version=cv2.__version__, role="pixels"),
+        *archive.pictures.agents(seen.facts),
+        *archive.credentials.agents(),
+    )
+    return Environment(
+        agents=agents, models=(), platform=archive.platform, device="cpu", determinism=Determinism.SAME_MACHINE
+    )
+
+
+def _lineage(
+    archive: Archive,
+    ref: PreservationRef,
+    master: Master,
+    plan: Plan,
+    library: Mapping[str, PreservationStep],
+    when: str,
+) -> Lineage:
+    made = [library[step.step].digital_source_type for step in plan.steps]
+    return Lineage(
+        ref=str(ref),
+        parent_ref=str(master.ref),
+        parent_sha256=master.file.sha256,
+        digital_source_type=next((kind for kind in made if kind), "algorithmicallyEnhanced"),
+        software=archive.agent,
+        when=when,
+        history=tuple((step.step, json.dumps(to_plain(step.parameters), sort_keys=True)) for step in plan.steps),
+        title=master.description.title,
+        rights=master.description.rights,
+    )
+
+
+def _take_hand(archive: Archive, staged: Staging, hand: HandFiles) -> tuple[HandFiles, tuple[Material, ...]]:
+    """Copy what a person drew into the object, so that the run can be repeated."""
+    kept: dict[str, Path] = {}
+    materials = []
+    for role, stem, path in (("damage map", HAND_DAMAGE, hand.damage), ("keep map", HAND_KEEP, hand.keep)):
+        if path is None:
+            continue
+        name = f"{stem}{path.suffix.lower()}"
+        digests = staged.copy_in(name, path)
+        kept[role] = staged.directory / name
+        with archive.pictures.open(path) as source:
+            facts, of_pixels = source.facts, PixelDigest()
+            for top, bottom in engine.bands(facts.height, 256):
+                of_pixels.update(source.read(Region(top=top, left=0, bottom=bottom, right=facts.width)))
+        materials.append(
+            Material(
+                role=role, ref=name, mime="image/png" if name.endswith(".png") else "image/tiff", size=digests.size,
+                sha512=digests.sha512, sha256=digests.sha256, pixels_sha256=of_pixels.hexdigest(),
+            )
+        )  # fmt: skip
+    return HandFiles(damage=kept.get("damage map"), keep=kept.get("keep map")), tuple(materials)
+
+
+def _hand_map(archive: Archive, path: Path | None, source: PictureSource) -> PictureSource | None:
+    if path is None:
+        return None
+    drawn = archive.pictures.open(path)
+    if (drawn.facts.width, drawn.facts.height) != (source.facts.width, source.facts.height):
+        size = f"{drawn.facts.width}×{drawn.facts.height}"
+        drawn.close()
+        raise PictureUnreadable(
+            f"the map {path.name!r} is {size} and the master {source.facts.width}×{source.facts.height}",
+            hint="Draw it on a copy of the master at full size",
+        )
+    return drawn
+
+
+def _details(archive: Archive, master_path: Path, master: Master, rendering: Rendering) -> tuple[Detail, ...]:
+    """Full-size crops around the places that changed most, apart from each other."""
+    if master.picture is None:
+        return ()
+    height, width = master.picture.height, master.picture.width
+    cells = rendering.cells.copy()
+    reach = -(-DETAIL_EDGE // CELL)
+    found = []
+    with (
+        archive.pictures.open(master_path, master.picture) as before,
+        archive.pictures.open(rendering.picture) as after,
+        archive.pictures.open_map(rendering.picture) as flags,
+    ):
+        while len(found) < DETAILS and cells.max() > 0:
+            row, column = (int(v) for v in np.unravel_index(int(cells.argmax()), cells.shape))
+            cells[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1] = 0
+            top = max(0, min(height - DETAIL_EDGE, row * CELL + CELL // 2 - DETAIL_EDGE // 2))
+            left = max(0, min(width - DETAIL_EDGE, column * CELL + CELL // 2 - DETAIL_EDGE // 2))
+            region = Region(
+                top=top, left=left, bottom=min(height, top + DETAIL_EDGE), right=min(width, left + DETAIL_EDGE)
+            )
+            found.append(
+                Detail(
+                    region=region,
+                    before=before.read(region),
+                    after=after.read(region),
+                    flags=flags.read(region)[:, :, 0].astype(np.uint8),
+                )
+            )
+    return tuple(found)
+
+
+def _views(archive: Archive, staged: Staging, view: RestorationView) -> dict[str, Digests]:
+    return {
+        MASTER_THUMBNAIL: staged.write(MASTER_THUMBNAIL, archive.documents.thumbnail(view.before)),
+        THUMBNAIL: staged.write(THUMBNAIL, archive.documents.thumbnail(view.after)),
+        REPORT: staged.write(REPORT, archive.documents.restoration_report(view)),
+    }

@@ -1,0 +1,359 @@
+"""Verify: every claim the archive makes is checked, none is believed (promises P1, P3, P5, P7).
+
+1. the audit log against its checkpoint
+2. both storage roots: structure and fixity
+3. every master: record, credentials, log
+4. every derivative: record, credentials, map against the master's pixels, log
+5. the catalog against what the roots and the log say
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from archive_restore.core.canonical import to_plain
+from archive_restore.core.refs import AnyRef, make_ref, object_kind, parse_ref
+from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown
+from archive_restore.flows.commit import DERIVATION_RECORD, ITEM_RECORD, read_record, record_ref, sidecar_name
+from archive_restore.flows.rebuild import fill
+from archive_restore.flows.restore import DAMAGE_PNG, MAP_PNG, MAP_RECORD, map_record
+from archive_restore.imaging.compare import Comparison, compare
+from archive_restore.imaging.engine import bands
+from archive_restore.core.synthesis_map import PixelDigest
+from archive_restore.ports import Archive, CredentialReport, RecordRef, StoredFile
+from archive_restore.records.findings import Finding, Severity
+from archive_restore.records.imagery import PRESERVATION_FLAGS, Region
+from archive_restore.records.objects import Master, MasterRef
+from archive_restore.records.preservation import PreservationDerivation, PreservationRef
+from archive_restore.records.stories import StoryRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What was checked and what was found."""
+
+    subjects: int
+    """Versions of masters and derivatives that were checked."""
+    findings: tuple[Finding, ...]
+    pixels_compared: int
+    """Pixels of derivatives held against their masters."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether no finding is of severity error."""
+        return all(finding.severity is not Severity.ERROR for finding in self.findings)
+
+
+def verify(
+    archive: Archive,
+    refs: Sequence[AnyRef] | None = None,
+    *,
+    progress: Callable[[str], None] = lambda subject: None,
+) -> Verification:
+    """Check these versions, or everything when `refs` is None. Reads only; raises nothing for what is damaged."""
+    return _Verifier(archive, progress).run(refs)
+
+
+class _Verifier:
+    def __init__(self, archive: Archive, progress: Callable[[str], None]) -> None:
+        self.archive = archive
+        self.progress = progress
+        self.findings: list[Finding] = []
+        self.digests: dict[str, Mapping[str, str]] = {}
+        self.subjects = 0
+        self.pixels = 0
+
+    def run(self, refs: Sequence[AnyRef] | None) -> Verification:
+        self._log()
+        targets = list(every_version(self.archive) if refs is None else refs)
+        object_ids = None if refs is None else {ref.object_id for ref in targets}
+        self.progress("storage")
+        self.findings.extend(self.archive.preservation.validate(object_ids))
+        stories = None if object_ids is None else [i for i in object_ids if self.archive.stories.head(i)]
+        self.findings.extend(self.archive.stories.validate(stories))
+        for ref in targets:
+            self.progress(str(ref))
+            self._version(ref)
+        if refs is None:
+            self._catalog()
+        else:
+            self._catalog_rows([str(ref) for ref in targets])
+        return Verification(subjects=self.subjects, findings=tuple(self.findings), pixels_compared=self.pixels)
+
+    # -- 1. log ------------------------------------------------------------------------------------------
+
+    def _log(self) -> None:
+        self.progress("log")
+        self.findings.extend(self.archive.log.verify())
+        try:
+            for entry in self.archive.log.entries():
+                if entry.event.type == "message digest calculation":
+                    self.digests[entry.event.ref] = entry.event.digests
+        except ArchiveRestoreError as exc:
+            self._error("LOG_UNREADABLE", "log", str(exc))
+
+    def _logged(self, ref: RecordRef, files: Mapping[str, StoredFile]) -> None:
+        vouched = self.digests.get(str(ref))
+        if vouched is None:
+            self._error("LOG_ENTRY_MISSING", str(ref), "The audit log does not know this version.", "DESIGN §7")
+            return
+        for name, digest in vouched.items():
+            stored = files.get(name)
+            if stored is None:
+                self._error("LOG_DISAGREES", f"{ref} {name}", "The audit log names this file and it is not stored.")
+            elif digest != f"sha512:{stored.sha512}":
+                self._error(
+                    "LOG_DISAGREES", f"{ref} {name}", "The stored file has another digest than the audit log says."
+                )
+
+    # -- 3. masters --------------------------------------------------------------------------------------
+
+    def _version(self, ref: AnyRef) -> None:
+        self.subjects += 1
+        if isinstance(ref, StoryRef):
+            return  # structure and fixity were checked with the root; its claims are the story flows' to check
+        try:
+            files = self.archive.preservation.files(ref)
+        except ArchiveRestoreError as exc:
+            self._error("OBJECT_UNREADABLE", str(ref), str(exc))
+            return
+        self._logged(ref, files)
+        try:
+            if isinstance(ref, MasterRef):
+                self._master(ref, files)
+            else:
+                self._restoration(ref, files)
+        except ArchiveRestoreError as exc:
+            self._error("COULD_NOT_BE_CHECKED", str(ref), str(exc))
+        except OSError as exc:
+            self._error("FILE_UNREADABLE", str(ref), f"A stored file cannot be read: {exc.strerror}.")
+
+    def _master(self, ref: MasterRef, files: Mapping[str, StoredFile]) -> None:
+        master = self._record(Master, ref, files, ITEM_RECORD)
+        if not isinstance(master, Master):
+            return
+        stored = files.get(master.file.name)
+        if stored is None or master.ref != ref:
+            self._error("RECORD_DISAGREES", str(ref), f"{ITEM_RECORD} describes another file or item.")
+            return
+        if (stored.sha512, stored.sha256) != (master.file.sha512, master.file.sha256):
+            self._error("RECORD_DISAGREES", str(ref), f"{ITEM_RECORD} has other digests than the OCFL inventory.")
+        sidecar = files.get(sidecar_name(master.file.name))
+        self._credentials(str(ref), stored.path, master.file.mime, sidecar)
+
+    def _record(
+        self,
+        kind: type[Master] | type[PreservationDerivation],
+        ref: RecordRef,
+        files: Mapping[str, StoredFile],
+        name: str,
+    ) -> Master | PreservationDerivation | None:
+        stored = files.get(name)
+        if stored is None:
+            self._error("RECORD_MISSING", str(ref), f"There is no {name}.", "DESIGN §3")
+            return None
+        try:
+            return read_record(kind, stored.path, str(ref))
+        except ArchiveRestoreError as exc:
+            self._error("RECORD_UNREADABLE", str(ref), str(exc))
+            return None
+
+    def _credentials(self, subject: str, path: Path, mime: str, sidecar: StoredFile | None) -> CredentialReport | None:
+        try:
+            report = self.archive.credentials.read(path, mime, sidecar.path if sidecar else None, subject)
+        except ArchiveRestoreError as exc:
+            self._error("C2PA_UNREADABLE", subject, str(exc), "C2PA 2.2 §15")
+            return None
+        self.findings.extend(report.findings)
+        if report.state == "none":
+            self._error("C2PA_MISSING", subject, "The file carries no C2PA manifest.", "DESIGN §6")
+        return report
+
+    # -- 4. derivatives ----------------------------------------------------------------------------------
+
+    def _restoration(self, ref: PreservationRef, files: Mapping[str, StoredFile]) -> None:
+        derivation = self._record(PreservationDerivation, ref, files, DERIVATION_RECORD)
+        if not isinstance(derivation, PreservationDerivation):
+            return
+        if derivation.ref != ref or derivation.parent.item_id != ref.item_id:
+            self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} describes another derivative.")
+            return
+        picture = files.get(derivation.products[0].name)
+        if picture is None:
+            self._error("RECORD_DISAGREES", str(ref), f"{derivation.products[0].name} is not stored.")
+            return
+        report = self._credentials(str(ref), picture.path, "image/tiff", files.get(sidecar_name(picture.name)))
+        if report is not None:
+            self._assertions(ref, derivation, report, files)
+        self._maps(ref, derivation, files)
+        self._pixels(ref, derivation, picture.path)
+
+    def _assertions(
+        self,
+        ref: PreservationRef,
+        derivation: PreservationDerivation,
+        report: CredentialReport,
+        files: Mapping[str, StoredFile],
+    ) -> None:
+        if report.state in ("none", "invalid"):
+            return  # already an error; what a broken manifest asserts proves nothing
+        said = report.derivation
+        if said is None or json.loads(json.dumps(said)) != json.loads(json.dumps(to_plain(derivation))):
+            self._error(
+                "C2PA_DERIVATION_DISAGREES",
+                str(ref),
+                f"The manifest tells another derivation than {DERIVATION_RECORD}.",
+            )
+        stored = files.get(MAP_PNG)
+        if stored is None or report.map_png != stored.path.read_bytes():
+            self._error("C2PA_MAP_DISAGREES", str(ref), f"The map inside the manifest is not {MAP_PNG}.", "DESIGN §6")
+
+    def _maps(self, ref: PreservationRef, derivation: PreservationDerivation, files: Mapping[str, StoredFile]) -> None:
+        record = files.get(MAP_RECORD)
+        if record is None or record.path.read_bytes() != map_record(derivation.map):
+            self._error("MAP_RECORD_DISAGREES", str(ref), f"{MAP_RECORD} is not what {DERIVATION_RECORD} says.")
+        meant = {MAP_PNG: derivation.map.sha256}
+        meant |= {p.name: p.pixels_sha256 for p in derivation.products if p.name == DAMAGE_PNG}
+        for name, digest in meant.items():
+            stored = files.get(name)
+            if stored is None or self._plane_digest(stored.path) != digest:
+                self._error("MAP_DISAGREES", f"{ref} {name}", "The decoded map is not the one the derivation names.")
+
+    def _plane_digest(self, path: Path) -> str:
+        digest = PixelDigest()
+        with self.archive.pictures.open(path) as plane:
+            for top, bottom in bands(plane.facts.height, 256):
+                rows = plane.read(Region(top=top, left=0, bottom=bottom, right=plane.facts.width))
+                digest.update(rows[:, :, 0])
+        return digest.hexdigest()
+
+    def _pixels(self, ref: PreservationRef, derivation: PreservationDerivation, picture: Path) -> None:
+        master_files = self.archive.preservation.files(MasterRef(item_id=ref.item_id))
+        master = self._record(Master, MasterRef(item_id=ref.item_id), master_files, ITEM_RECORD)
+        if not isinstance(master, Master) or master.file.name not in master_files:
+            return
+        if derivation.map.master_sha256 != master_files[master.file.name].sha256:
+            self._error("MAP_OF_ANOTHER_MASTER", str(ref), "The map relates to other bytes than the stored master.")
+            return
+        with (
+            self.archive.pictures.open(picture) as derivative,
+            self.archive.pictures.open_map(picture) as synthesis_map,
+            self.archive.pictures.open(master_files[master.file.name].path, master.picture) as source,
+        ):
+            sizes = {(p.facts.width, p.facts.height) for p in (derivative, synthesis_map, source)}
+            if len(sizes) > 1 or derivative.dtype != source.dtype or derivative.facts.samples != source.facts.samples:
+                self._error("FRAME_CHANGED", str(ref), "Master, derivative and map differ in size or kind of samples.")
+                return
+            found = compare(source, derivative, synthesis_map, PRESERVATION_FLAGS)
+        self.pixels += derivation.map.pixels
+        self._compared(ref, derivation, found)
+
+    def _compared(self, ref: PreservationRef, derivation: PreservationDerivation, found: Comparison) -> None:
+        for breach in found.breaches:
+            where = f"{breach.pixels} pixels, the first at x={breach.x}, y={breach.y}"
+            if breach.rule == "ORIGINAL":
+                self._error(
+                    "MAP_LIES", str(ref), f"The map calls them original and they differ from the master: {where}.",
+                    "DESIGN §4",
+                )  # fmt: skip
+            else:
+                self._error("MAP_FLAG_NOT_ALLOWED", str(ref), f"A restoration may not be so: {where}.", "DESIGN §5")
+        if found.map_sha256 != derivation.map.sha256:
+            self._error("MAP_DISAGREES", str(ref), "The map in the TIFF is not the one the derivation names.")
+        if {str(v): n for v, n in enumerate(found.histogram) if n} != dict(derivation.map.histogram):
+            self._error("MAP_COUNTS_DISAGREE", str(ref), "The pixel counts a class are not those of the map.")
+        if found.counts != dict(derivation.map.counts):
+            self._error("MAP_COUNTS_DISAGREE", str(ref), "The class counts are not those of the map.")
+        if found.derivative_sha256 != derivation.products[0].pixels_sha256:
+            self._error("PIXELS_DISAGREE", str(ref), "The decoded samples are not those the derivation names.")
+        if found.master_sha256 != derivation.map.master_pixels_sha256:
+            self._error("PIXELS_DISAGREE", str(ref), "The master's decoded samples are not those the derivation names.")
+
+    # -- 5. catalog --------------------------------------------------------------------------------------
+
+    def _catalog(self) -> None:
+        self.progress("catalog")
+        try:
+            self.findings.extend(self.archive.catalog.check())
+            stored = dict(self.archive.catalog.contents())
+        except ArchiveRestoreError as exc:
+            self._error("CATALOG_UNREADABLE", "catalog", str(exc), "Run: archive-restore catalog rebuild")
+            return
+        fresh = self.archive.scratch_catalog()
+        try:
+            for finding in fill(self.archive, fresh):
+                self.findings.append(finding)
+            expected = dict(fresh.contents())
+        except ArchiveRestoreError as exc:
+            self._error(
+                "COULD_NOT_BE_CHECKED", "catalog", f"The roots and the log cannot be read for comparison: {exc}"
+            )
+            return
+        finally:
+            fresh.close()
+        self._differences(stored, expected)
+
+    def _catalog_rows(self, subjects: Iterable[str]) -> None:
+        """For single subjects: the catalog's record against the stored one."""
+        for subject in subjects:
+            parsed = parse_ref(subject)
+            ref = make_ref(parsed.item_id, parsed.kind, parsed.version or 1)
+            if isinstance(ref, StoryRef):
+                continue
+            try:
+                stored = (
+                    self.archive.catalog.master(ref.item_id)
+                    if isinstance(ref, MasterRef)
+                    else self.archive.catalog.derivation(ref)
+                )
+                kind, name = (
+                    (Master, ITEM_RECORD) if isinstance(ref, MasterRef) else (PreservationDerivation, DERIVATION_RECORD)
+                )
+                files = self.archive.preservation.files(record_ref(subject))
+                meant = read_record(kind, files[name].path, subject) if name in files else None
+            except ArchiveRestoreError:
+                continue  # told already where the version itself was checked
+            if meant is not None and stored != meant:
+                self._error(
+                    "CATALOG_DISAGREES",
+                    subject,
+                    "The catalog says something else; run: archive-restore catalog rebuild.",
+                )
+
+    def _differences(self, stored: Mapping[str, str], expected: Mapping[str, str]) -> None:
+        for key in sorted(stored.keys() | expected.keys()):
+            if stored.get(key) != expected.get(key):
+                what = (
+                    "is in the catalog only" if key not in expected
+                    else "is missing from the catalog" if key not in stored
+                    else "differs between the catalog and the stored records"
+                )  # fmt: skip
+                self._error("CATALOG_DISAGREES", key, f"It {what}; run: archive-restore catalog rebuild.", "DESIGN §3")
+
+    def _error(self, code: str, subject: str, message: str, clause: str = "") -> None:
+        self.findings.append(
+            Finding(code=code, severity=Severity.ERROR, subject=subject, message=message, clause=clause)
+        )
+
+
+def sampled(archive: Archive, share: float) -> list[AnyRef]:
+    """A random share of all stored versions, at least one; another one each time, so that years cover everything."""
+    versions = list(every_version(archive))
+    if not versions:
+        return []
+    return secrets.SystemRandom().sample(versions, max(1, round(len(versions) * share)))
+
+
+def every_version(archive: Archive) -> Iterator[AnyRef]:
+    """Every version of every object whose name can be read, in order."""
+    for root in (archive.preservation, archive.stories):
+        for object_id in sorted(root.object_ids()):
+            with contextlib.suppress(ReferenceUnknown):  # told by the structure checks of the root
+                item_id, kind = object_kind(object_id)
+                for version in range(1, root.head(object_id) + 1):
+                    yield make_ref(item_id, kind, version)

@@ -1,0 +1,1 @@
+"""Imaging bound to the step ports; preservation and story steps live apart and share nothing."""
