@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, and_, bindparam, func, select, tuple_
+from sqlalchemy import Connection, Engine, and_, bindparam, func, select, tuple_
 
 from archive_restore.adapters.catalog import sql, tables
 from archive_restore.core.canonical import Malformed, from_plain
@@ -47,83 +47,70 @@ class SqlCatalog(Catalog, Jobs):
         self._open: Connection | None = None
         self._depth = 0
         self._pending: dict[str, list[dict[str, Any]]] = {}
-        self._replaced: dict[str, set[str]] = {}
+        self._replaced: set[str] = set()
 
     # --- writing ---
 
     def add_master(self, master: Master, events: Sequence[Event]) -> None:
         """See ports.Catalog."""
-        self._begin(str(master.ref))
         said, file = master.description, master.file
         picture = master.picture
         item_id = master.ref.item_id
-        self._add(
-            tables.items,
-            {
-                "item_id": item_id,
-                **{name: getattr(said, name) for name in tables.DESCRIBED},
-                "source_type": said.source_type.value if said.source_type else "",
-                "extra": _text(said.extra),
-                "file_name": file.name,
-            },
-        )
-        self._add(
-            tables.masters,
-            {
-                "item_id": item_id,
-                "name": file.name,
-                "sha512": file.sha512,
-                "sha256": file.sha256,
-                "puid": file.puid,
-                "mime": file.mime,
-                "format_name": file.format_name,
-                "original_path": master.original_path,
-                "ingested": master.ingested,
-                "size": file.size,
-                "width": picture.width if picture else 0,
-                "height": picture.height if picture else 0,
-                "record": _text(master),
-            },
-        )
-        self._add_events(str(master.ref), events)
+        items = {
+            "item_id": item_id,
+            **{name: getattr(said, name) for name in tables.DESCRIBED},
+            "source_type": said.source_type.value if said.source_type else "",
+            "extra": _text(said.extra),
+            "file_name": file.name,
+        }
+        masters = {
+            "item_id": item_id,
+            "name": file.name,
+            "sha512": file.sha512,
+            "sha256": file.sha256,
+            "puid": file.puid,
+            "mime": file.mime,
+            "format_name": file.format_name,
+            "original_path": master.original_path,
+            "ingested": master.ingested,
+            "size": file.size,
+            "width": picture.width if picture else 0,
+            "height": picture.height if picture else 0,
+            "record": _text(master),
+        }
+        self._keep(str(master.ref), {"items": [items], "masters": [masters]}, events)
 
     def add_preservation(self, derivation: PreservationDerivation, events: Sequence[Event]) -> None:
         """See ports.Catalog; raise SeparationViolated where an ingredient is a story."""
         ref = str(derivation.ref)
-        self._begin(ref)
-        # A derivative whose master cannot be read must still be found: its item gets a row of its own.
-        self._pending.setdefault("stubs", []).append({"item_id": derivation.ref.item_id})
-        self._replaced.setdefault("ingredients", set()).add(ref)
-        self._add(
-            tables.derivatives,
+        derivatives = {
+            "ref": ref,
+            "item_id": derivation.ref.item_id,
+            "class": "preservation",
+            "kind": derivation.ref.kind.value,
+            "version": derivation.ref.version,
+            "derivation_id": derivation.derivation_id,
+            "started": derivation.started,
+            "ended": derivation.ended,
+            "record": _text(derivation),
+        }
+        ingredients = [
             {
-                "ref": ref,
-                "item_id": derivation.ref.item_id,
-                "class": "preservation",
-                "kind": derivation.ref.kind.value,
-                "version": derivation.ref.version,
-                "derivation_id": derivation.derivation_id,
-                "started": derivation.started,
-                "ended": derivation.ended,
-                "record": _text(derivation),
-            },
-        )
-        for position, material in enumerate(derivation.materials):
-            self._add(
-                tables.ingredients,
-                {
-                    "derivative": ref,
-                    "position": position,
-                    "role": material.role,
-                    "ref": material.ref,
-                    "mime": material.mime,
-                    "size": material.size,
-                    "sha512": material.sha512,
-                    "sha256": material.sha256,
-                    "pixels_sha256": material.pixels_sha256,
-                },
-            )
-        self._add_events(ref, events)
+                "derivative": ref,
+                "position": position,
+                "role": material.role,
+                "ref": material.ref,
+                "mime": material.mime,
+                "size": material.size,
+                "sha512": material.sha512,
+                "sha256": material.sha256,
+                "pixels_sha256": material.pixels_sha256,
+            }
+            for position, material in enumerate(derivation.materials)
+        ]
+        # A derivative whose master cannot be read must still be found: its item gets a row of its own.
+        stubs = [{"item_id": derivation.ref.item_id}]
+        self._keep(ref, {"stubs": stubs, "derivatives": [derivatives], "ingredients": ingredients}, events)
 
     def clear(self) -> None:
         """See ports.Catalog; jobs stay. A file that is no catalog any more is replaced by a new one."""
@@ -151,10 +138,14 @@ class SqlCatalog(Catalog, Jobs):
 
     @contextmanager
     def _batch(self) -> Iterator[None]:
-        with sql.translated():
-            connection = self._connection()
-            if self._depth == 0:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            with sql.translated():
+                connection = self._connection()
+                if self._depth == 0:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except BaseException:
+            self._forget()
+            raise
         self._depth += 1
         try:
             yield
@@ -376,22 +367,19 @@ class SqlCatalog(Catalog, Jobs):
         rows = self._rows(statement)
         return rows[0][0] if rows else None
 
-    def _add(self, table: Table, row: dict[str, Any]) -> None:
-        self._pending.setdefault(table.name, []).append(row)
-
-    def _begin(self, ref: str) -> None:
-        """A record that comes twice in one batch is written twice, in order."""
-        if ref in self._replaced.get("events", ()):
-            self._flush()
-
-    def _add_events(self, ref: str, events: Sequence[Event]) -> None:
-        """Events replace what was known about the REF; ends the writing of one record."""
-        self._replaced.setdefault("events", set()).add(ref)
+    def _keep(self, ref: str, rows: dict[str, list[dict[str, Any]]], events: Sequence[Event]) -> None:
+        """Gather the rows of one record, all or none; write them now unless a batch is open."""
+        rows["events"] = []
         for position, event in enumerate(events):
-            row = {
-                name: getattr(event, name) for name in ("event_id", "type", "date_time", "outcome", "detail", "agent")
-            }
-            self._add(tables.events, {**row, "ref": ref, "position": position, "digests": _text(event.digests)})
+            told = _plain(event)
+            digests = _text(told.pop("digests"))
+            _text(told)  # for its refusals
+            rows["events"].append({**told, "ref": ref, "position": position, "digests": digests})
+        if ref in self._replaced:
+            self._flush()  # a record that comes twice in one batch is written twice, in order
+        self._replaced.add(ref)
+        for name, added in rows.items():
+            self._pending.setdefault(name, []).extend(added)
         if self._depth == 0:
             with self.batch():
                 pass
@@ -402,14 +390,13 @@ class SqlCatalog(Catalog, Jobs):
         """Write what a batch gathered, a few statements for all rows."""
         pending, replaced = self._pending, self._replaced
         self._forget()
-        if not pending and not replaced:
+        if not replaced:
             return
         with sql.translated():
             connection = self._connection()
-            for name, column in (("ingredients", tables.ingredients.c.derivative), ("events", tables.events.c.ref)):
-                if replaced.get(name):
-                    doomed = column.table.delete().where(column == bindparam("doomed"))
-                    connection.execute(doomed, [{"doomed": ref} for ref in sorted(replaced[name])])
+            for column in (tables.ingredients.c.derivative, tables.events.c.ref):
+                doomed = column.table.delete().where(column == bindparam("doomed"))
+                connection.execute(doomed, [{"doomed": ref} for ref in sorted(replaced)])
             for name in ("items", "stubs", "masters", "derivatives", "ingredients", "events"):
                 rows = pending.get(name)
                 if not rows:
@@ -422,7 +409,7 @@ class SqlCatalog(Catalog, Jobs):
                     connection.execute(tables.metadata.tables[name].insert(), rows)
 
     def _forget(self) -> None:
-        self._pending, self._replaced = {}, {}
+        self._pending, self._replaced = {}, set()
 
 
 _KEYS = {"items": "item_id", "masters": "item_id", "derivatives": "ref"}

@@ -128,8 +128,8 @@ def translated() -> Iterator[None]:
         raise _translate(exc.orig or exc) from exc
     except SQLAlchemyError as exc:
         raise CatalogDamaged(f"the catalog cannot be read: {exc}", hint=_REBUILD) from exc
-    except UnicodeDecodeError as exc:
-        raise CatalogDamaged("the catalog holds bytes that are no text", hint=_REBUILD) from exc
+    except UnicodeError as exc:
+        raise CatalogDamaged("the catalog cannot hold bytes that are no text", hint=_REBUILD) from exc
 
 
 def _translate(problem: BaseException) -> ArchiveRestoreError:
