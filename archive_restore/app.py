@@ -131,7 +131,7 @@ class _Passphrase:
 def _wire(root: Path, config: Config, secrets: _Passphrase, journal: FileJournal, *, writing: bool) -> Archive:
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
-    from archive_restore.adapters.pictures import FileFormats, FilePictures, icc_profile
+    from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
 
     folder, work = root / "keys", root / "work"
     settings = config.settings()

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import PictureFacts, PixelFlag, Region
-from archive_restore.records.objects import FileFacts, Master, MasterRef
+from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Event, Json, SoftwareAgent
 from archive_restore.records.stories import StoryRef
@@ -485,8 +485,9 @@ class Lineage:
     """UTC, RFC 3339."""
     history: tuple[tuple[str, str], ...]
     """(action, parameters as text) a step."""
-    title: str
-    rights: str
+    parent_name: str
+    """File name of the master."""
+    description: Description
 
 
 class Pictures(ABC):

@@ -45,7 +45,9 @@ def test_a_preservation_module_that_imports_a_story_breaks_the_contract(tmp_path
     shutil.copy(ROOT / "pyproject.toml", tree)
     flow = tree / "archive_restore" / "flows" / "restore.py"
     flow.write_text(flow.read_text() + "\nfrom archive_restore.records.stories import StoryRef as _Story\n")
-    lint = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command; lint_imports_command()"
+    lint = (
+        "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command; lint_imports_command()"
+    )
     done = subprocess.run([sys.executable, "-c", lint], cwd=tree, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "Preservation never reaches for stories BROKEN" in re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)

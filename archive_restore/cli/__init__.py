@@ -81,7 +81,7 @@ def main_group(ctx: click.Context, archive_dir: Path | None, as_json: bool, verb
 
 def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code: the one boundary where errors become words."""
-    arguments = sys.argv[1:] if args is None else args
+    arguments = _global_first(sys.argv[1:] if args is None else args)
     as_json, verbose = "--json" in arguments, bool({"-v", "--verbose"} & set(arguments))
     try:
         outcome: Any = main_group.main(args=arguments, prog_name="archive-restore", standalone_mode=False)
@@ -109,6 +109,22 @@ def main(args: list[str] | None = None) -> None:
             raise
         code = _tell(as_json, "InternalError", _bug(exc), INTERNAL_ERROR)
     sys.exit(code)
+
+
+def _global_first(arguments: list[str]) -> list[str]:
+    """Global options may stand anywhere before `--`: `ingest --json DIR` means `--json ingest DIR`."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    first: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments[:end])
+    for word in words:
+        if word in ("--json", "-v", "--verbose", "-q", "--quiet") or word.startswith("--archive="):
+            first.append(word)
+        elif word in ("-A", "--archive"):
+            first += [word, *(value for value in [next(words, None)] if value is not None)]
+        else:
+            rest.append(word)
+    return [*first, *rest, *arguments[end:]]
 
 
 def _tell(as_json: bool, name: str, message: str, code: int) -> int:

@@ -26,6 +26,7 @@ from archive_restore.flows.restore import (
 from archive_restore.imaging.engine import bands
 from archive_restore.ports import Archive, Lineage, StoredFile
 from archive_restore.records.imagery import Region
+from archive_restore.records.objects import Description
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 
 
@@ -148,5 +149,5 @@ def _changes(archive: Archive, derivation: PreservationDerivation, rendering: Re
 def _no_lineage(ref: PreservationRef) -> Lineage:
     return Lineage(
         ref=str(ref), parent_ref=ref.item_id, parent_sha256="", digital_source_type="algorithmicallyEnhanced",
-        software="", when="", history=(), title="", rights="",
+        software="", when="", history=(), parent_name="", description=Description(),
     )  # fmt: skip

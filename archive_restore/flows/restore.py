@@ -497,8 +497,8 @@ def _lineage(
         software=archive.agent,
         when=when,
         history=tuple((step.step, json.dumps(to_plain(step.parameters), sort_keys=True)) for step in plan.steps),
-        title=master.description.title,
-        rights=master.description.rights,
+        parent_name=master.file.name,
+        description=master.description,
     )
 
 
