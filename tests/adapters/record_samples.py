@@ -24,6 +24,7 @@ from archive_restore.records.provenance import (
     StepRun,
 )
 
+MODEL = ModelUse(name="ridge-net", version="1.0", sha256="e" * 64, card_sha256="f" * 64, licence="Apache-2.0")
 NOW = "2026-11-22T12:00:00Z"
 WIDTH, HEIGHT = 96, 64
 RNG = np.random.default_rng(7)
@@ -121,7 +122,8 @@ def derivation(master_record, **changes):
                 sha256=file.sha256, **pixels,
             ),
             Material(
-                role="damage map", ref="marks.png", mime="image/png", size=9, sha512="cc", sha256="dd", **pixels
+                role="damage map", ref="marks.png", mime="image/png", size=9, sha512="c" * 128, sha256="d" * 64,
+                **pixels,
             ),
         ),
         "recipe": Recipe(name="gentle", description="Thin damage", steps=(RecipeStep(step="fill"),)),
@@ -146,7 +148,7 @@ def derivation(master_record, **changes):
         ),
         "environment": Environment(
             agents=(SoftwareAgent(name="numpy", version="2.3", role="pixels"),),
-            models=(ModelUse(name="ridge-net", version="1.0", sha256="ee", card_sha256="ff", licence="Apache-2.0"),),
+            models=(MODEL,),
             platform="Linux x86_64", device="cpu", determinism=Determinism.BIT_EXACT,
         ),
         "started": NOW,
