@@ -101,11 +101,19 @@ class C2paCredentials(Credentials):
             return SignedRestoration(embedded=True, sidecar=None)
         store = sign_sidecar(manifest, signer, sha256=hash_file(unsigned).sha256, resources=resources, parent=parent)
         _same_bytes(unsigned, out)
-        _write_new(sidecar, store)
-        found = self.read(out, picture.mime, sidecar, str(derivation.ref))
-        if found.state != "trusted" or has_errors(found.findings):
-            problem = found.findings[0].message if found.findings else f"the state is {found.state}"
-            raise SelfCheckFailed(f"the sidecar of {derivation.ref} read back after signing does not hold: {problem}")
+        try:
+            _write_new(sidecar, store)
+            found = self.read(out, picture.mime, sidecar, str(derivation.ref))
+            if found.state != "trusted" or has_errors(found.findings):
+                problem = found.findings[0].message if found.findings else f"the state is {found.state}"
+                raise SelfCheckFailed(
+                    f"the sidecar of {derivation.ref} read back after signing does not hold: {problem}",
+                    hint="Nothing was kept; check disk and memory, and the clock",
+                )
+        except BaseException:
+            out.unlink(missing_ok=True)
+            sidecar.unlink(missing_ok=True)
+            raise
         return SignedRestoration(embedded=False, sidecar=sidecar)
 
     def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:

@@ -102,7 +102,7 @@ def read_chain(chain_pem: str, now: datetime) -> Chain:
         certificates = x509.load_pem_x509_certificates(chain_pem.encode())
     except ValueError as exc:
         raise KeysUnusable(
-            "the certificate chain is not PEM that can be read",
+            "the certificate chain cannot be read as PEM",
             hint="Give leaf, intermediates and root in one PEM file",
         ) from exc
     if len(certificates) < 2:
