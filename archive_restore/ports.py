@@ -700,7 +700,6 @@ class Archive:
     stories: StorageRoot[StoryRef]
     log: AuditLog
     catalog: Catalog
-    jobs: Jobs
     scratch_catalog: Callable[[], Catalog]
     """Makes an empty catalog in memory, to compare with."""
     jobs: Jobs

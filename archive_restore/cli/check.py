@@ -27,10 +27,9 @@ def verify_command(session: Session, refs: tuple[str, ...], everything: bool, sa
     if sum((bool(refs), everything, sample is not None)) > 1:
         raise UsageError("give REFs, --all or --sample, not several of them")
     with session.open(write=False) as archive:
+        targets = [resolve(archive, ref) for ref in refs] if refs else None
         if sample is not None:
             targets = sampled(archive, sample / 100)
-        else:
-            targets = [resolve(archive, ref) for ref in refs] if refs else None
         with session.progress(len(targets) if targets else 0, "verify") as bar:
             found = verify(archive, targets, progress=lambda subject: bar.step(subject))
     session.result(

@@ -75,9 +75,10 @@ ACTIONS = frozenset(
         "c2pa.opened",
         "c2pa.removed",
         "c2pa.unknown",
+        "org.archive-restore.examined",
     }
 )
-"""C2PA 2.2 §18.15.2: the predefined actions that a preservation step may be."""
+"""C2PA 2.2 §18.15.2: the predefined actions that a preservation step may be, and our own for one that only looks."""
 
 _DUBLIN_CORE = tuple(name for name in Description.__dataclass_fields__ if name not in ("source_type", "extra"))
 _REGION_GRID = 1024

@@ -208,6 +208,7 @@ def _write(
     of_pixels, of_map, of_damage, of_master = PixelDigest(), PixelDigest(), PixelDigest(), PixelDigest()
     reduced_map = MapReducer(facts.width, facts.height, engine.OVERVIEW_EDGE)
     total, damage_total = np.zeros(256, np.int64), np.zeros(256, np.int64)
+    changed = np.zeros(len(steps), np.int64)
     cells = np.zeros((-(-facts.height // CELL), -(-facts.width // CELL)), np.int64)
     loss_cells = np.zeros_like(cells)
     writer = archive.pictures.create(picture, master=master_path, facts=facts, lineage=lineage)
@@ -223,6 +224,7 @@ def _write(
         reduced_map.add(band.flags)
         total += histogram(band.flags)
         damage_total += histogram(band.damage)
+        changed += band.changed
         _gather(cells, band.flags != 0, band.top)
         _gather(loss_cells, band.damage == DamageClass.LOSS, band.top)
         of_master.update(
@@ -242,7 +244,7 @@ def _write(
         map_sha256=of_map.hexdigest(),
         damage_sha256=of_damage.hexdigest(),
         master_pixels_sha256=of_master.hexdigest(),
-        steps=tuple(_step_run(step) for step in steps),
+        steps=tuple(_step_run(step, int(pixels)) for step, pixels in zip(steps, changed, strict=True)),
     )
 
 
@@ -388,14 +390,15 @@ def _regions(cells: Any, frame: PictureFacts) -> tuple[Loss, ...]:
     return tuple(sorted(found, key=lambda loss: -loss.pixels))
 
 
-def _step_run(bound: engine.BoundStep) -> StepRun:
+def _step_run(bound: engine.BoundStep, pixels: int) -> StepRun:
     return StepRun(
         step=bound.step.name,
         version=bound.step.version,
         parameters=bound.parameters,
         survey=bound.survey,
         action=bound.step.action,
-        digital_source_type=bound.step.digital_source_type,
+        digital_source_type=bound.step.digital_source_type if pixels else "",
+        pixels=pixels,
         description=bound.step.summary,
     )
 
@@ -546,7 +549,7 @@ def _details(archive: Archive, master_path: Path, master: Master, rendering: Ren
     height, width = master.picture.height, master.picture.width
     cells = rendering.cells.copy()
     reach = -(-DETAIL_EDGE // CELL)
-    found = []
+    found: list[Detail] = []
     with (
         archive.pictures.open(master_path, master.picture) as before,
         archive.pictures.open(rendering.picture) as after,

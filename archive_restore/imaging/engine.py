@@ -61,6 +61,8 @@ class Band:
     """(rows, width) synthesis map."""
     damage: Plane
     """(rows, width) DamageClass values."""
+    changed: tuple[int, ...]
+    """Pixels of these rows to which each step gave a flag."""
 
 
 def bands(height: int, rows: int) -> Iterator[tuple[int, int]]:
@@ -111,7 +113,7 @@ def run(
     rows = list(grid(facts.height, facts.width, edge=tile, halo=halo))
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="tile") as pool:
 
-        def submit(tiles: Sequence[Tile]) -> list[Future[PreservationTile]]:
+        def submit(tiles: Sequence[Tile]) -> list[Future[tuple[PreservationTile, list[int]]]]:
             return [pool.submit(_tile, source, steps, hand, place, seed) for place in tiles]
 
         ahead = submit(rows[0])
@@ -121,18 +123,20 @@ def run(
             samples = np.empty((height, facts.width, facts.samples), source.dtype)
             flags = np.empty((height, facts.width), np.uint8)
             damage = np.empty((height, facts.width), np.uint8)
+            changed = [0] * len(steps)
             for place, future in zip(tiles, current, strict=True):
-                made = future.result()
+                made, counts = future.result()
+                changed = [total + count for total, count in zip(changed, counts, strict=True)]
                 columns = slice(place.core.left, place.core.right)
                 samples[:, columns] = made.samples
                 flags[:, columns] = made.flags
                 damage[:, columns] = made.damage
-            yield Band(top=top, samples=samples, flags=flags, damage=damage)
+            yield Band(top=top, samples=samples, flags=flags, damage=damage, changed=tuple(changed))
 
 
 def _tile(
     source: PictureSource, steps: Sequence[BoundStep], hand: HandMaps, place: Tile, seed: int
-) -> PreservationTile:
+) -> tuple[PreservationTile, list[int]]:
     facts, core = source.facts, place.core
     master = source.read(place.read)
     keep = _drawn(hand.keep, place.read)
@@ -144,6 +148,8 @@ def _tile(
         flags=np.zeros(master.shape[:2], np.uint8),
         damage=_decided(np.zeros(master.shape[:2], np.uint8), drawn, keep),
     )
+    rows, columns = place.crop
+    counts = []
     for bound in steps:
         before, tile = tile, bound.step.apply(tile, bound.parameters, bound.survey, seed)
         if keep is not None and not bound.step.flags & PixelFlag.ADJUSTED:
@@ -151,7 +157,7 @@ def _tile(
             tile.flags[keep] = before.flags[keep]
         # A person's word stands above the detector's, after every step that may have changed the damage plane.
         tile = replace(tile, damage=_decided(tile.damage, drawn, keep))
-    rows, columns = place.crop
+        counts.append(int((tile.flags[rows, columns] != before.flags[rows, columns]).sum()))
     made = PreservationTile(
         region=core,
         facts=facts,
@@ -165,7 +171,7 @@ def _tile(
             f"x={core.left + breach.x}, y={core.top + breach.y}",
             hint="Nothing was stored; please report this with the recipe",
         )
-    return made
+    return made, counts
 
 
 def _drawn(plane: PictureSource | None, region: Region) -> npt.NDArray[np.bool_] | None:

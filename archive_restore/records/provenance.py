@@ -60,7 +60,9 @@ class StepRun:
     action: str
     """C2PA action, for instance `c2pa.edited`."""
     digital_source_type: str
-    """IPTC digital source type of what the step makes; empty where it makes nothing."""
+    """IPTC digital source type of what the step made; empty where it changed no pixel."""
+    pixels: int
+    """Pixels to which this step gave a flag."""
     description: str
     """One plain sentence for the report."""
 

@@ -27,7 +27,7 @@ class DetectDamage(PreservationStep):
     version: ClassVar[str] = "1"
     summary: ClassVar[str] = "Finds scratches, hairs, creases and dust, in light and dark, by shape and contrast."
     flags: ClassVar[PixelFlag] = PixelFlag.ORIGINAL
-    action: ClassVar[str] = ""
+    action: ClassVar[str] = "org.archive-restore.examined"
     digital_source_type: ClassVar[str] = ""
     parameters_schema: ClassVar[Mapping[str, Any]] = {
         "threshold": {
@@ -181,7 +181,7 @@ class Losses(PreservationStep):
     def survey(self, overview: Overview, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
         """The picture's mean tone, for the middle of losses wider than the reach."""
         channels = list(colour_indices(overview.facts.roles))
-        tone_of = losses.mean_tone(overview.reduced[:, :, channels] / np.float32(overview.white))
+        tone_of = losses.mean_tone((overview.reduced[:, :, channels] / overview.white).astype(np.float32))
         return {"white_code": overview.white, "tone": tone_of}
 
     def apply(
@@ -218,7 +218,7 @@ class Tone(PreservationStep):
     version: ClassVar[str] = "1"
     summary: ClassVar[str] = "A recorded curve against fading and a recorded field against uneven illumination."
     flags: ClassVar[PixelFlag] = PixelFlag.ADJUSTED
-    action: ClassVar[str] = "c2pa.color_adjustments"
+    action: ClassVar[str] = "c2pa.adjustedColor"
     digital_source_type: ClassVar[str] = "algorithmicallyEnhanced"
     parameters_schema: ClassVar[Mapping[str, Any]] = {
         "fading": {

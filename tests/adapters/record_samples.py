@@ -104,7 +104,7 @@ def master_events():
 def step(name="fill", action="c2pa.edited", source_type="algorithmicallyEnhanced", **parameters):
     return StepRun(
         step=name, version="1", parameters=parameters or {"radius": 3, "weights": (1, 2, 3)}, survey={"level": 0.5},
-        action=action, digital_source_type=source_type, description="Fill thin damage from its surroundings.",
+        action=action, digital_source_type=source_type, pixels=9, description="Fill thin damage from its surroundings.",
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def derivation(version: int = 1, item_id: str = "NIPOMO-01", *ingredients: str) 
         steps=(
             StepRun(
                 step="fill", version="1", parameters={"radius": 2.0, "gain": 0.1}, survey={"levels": (1, 2.5)},
-                action="c2pa.edited", digital_source_type="", description="",
+                action="c2pa.edited", digital_source_type="", pixels=0, description="",
             ),
         ),
         seed=1,

@@ -31,7 +31,7 @@ def test_a_master_survives_json():
 def test_nested_plain_parameters_survive():
     run = StepRun(
         step="fill", version="1", parameters={"a": [1, 2.5, {"b": None}]}, survey={}, action="c2pa.edited",
-        digital_source_type="", description="",
+        digital_source_type="", pixels=0, description="",
     )  # fmt: skip
     back = from_plain(StepRun, json.loads(canonical_bytes(run)))
     assert to_plain(back) == to_plain(run)
