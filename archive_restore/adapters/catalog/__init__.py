@@ -6,6 +6,7 @@ Never the only place of a fact, but for jobs: what it says can be rebuilt and co
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import is_dataclass
@@ -38,7 +39,7 @@ def open_catalog(path: Path | None) -> SqlCatalog:
 
 
 class SqlCatalog(Catalog, Jobs):
-    """See ports.Catalog and ports.Jobs; one thread, one connection, opened at first use."""
+    """See ports.Catalog and ports.Jobs; one connection, opened at first use, that threads use one after another."""
 
     def __init__(self, url: str, path: Path | None = None) -> None:
         self._url = url
@@ -46,6 +47,8 @@ class SqlCatalog(Catalog, Jobs):
         self._engine: Engine | None = None
         self._open: Connection | None = None
         self._depth = 0
+        # Held through a whole batch, so that a thread that reads never flushes or joins another one's half-told batch.
+        self._lock = threading.RLock()
         self._pending: dict[str, list[dict[str, Any]]] = {}
         self._replaced: set[str] = set()
 
@@ -114,6 +117,10 @@ class SqlCatalog(Catalog, Jobs):
 
     def clear(self) -> None:
         """See ports.Catalog; jobs stay. A file that is no catalog any more is replaced by a new one."""
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
         self._forget()
         try:
             with self.batch(), sql.translated():
@@ -138,6 +145,10 @@ class SqlCatalog(Catalog, Jobs):
 
     @contextmanager
     def _batch(self) -> Iterator[None]:
+        with self._lock:
+            yield from self._locked_batch()
+
+    def _locked_batch(self) -> Iterator[None]:
         try:
             with sql.translated():
                 connection = self._connection()
@@ -264,7 +275,7 @@ class SqlCatalog(Catalog, Jobs):
         problems: list[tuple[str, str, str]] = []
         try:
             connection = self._connection()
-            with sql.translated():
+            with self._lock, sql.translated():
                 self._flush()
                 problems += [("CATALOG_DAMAGED", f"SQLite: {line}", "") for line in sql.integrity_problems(connection)]
                 fresh = open_catalog(None)
@@ -358,10 +369,11 @@ class SqlCatalog(Catalog, Jobs):
         return connection
 
     def _rows(self, statement: Any) -> Sequence[Any]:
-        if self._pending:
-            self._flush()
-        with sql.translated():
-            return self._connection().execute(statement).fetchall()
+        with self._lock:
+            if self._pending:
+                self._flush()
+            with sql.translated():
+                return self._connection().execute(statement).fetchall()
 
     def _one(self, statement: Any) -> Any:
         rows = self._rows(statement)
@@ -369,6 +381,10 @@ class SqlCatalog(Catalog, Jobs):
 
     def _keep(self, ref: str, rows: dict[str, list[dict[str, Any]]], events: Sequence[Event]) -> None:
         """Gather the rows of one record, all or none; write them now unless a batch is open."""
+        with self._lock:
+            self._gather(ref, rows, events)
+
+    def _gather(self, ref: str, rows: dict[str, list[dict[str, Any]]], events: Sequence[Event]) -> None:
         rows["events"] = []
         for position, event in enumerate(events):
             told = _plain(event)
