@@ -17,25 +17,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive_restore.imaging import linking, ridges
-from archive_restore.imaging.damage_scores import FIRST_LOOK, SECOND_LOOK
-from archive_restore.imaging.ridges import FULL, Candidates, Reach
+from archive_restore.imaging.damage_scores import FIRST_LOOK, SECOND_LOOK, THIRD_LOOK
+from archive_restore.imaging.ridges import FULL, LEVELS, Candidates, Reach
 from archive_restore.records.imagery import DamageClass
 
 Plane = NDArray[np.float32]
 Codes = NDArray[np.uint8]
 
-HALO = 96
+HALO = 120
 """Pixels around a tile that `detect` must see for an exact result (fewer only at the frame)."""
 ALIGN = 2
 """Rows and columns a tile's first pixel must be a multiple of: the coarser octave pairs pixels."""
 
 REACHES = (Reach(near=12, far=40, line=24), Reach(near=8, far=15, line=12))
 """How far each octave looks, in its own pixels."""
+LAST_REACHES = (Reach(near=6, far=18, line=14), Reach(near=4, far=10, line=8))
+"""How far the third look goes."""
 SCORE_UNIT = 256
 """Score cards hold log-odds times this."""
 LEAST_CONTRAST = 0.02
 """Fainter ridges are never looked at: they drown in grain."""
-_GROWTH = 5  # a found crest spreads at most this far over the body of the damage
+_GROWTH = (2, 4)  # pixels a found crest of each octave spreads at most over the body of its damage
 _BODY = 0.6  # down to this share of its contrast
 
 Card = tuple[int, tuple[tuple[tuple[int, ...], tuple[float, ...], tuple[int, ...]], ...]]
@@ -100,15 +102,14 @@ def detect(luma: Plane, parameters: DamageParameters, overview: DamageSurvey) ->
     codes = np.zeros(shape, np.uint8)
     if min(shape) < 8:
         return codes
-    seen = first_look(luma, overview)
-    scored = second_look(seen, shape)
+    scored = all_looks(luma, overview)
     least = _log_odds(parameters.threshold)
     strongest = np.zeros(shape, np.int32)
     full = ridges.smooth(ridges.quantize(luma))
     for bright in (True, False):
         if not (parameters.bright if bright else parameters.dark):
             continue
-        found = {octave: (c, s) for (octave, b), (c, s) in scored.items() if b == bright}
+        found = {octave: (c, s) for (octave, b), (c, _, s) in scored.items() if b == bright}
         body, line, score = _grow(full if bright else (FULL - full).astype(np.int16), found, least)
         kind = np.where(
             line,
@@ -129,40 +130,53 @@ def first_look(luma: Plane, overview: DamageSurvey) -> dict[tuple[int, bool], Ca
     floor = round(max(LEAST_CONTRAST, overview.noise) * FULL)
     found: dict[tuple[int, bool], Candidates] = {}
     for octave, reach in enumerate(REACHES):
-        smoothed = ridges.smooth(plane)
-        found[octave, True] = ridges.gather(smoothed, white, black, floor, reach)
-        negative = (FULL - smoothed).astype(np.int16)
+        found[octave, True] = ridges.gather(plane, white, black, floor, reach)
+        negative = (LEVELS - plane).astype(np.int16)
         found[octave, False] = ridges.gather(negative, FULL - black, FULL - white, floor, reach)
         plane = ridges.halve(plane)
     return found
 
 
-def contexts(
-    seen: Mapping[tuple[int, bool], Candidates], shape: tuple[int, int]
-) -> dict[tuple[int, bool], tuple[Candidates, NDArray[np.float32]]]:
-    """Candidates worth a second look, with all that is known of them: (N, CONTEXT + EVIDENCE)."""
-    shapes = (shape, ((shape[0] + 1) // 2, (shape[1] + 1) // 2))
-    kept: dict[tuple[int, bool], Candidates] = {}
-    votes: dict[tuple[int, bool], linking.Votes] = {}
+Scored = dict[tuple[int, bool], tuple[Candidates, NDArray[np.float32], NDArray[np.int32]]]
+"""By (octave, bright): candidates, all that is measured of them, their score (log-odds × SCORE_UNIT)."""
+
+
+def first_scores(seen: Mapping[tuple[int, bool], Candidates]) -> Scored:
+    """Weigh every candidate alone; those beyond doubt sound are dropped."""
+    out: Scored = {}
     for (octave, bright), candidates in seen.items():
-        score = apply_card(candidates.evidence, FIRST_LOOK[octave]) * linking.VOTE_UNIT // SCORE_UNIT
-        suspicious = score > linking.VOTE_FLOOR
-        kept[octave, bright] = chosen = candidates.only(suspicious)
-        votes[octave, bright] = linking.votes(chosen, score[suspicious], shapes[octave])
-    out: dict[tuple[int, bool], tuple[Candidates, NDArray[np.float32]]] = {}
-    for (octave, bright), candidates in kept.items():
-        other = _coarser(votes[0, bright]) if octave else _finer(votes[1, bright], shape)
-        around = linking.context(candidates, votes[octave, bright], votes[octave, not bright], other, REACHES[octave])
-        out[octave, bright] = candidates, np.concatenate([around, candidates.evidence], axis=1)
+        score = apply_card(candidates.evidence, FIRST_LOOK[octave])
+        ok = score > linking.VOTE_FLOOR * (SCORE_UNIT // linking.VOTE_UNIT)
+        chosen = candidates.only(ok)
+        out[octave, bright] = chosen, chosen.evidence, score[ok]
     return out
 
 
-def second_look(
-    seen: Mapping[tuple[int, bool], Candidates], shape: tuple[int, int]
-) -> dict[tuple[int, bool], tuple[Candidates, NDArray[np.int32]]]:
-    """Final scores (log-odds × SCORE_UNIT) of the candidates that passed the first look."""
-    known = contexts(seen, shape)
-    return {key: (c, apply_card(all_known, SECOND_LOOK[key[0]])) for key, (c, all_known) in known.items()}
+def with_context(scored: Scored, shape: tuple[int, int], reaches: Sequence[Reach]) -> Scored:
+    """Put what the neighbours' scores tell in front of what is measured of each candidate: (N, CONTEXT + before)."""
+    shapes = (shape, ((shape[0] + 1) // 2, (shape[1] + 1) // 2))
+    votes = {
+        (octave, bright): linking.votes(c, score * linking.VOTE_UNIT // SCORE_UNIT, shapes[octave])
+        for (octave, bright), (c, _, score) in scored.items()
+    }
+    out: Scored = {}
+    for (octave, bright), (candidates, measured, score) in scored.items():
+        other = _coarser(votes[0, bright]) if octave else _finer(votes[1, bright], shape)
+        around = linking.context(candidates, votes[octave, bright], votes[octave, not bright], other, reaches[octave])
+        out[octave, bright] = candidates, np.concatenate([around, measured], axis=1), score
+    return out
+
+
+def weighed(scored: Scored, cards: Sequence[Card]) -> Scored:
+    """Replace the scores by those of another look's cards, one an octave."""
+    return {key: (c, measured, apply_card(measured, cards[key[0]])) for key, (c, measured, _) in scored.items()}
+
+
+def all_looks(luma: Plane, overview: DamageSurvey) -> Scored:
+    """Candidates with their final scores."""
+    shape = (luma.shape[0], luma.shape[1])
+    second = weighed(with_context(first_scores(first_look(luma, overview)), shape, REACHES), SECOND_LOOK)
+    return weighed(with_context(second, shape, LAST_REACHES), THIRD_LOOK)
 
 
 def apply_card(measured: NDArray[np.float32], card: Card) -> NDArray[np.int32]:
@@ -202,7 +216,8 @@ def _grow(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int32]]:
     """Spread accepted crests over the body of their damage: (body, belongs to a line, score + 2^20)."""
     shape = tone.shape
-    level = np.full(shape, 32767, np.int16)  # a neighbour at least this light belongs to the same damage
+    # a neighbour at least this light belongs to the same damage
+    levels = [np.full(shape, 32767, np.int16) for _ in _GROWTH]
     certain = np.zeros(shape, np.int32)
     line = np.zeros(shape, np.uint8)
     for octave, (candidates, score) in found.items():
@@ -213,15 +228,20 @@ def _grow(
         if octave:  # the lightest of the four pixels that the coarse one stands for
             rows, columns = _lightest(tone, rows * 2, columns * 2)
         floor = tone[rows, columns] - np.rint(contrast * _BODY).astype(np.int32)
-        np.minimum.at(level, (rows, columns), np.clip(floor, 0, 32767).astype(np.int16))
+        np.minimum.at(levels[octave], (rows, columns), np.clip(floor, 0, 32767).astype(np.int16))
         np.maximum.at(certain, (rows, columns), score[ok] + (1 << 20))
         line[rows[straight], columns[straight]] = 1
     three = np.ones((3, 3), np.uint8)
-    for _ in range(_GROWTH):
+    level = np.full(shape, 32767, np.int16)
+    for left in range(max(_GROWTH), 0, -1):
+        for octave, growth in enumerate(_GROWTH):
+            if growth == left:
+                level = np.minimum(level, levels[octave])
         reached = cv2.erode(level, three, borderType=cv2.BORDER_CONSTANT, borderValue=32767)
         level = np.where((tone >= reached) & (reached < level), reached, level)
     body = level < 32767
-    side = np.ones((2 * _GROWTH + 1, 2 * _GROWTH + 1), np.uint8)
+    widest = 2 * max(_GROWTH) + 1
+    side = np.ones((widest, widest), np.uint8)
     near_line = cv2.dilate(line, side, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     certain = cv2.dilate(certain.astype(np.float32), side, borderType=cv2.BORDER_CONSTANT, borderValue=0).astype(np.int32)
     return body, near_line, certain

@@ -22,7 +22,8 @@ RIM = 1
 """Pixels around detected damage that its blur has stained: see `with_rim`."""
 WIDEST = 16
 """Greatest `max_width`: wider damage has too few sound pixels within reach."""
-_REACH = 12  # sound pixels further away do not count in the regression
+_REACHES = ((2.5, 6), (4.5, 9), (99.0, 12))  # up to this depth in the damage, sound pixels this near are fitted
+_REACH = 12
 _TENSOR = 6  # structure is looked at in 13×13 pixels
 _ROUNDS = 2  # of structure measured on the previous estimate
 _PATCH = 3  # 7×7 patches
@@ -30,7 +31,7 @@ _WINDOW = 10  # similar places are sought within 21×21 pixels
 _BEST = 32
 HALO = 64
 """Pixels around a tile that `fill` (on a mask that is itself exact there) and `split_by_width` must see."""
-_BATCH = 4096
+_BATCH = 512  # pixels at once: their neighbourhoods fit the cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +55,19 @@ def with_rim(mask: Mask, pixels: int = RIM) -> Mask:
 def split_by_width(mask: Mask, max_width: int) -> tuple[Mask, Mask]:
     """Part damage into thin and lost: (thin, loss), disjoint, together the mask.
 
-    A pixel is lost where a disc wider than `max_width` pixels fits into the damage over it. The rim that such an
-    opening leaves at the corners of a loss belongs to the loss; a crack that runs out of it stays thin.
+    A pixel is lost where a disc wider than `max_width` pixels fits into the damage over it; at the frame, where only
+    one side can tell what was there, half of it. The rim that such an opening leaves at the corners of a loss
+    belongs to the loss; a crack that runs out of it stays thin.
     """
     width = max(int(max_width), 1)
     code = mask.astype(np.uint8)
-    # an octagon: a square and a diamond opened in turn would round it; the frame's border does not end a loss
     disc = _disc(width + 1)
-    core = cv2.erode(code, disc, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    anchor = disc.shape[0] // 2
+    core = cv2.erode(code, disc, anchor=(anchor, anchor), borderType=cv2.BORDER_CONSTANT, borderValue=1)
     if not core.any():
         return mask.copy(), np.zeros_like(mask)
-    flipped = cv2.flip(disc, -1)
-    opened = cv2.dilate(core, flipped, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    back = disc.shape[0] - 1 - anchor  # an even disc has no middle: its mirror image does
+    opened = cv2.dilate(core, disc, anchor=(back, back), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     corner = 2 * max(1, width // 4) + 1
     grown = cv2.dilate(opened, np.ones((corner, corner), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     loss = (opened > 0) | ((grown > 0) & mask & ~_elongated(mask, opened > 0, corner))
@@ -90,12 +92,19 @@ def _elongated(mask: Mask, loss: Mask, corner: int) -> Mask:
 
 
 def fill(
-    samples: Samples, mask: Mask, *, grain: float = 0.35, seed: int = 0, origin: tuple[int, int] = (0, 0), white: float | None = None
+    samples: Samples,
+    mask: Mask,
+    *,
+    unsound: Mask | None = None,
+    grain: float = 0.35,
+    seed: int = 0,
+    origin: tuple[int, int] = (0, 0),
+    white: float | None = None,
 ) -> tuple[Samples, Mask]:
     """Fill the masked pixels from their surroundings.
 
     `samples`: (H, W) or (H, W, C), uint8, uint16 or float32, any channels (all are filled alike); `mask`: bool (H, W),
-    rim included (`with_rim`); `grain`: see FillParameters; `seed` and `origin` (row and column of samples[0, 0] in the
+    rim included (`with_rim`); `unsound`: other pixels that must not be learnt from (losses); `grain`: see FillParameters; `seed` and `origin` (row and column of samples[0, 0] in the
     picture) fix the grain, whatever the tiles; `white`: value of full scale, by default 255, 65535 or 1.0.
     Returns a filled copy and the mask of what was filled: pixels with no sound pixel within reach stay as found.
     """
@@ -108,6 +117,8 @@ def fill(
     box = _box_around(mask, HALO)
     part = planes[box].astype(np.float32) / np.float32(full)
     unknown = mask[box] | ~np.isfinite(part).all(axis=2)
+    if unsound is not None:
+        unknown |= unsound[box]
     part = np.where(unknown[..., None], np.float32(0), part)
     work = _Work(part, unknown, mask[box])
     estimate = work.regress()
@@ -140,7 +151,7 @@ def _offsets(radius: int, *, disc: bool) -> tuple[NDArray[np.intp], NDArray[np.i
 
 def _falloff(x: Floats) -> Floats:
     """(1 + x/8)^-8, near exp(−x): only operations that round alike everywhere, so tiles agree bit for bit."""
-    y = np.float32(1) + x * np.float32(0.125)
+    y = np.float32(1) + np.minimum(x, np.float32(1e4)) * np.float32(0.125)  # 1e4: overflow ends far behind
     y = y * y
     y = y * y
     return np.asarray(np.float32(1) / (y * y))
@@ -154,14 +165,18 @@ class _Work:
     def __init__(self, part: Floats, unknown: Mask, wanted: Mask) -> None:
         pad = self.PAD
         mode = "reflect" if min(unknown.shape) > pad else "edge"
-        self.picture = np.pad(part, ((pad, pad), (pad, pad), (0, 0)), mode=mode)  # type: ignore[call-overload]
+        self.part, self.mode = part, mode
+        self.picture = self._padded(part)
         self.sound = np.pad(~unknown, pad, mode=mode)  # type: ignore[call-overload]
+        self.usable = np.pad(~unknown | wanted, pad, mode=mode)  # type: ignore[call-overload]
         self.step = self.sound.shape[1]
         self.channels = part.shape[2]
         self.rows, self.columns = np.nonzero(wanted)
         self.base = (self.rows + pad) * self.step + self.columns + pad
-        self.depth = cv2.distanceTransform(self.sound.astype(np.uint8) ^ 1, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        self.depth = np.minimum(self.depth, _REACH).reshape(-1)[self.base].astype(np.float32)
+        # squared distances are whole numbers: rounding undoes what OpenCV's threads leave in the last bits
+        distance = cv2.distanceTransform(self.sound.astype(np.uint8) ^ 1, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        distance = np.minimum(distance, _REACH).reshape(-1)[self.base]
+        self.depth = np.sqrt(np.rint(distance * distance)).astype(np.float32)
         self.possible = np.zeros(len(self.base), np.bool_)
         weights = {1: (1.0,), 2: (1.0, 0.0)}.get(self.channels, (0.25, 0.5, 0.25) + (0.0,) * (self.channels - 3))
         self.weights = np.array(weights, np.float32)
@@ -181,10 +196,15 @@ class _Work:
             estimate = self._planes(self._structure(estimate))
         return estimate
 
+    def _padded(self, part: Floats) -> Floats:
+        pad = self.PAD
+        return np.asarray(np.pad(part, ((pad, pad), (pad, pad), (0, 0)), mode=self.mode))  # type: ignore[call-overload]
+
     def _with(self, estimate: Floats) -> Floats:
-        whole = self.picture.reshape(-1, self.channels).copy()
-        whole[self.base] = estimate
-        return whole
+        """The padded picture with the estimate in place of the damage, in the padding too: (pixels, C)."""
+        part = self.part.copy()
+        part[self.rows, self.columns] = estimate
+        return self._padded(part).reshape(-1, self.channels)
 
     def _structure(self, estimate: Floats) -> tuple[Floats, Floats, Floats]:
         """Metric of each wanted pixel (a11, a12, a22 over x, y): short across edges, long along them, area kept."""
@@ -194,6 +214,8 @@ class _Work:
         fine = (rows[:, :-2] + rows[:, 1:-1] * 2 + rows[:, 2:]) * np.float32(1 / 16)
         gx = (fine[1:-1, 2:] - fine[1:-1, :-2]).reshape(-1)
         gy = (fine[2:, 1:-1] - fine[:-2, 1:-1]).reshape(-1)
+        clear = ~(np.asarray(cv2.dilate((~self.usable).astype(np.uint8), np.ones((5, 5), np.uint8))) > 0)
+        gx, gy = gx * clear.reshape(-1), gy * clear.reshape(-1)
         dy, dx = _offsets(_TENSOR, disc=True)
         dy, dx = np.append(dy, 0), np.append(dx, 0)
         weight = _falloff(((dy * dy + dx * dx) / (2 * 2.3**2)).astype(np.float32))
@@ -218,43 +240,54 @@ class _Work:
 
     def _planes(self, metric: tuple[Floats, Floats, Floats] | None) -> Floats:
         """Weighted fit of c + a·dx + b·dy to the sound pixels around; the value is c, kept in their range."""
-        dy, dx = _offsets(_REACH, disc=True)
+        out = np.zeros((len(self.base), self.channels), np.float32)
+        above = np.float32(0)
+        for depth, reach in _REACHES:
+            chosen = np.nonzero((self.depth > above) & (self.depth <= depth))[0]
+            above = np.float32(depth)
+            for begin in range(0, len(chosen), _BATCH):
+                part = chosen[begin : begin + _BATCH]
+                out[part] = self._plane_at(part, reach, metric)
+        return out
+
+    def _plane_at(
+        self, part: NDArray[np.intp], reach: int, metric: tuple[Floats, Floats, Floats] | None
+    ) -> Floats:
+        dy, dx = _offsets(reach, disc=True)
         flat = dy * self.step + dx
         x, y = dx.astype(np.float32), dy.astype(np.float32)
         sound = self.sound.reshape(-1)
         picture = self.picture.reshape(-1, self.channels)
-        out = np.zeros((len(self.base), self.channels), np.float32)
-        for begin in range(0, len(self.base), _BATCH):
-            part = slice(begin, begin + _BATCH)
-            at = self.base[part, None] + flat
-            known = sound[at]
-            if metric is None:
-                distance = np.broadcast_to(x * x + y * y, at.shape)
-            else:
-                a11, a12, a22 = (m[part, None] for m in metric)
-                distance = a11 * (x * x) + (a12 * 2) * (x * y) + a22 * (y * y)
-            size = np.float32(0.6) * self.depth[part, None] + np.float32(0.5)
-            w = _falloff(distance / (2 * size * size)) * known
-            w += known * (np.float32(1e-7) / (1 + distance))
-            w64 = w.astype(np.float64)
-            s0, sx, sy = w64.sum(axis=1), (w64 * x).sum(axis=1), (w64 * y).sum(axis=1)
-            ridge = 1e-3 * s0 * size[:, 0].astype(np.float64) ** 2 + 1e-30
-            sxx, syy = (w64 * (x * x)).sum(axis=1) + ridge, (w64 * (y * y)).sum(axis=1) + ridge
-            sxy = (w64 * (x * y)).sum(axis=1)
-            # first row of the inverse normal matrix, by cofactors
-            c0, c1, c2 = sxx * syy - sxy * sxy, sxy * sy - sx * syy, sx * sxy - sxx * sy
-            det = s0 * c0 + sx * c1 + sy * c2
-            det = np.where(det > 0, det, 1)
-            k0, k1, k2 = ((c / det).astype(np.float32)[:, None] for c in (c0, c1, c2))
-            equivalent = w * (k0 + k1 * x + k2 * y)
-            self.possible[part] = known.any(axis=1)
-            for c in range(self.channels):
-                v = picture[:, c][at]
-                value = (equivalent * v).sum(axis=1)
-                heavy = w > w.max(axis=1, keepdims=True) * np.float32(0.02)
-                low = np.where(heavy, v, np.inf).min(axis=1)
-                high = np.where(heavy, v, -np.inf).max(axis=1)
-                out[part, c] = np.where(np.isfinite(low), np.clip(value, low, high), value)
+        out = np.empty((len(part), self.channels), np.float32)
+        at = self.base[part, None] + flat
+        known = sound[at]
+        if metric is None:
+            distance = np.broadcast_to(x * x + y * y, at.shape)
+        else:
+            a11, a12, a22 = (m[part, None] for m in metric)
+            distance = a11 * (x * x) + (a12 * 2) * (x * y) + a22 * (y * y)
+        size = np.float32(0.6) * self.depth[part, None] + np.float32(0.5)
+        w = _falloff(distance / (2 * size * size)) * known
+        w += known * (np.float32(1e-7) / (1 + distance))
+        w64 = w.astype(np.float64)
+        s0, sx, sy = w64.sum(axis=1), (w64 * x).sum(axis=1), (w64 * y).sum(axis=1)
+        ridge = 1e-3 * s0 * size[:, 0].astype(np.float64) ** 2 + 1e-30
+        sxx, syy = (w64 * (x * x)).sum(axis=1) + ridge, (w64 * (y * y)).sum(axis=1) + ridge
+        sxy = (w64 * (x * y)).sum(axis=1)
+        # first row of the inverse normal matrix, by cofactors
+        c0, c1, c2 = sxx * syy - sxy * sxy, sxy * sy - sx * syy, sx * sxy - sxx * sy
+        det = s0 * c0 + sx * c1 + sy * c2
+        det = np.where(det > 0, det, 1)
+        k0, k1, k2 = ((c / det).astype(np.float32)[:, None] for c in (c0, c1, c2))
+        equivalent = w * (k0 + k1 * x + k2 * y)
+        self.possible[part] = known.any(axis=1)
+        for c in range(self.channels):
+            v = picture[:, c][at]
+            value = (equivalent * v).sum(axis=1)
+            heavy = w > w.max(axis=1, keepdims=True) * np.float32(0.02)
+            low = np.where(heavy, v, np.inf).min(axis=1)
+            high = np.where(heavy, v, -np.inf).max(axis=1)
+            out[:, c] = np.where(np.isfinite(low), np.clip(value, low, high), value)
         return out
 
     def vote(self, estimate: Floats, grain: float, seed: int, top: int, left: int) -> Floats:
@@ -262,7 +295,8 @@ class _Work:
         whole = self._with(estimate)
         plane = self.luma(whole)
         sound = self.sound.reshape(-1)
-        trust = np.where(sound, np.float32(1), np.float32(0.3))
+        trust = np.where(sound, np.float32(1), np.float32(0.3)) * self.usable.reshape(-1)
+        trust[self.base[~self.possible]] = 0
         dy, dx = _offsets(_WINDOW, disc=False)
         places = dy * self.step + dx
         py, px = _offsets(_PATCH, disc=False)
@@ -270,12 +304,12 @@ class _Work:
         weight = _falloff(((py * py + px * px) / (2 * 1.8**2)).astype(np.float32))
         patch = py * self.step + px
         coarse = (py + px) % 2 == 0
-        coarse &= np.abs(py) + np.abs(px) <= 4
+        coarse &= np.abs(py) + np.abs(px) <= 2
+        coarse |= (np.abs(py) == 2) & (np.abs(px) == 2)
         chance = _chance(self.rows, self.columns, seed, top, left)
         out = np.empty_like(estimate)
-        size = _BATCH // 4
-        for begin in range(0, len(self.base), size):
-            part = slice(begin, begin + size)
+        for begin in range(0, len(self.base), _BATCH):
+            part = slice(begin, begin + _BATCH)
             centre = self.base[part]
             usable = sound[centre[:, None] + places]
             rough = self._distances(plane, trust, centre, places, patch[coarse], weight[coarse], None)

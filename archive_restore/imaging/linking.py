@@ -69,7 +69,8 @@ def context(candidates: Candidates, own: Votes, opposite: Votes, other_scale: Vo
     ahead = [(float(t), 0.0) for t in range(3, reach.line + 1, 3)]
     back = [(-t, 0.0) for t, _ in ahead]
     short = sum(t <= 12 for t, _ in ahead)
-    parallel = [(float(t), float(a)) for t in (-9, -3, 3, 9) for a in (-11, -8, -5, 5, 8, 11)]
+    scale = min(1.0, reach.line / 12)
+    parallel = [(t * scale, a * scale) for t in (-9, -3, 3, 9) for a in (-11, -8, -5, 5, 8, 11)]
     turns = (-0.3, -0.1, 0.1, 0.3)
     tables = [(_flat_offsets(step, ahead, t), _flat_offsets(step, back, t)) for t in (0.0, *turns)]
     beside = _flat_offsets(step, parallel)

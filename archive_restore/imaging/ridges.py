@@ -72,7 +72,8 @@ EVIDENCE = (
     "contrast", "vote16", "vote_best", "vote_mean", "short_mean", "short_low", "long_mean", "long_low", "half_best",
     "half_worst", "tone_change", "flank_change", "asymmetry", "envelope", "envelope_wide", "rank_near", "rank_far",
     "half_rank_near", "half_rank_far", "other_near", "texture_near", "texture_far", "spot2", "spot3", "spot5", "spot8",
-    "narrow1", "narrow2", "wide5", "wide8", "tone", "over_mean", "flank_low", "cross_flank", "darkest_flank",
+    "narrow1", "narrow2", "wide5", "wide8", "tone", "over_mean", "flank_low", "cross_flank", "darkest_flank", "crisp",
+    "crisp_low", "grain_near",
 )
 
 
@@ -133,7 +134,6 @@ def _box_mean(plane: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
 
 def _search(padded: Int16, shape: tuple[int, int]) -> tuple[Int16, Int16, NDArray[np.uint8], Int16]:
     """Best clipped oriented vote, sum of votes, its direction, and the contrast across that direction."""
-    here = _moved(padded, 0, 0, shape)
     margin = _ARM
     big = (shape[0] + 2 * margin, shape[1] + 2 * margin)
     best = np.full(shape, -32768, np.int16)
@@ -166,17 +166,17 @@ def _search(padded: Int16, shape: tuple[int, int]) -> tuple[Int16, Int16, NDArra
         np.copyto(direction, np.uint8(j), where=better)
         np.copyto(contrast, height[margin : margin + shape[0], margin : margin + shape[1]], where=better)
         total += line >> 4
-    del here
     return best, total, direction, contrast
 
 
-def gather(smoothed: Int16, white: int, black: int, floor: int, reach: Reach) -> Candidates:
-    """Find bright ridge pixels of a smoothed plane and collect what speaks for and against damage.
+def gather(plane: Int16, white: int, black: int, floor: int, reach: Reach) -> Candidates:
+    """Find bright ridge pixels of a quantized plane and collect what speaks for and against damage.
 
-    `smoothed`: int16 (H, W) from `smooth`; for dark damage pass FULL − smoothed. `white`, `black`: tones of the
-    whole picture's 99.5th and 0.5th percentile in the same units (swapped and inverted for dark). `floor`: least
-    contrast worth a look, in units of FULL.
+    `plane`: int16 (H, W), 0..LEVELS; for dark damage pass LEVELS − plane. `white`, `black`: tones of the whole
+    picture's 99.5th and 0.5th percentile, 0..FULL (swapped and inverted for dark). `floor`: least contrast worth a
+    look, 0..FULL.
     """
+    smoothed = smooth(plane)
     shape = (smoothed.shape[0], smoothed.shape[1])
     padded = _pad(smoothed)
     best, total, direction, contrast = _search(padded, shape)
@@ -199,7 +199,7 @@ def gather(smoothed: Int16, white: int, black: int, floor: int, reach: Reach) ->
     columns_of: list[NDArray[np.float32]] = []
     if len(rows):
         columns_of = _evidence(
-            smoothed, flat, step, base, rows, columns, dirs, own, best, total, strongest, white, black, reach
+            plane, smoothed, flat, step, base, rows, columns, dirs, own, best, total, strongest, white, black, reach
         )
     evidence = np.stack(columns_of, axis=1) if columns_of else np.zeros((0, len(EVIDENCE)), np.float32)
     return Candidates(
@@ -208,7 +208,7 @@ def gather(smoothed: Int16, white: int, black: int, floor: int, reach: Reach) ->
 
 
 def _evidence(
-    smoothed: Int16, flat: Int16, step: int, base: NDArray[np.int32], rows: NDArray[np.intp], columns: NDArray[np.intp],
+    plane: Int16, smoothed: Int16, flat: Int16, step: int, base: NDArray[np.int32], rows: NDArray[np.intp], columns: NDArray[np.intp],
     dirs: NDArray[np.uint8], own: NDArray[np.int32], best: Int16, total: Int16, strongest: Int16, white: int,
     black: int, reach: Reach,
 ) -> list[NDArray[np.float32]]:
@@ -227,7 +227,6 @@ def _evidence(
     # along the line, at and beside the crest
     long = list(range(-reach.line, reach.line + 1, 2))
     short = list(range(-8, 9))
-    near = {t: k for k, t in enumerate(short)}
     chunk = 16384
     parts: dict[str, list[NDArray[np.float32]]] = {}
 
@@ -245,6 +244,9 @@ def _evidence(
     profile = {d: (_table(step, [(t, d) for t in (-4, -2, 0, 2, 4)]), _table(step, [(t, -d) for t in (-4, -2, 0, 2, 4)]))
                for d in (1, 2, 5, 8)}
     core = _table(step, [(t, 0) for t in (-4, -2, 0, 2, 4)])
+    # what smoothing took from the crest: damage is as sharp as the scanner, the picture only as its lens
+    detail = _pad(np.asarray(plane * np.int16(16) - smoothed, np.int16)).reshape(-1)
+    crisp = _table(step, [(t, 0) for t in range(-4, 5)])
     rings = {r: np.array(sorted({round(r * np.sin(a)) * step + round(r * np.cos(a))
                                  for a in np.linspace(0, 2 * np.pi, 8 * r, endpoint=False)}), np.int32)
              for r in (2, 3, 5, 8)}
@@ -273,6 +275,9 @@ def _evidence(
         put("half_best", np.maximum(first, second))
         put("half_worst", np.minimum(first, second))
         put("darkest_flank", (c.max(1) - np.minimum(left, right).min(1)) / u)
+        fine = detail[b + crisp[j]].astype(np.int32)
+        put("crisp", fine.sum(1) / 9 / u)
+        put("crisp_low", np.partition(fine, 2, axis=1)[:, 2] / u)
         crest = flat[b + core[j]].astype(np.int32).sum(1)
         for d, (one, two) in profile.items():
             sides = np.maximum(flat[b + one[j]].astype(np.int32).sum(1), flat[b + two[j]].astype(np.int32).sum(1))
@@ -281,7 +286,6 @@ def _evidence(
         for r, ring in rings.items():
             put(f"spot{r}", (here - flat[b + ring].max(1)) / u)
     out.update({name: np.concatenate(values) for name, values in parts.items()})
-    del near
 
     # beyond the envelope of thicker things: opening by 7×7 removes what is thin, its maximum is what remains
     thick = cv2.morphologyEx(smoothed, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8), borderType=cv2.BORDER_REFLECT_101)
@@ -312,6 +316,9 @@ def _evidence(
     out["texture_near"] = near_texture / unit
     out["texture_far"] = far_texture / unit
     out["other_near"] = near_texture / np.maximum(far_texture, f32(1))
+
+    grain = np.minimum(np.abs(_moved(detail.reshape(-1, step), 0, 0, (plane.shape[0], plane.shape[1]))), 4000).astype(f32)
+    out["grain_near"] = _box_mean(grain, reach.near)[at] / unit
 
     out["tone"] = (tone - black) / f32(max(white - black, 1))
     out["over_mean"] = (tone - _box_mean(smoothed.astype(f32), reach.near)[at]) / unit

@@ -6,14 +6,14 @@ photographs; the other four are never looked at. Run: python -m tests.benchmarks
 
 from __future__ import annotations
 
-import sys
+import multiprocessing
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from archive_restore.imaging import damage, damage_scores, linking, ridges
+from archive_restore.imaging import damage, damage_scores, ridges
 from tests.support.synthetic_damage import DamagedPicture, luma_of
 from tests.support.synthetic_damage import damage as make_damage
 
@@ -83,25 +83,31 @@ def label_candidates(
     return on, near & ~on
 
 
-def collect(names: tuple[str, ...], seeds: range, octave: int, *, second: bool, keep: float = 1.0) -> Rows:
-    """Evidence, labels and weights of one octave's candidates over damaged photographs."""
+def collect(names: tuple[str, ...], seeds: range, look: int, *, keep: float = 1.0) -> dict[int, Rows]:
+    """Measurements, labels and weights of each octave's candidates over damaged photographs, for look 0, 1 or 2."""
     rng = np.random.default_rng(0)
-    parts: list[Rows] = []
+    parts: dict[int, list[Rows]] = {octave: [] for octave in range(len(damage.REACHES))}
     for name in names:
         clean = photograph(name)
         for seed in seeds:
-            truth = make_damage(clean, seed)
+            # every other picture is compressed after the damage, so that compression itself is no clue
+            truth = make_damage(clean, seed, jpeg=(85, 92)[seed // 2 % 2] if seed % 2 else None)
             luma = luma_of(truth.picture)
             seen = damage.first_look(luma, damage.survey(luma))
-            known = damage.contexts(seen, luma.shape) if second else {k: (c, c.evidence) for k, c in seen.items()}
-            for (o, bright), (candidates, measured) in known.items():
-                if o == octave:
-                    on, unsure = label_candidates(candidates, octave, bright, truth)
-                    use = ~unsure & (on | (rng.random(len(on)) < keep))
-                    weight = np.where(on, 1.0, REAL_DAMAGE.get(name, 1.0) / keep)
-                    parts.append((measured[use], on[use].astype(np.float64), weight[use]))
-    return (np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]),
-            np.concatenate([p[2] for p in parts]))
+            known = {key: (c, c.evidence, np.zeros(0, np.int32)) for key, c in seen.items()}
+            if look > 0:
+                known = damage.with_context(damage.first_scores(seen), luma.shape, damage.REACHES)
+            if look > 1:
+                known = damage.with_context(damage.weighed(known, damage.SECOND_LOOK), luma.shape, damage.LAST_REACHES)
+            for (octave, bright), (candidates, measured, _) in known.items():
+                on, unsure = label_candidates(candidates, octave, bright, truth)
+                use = ~unsure & (on | (rng.random(len(on)) < keep))
+                weight = np.where(on, 1.0, REAL_DAMAGE.get(name, 1.0) / keep)
+                parts[octave].append((measured[use], on[use].astype(np.float64), weight[use]))
+    return {
+        octave: (np.concatenate([p[0] for p in rows]), np.concatenate([p[1] for p in rows]), np.concatenate([p[2] for p in rows]))
+        for octave, rows in parts.items()
+    }
 
 
 def best_f1(rows: Rows, card: damage.Card) -> tuple[float, float]:
@@ -115,7 +121,7 @@ def best_f1(rows: Rows, card: damage.Card) -> tuple[float, float]:
     return float(f1[k]), float(score[order[k]] / damage.SCORE_UNIT)
 
 
-def render(first: list[damage.Card], second: list[damage.Card]) -> str:
+def render(looks: list[tuple[damage.Card, ...]]) -> str:
     """The module's text."""
     lines = [
         '"""Score cards of the damage detector: made by tests/benchmarks/fit_damage_scores.py, never edited by hand.',
@@ -127,7 +133,7 @@ def render(first: list[damage.Card], second: list[damage.Card]) -> str:
         "# ruff: noqa: E501",
         "Trees = tuple[tuple[tuple[int, ...], tuple[float, ...], tuple[int, ...]], ...]",
     ]
-    for title, cards in (("FIRST_LOOK", first), ("SECOND_LOOK", second)):
+    for title, cards in zip(LOOKS, looks, strict=True):
         lines += ["", f"{title}: tuple[tuple[int, Trees], ...] = ("]
         for base, trees in cards:
             lines += ["    (", f"        {base},", "        ("]
@@ -137,24 +143,35 @@ def render(first: list[damage.Card], second: list[damage.Card]) -> str:
     return "\n".join(lines) + "\n"
 
 
+LOOKS = ("FIRST_LOOK", "SECOND_LOOK", "THIRD_LOOK")
+PLAN = (
+    {"seeds": range(100, 108), "keep": 0.3, "trees": 110, "depth": 4},
+    {"seeds": range(200, 208), "keep": 0.7, "trees": 100, "depth": 3},
+    {"seeds": range(300, 308), "keep": 0.7, "trees": 80, "depth": 2},
+)
+
+
+def _fit_one(task: tuple[Rows, int, int]) -> damage.Card:
+    rows, trees, depth = task
+    return fit(rows, trees=trees, depth=depth, rate=0.25)
+
+
 def main() -> None:
-    """Fit both looks of both octaves, print how they do on the development and the held-out photographs, write."""
+    """Fit the looks of both octaves, print how they do on the development and the held-out photographs, write."""
     cv2.setNumThreads(1)
-    first, second = [], []
-    for octave in range(len(damage.REACHES)):
-        rows = collect(DEVELOPMENT, range(100, 105), octave, second=False, keep=0.4)
-        held = collect(HELD_OUT, range(100, 102), octave, second=False)
-        first.append(fit(rows, trees=80, depth=3, rate=0.25))
-        print("first", octave, rows[0].shape, best_f1(rows, first[-1]), best_f1(held, first[-1]), flush=True)
-    damage.FIRST_LOOK = tuple(first)  # type: ignore[misc]
-    for octave in range(len(damage.REACHES)):
-        rows = collect(DEVELOPMENT, range(200, 206), octave, second=True)
-        held = collect(HELD_OUT, range(200, 202), octave, second=True)
-        second.append(fit(rows, trees=100, depth=2, rate=0.25))
-        print("second", octave, rows[0].shape, best_f1(rows, second[-1]), best_f1(held, second[-1]), flush=True)
+    looks: list[tuple[damage.Card, ...]] = []
+    for look, plan in enumerate(PLAN):
+        rows = collect(DEVELOPMENT, plan["seeds"], look, keep=plan["keep"])
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            cards = tuple(pool.map(_fit_one, [(rows[o], plan["trees"], plan["depth"]) for o in sorted(rows)]))
+        looks.append(cards)
+        setattr(damage, LOOKS[look], cards)
+        held = collect(HELD_OUT, plan["seeds"][:2], look)
+        for octave in rows:
+            print(LOOKS[look], octave, rows[octave][0].shape, "development", best_f1(rows[octave], cards[octave]),
+                  "held out", best_f1(held[octave], cards[octave]), flush=True)
     target = Path(damage_scores.__file__)
-    target.write_text(render(first, second))
-    print("wrote", target.name, file=sys.stderr)
+    target.write_text(render(looks))
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ class _Canvas:
         self.luma = luma_of(self.picture)
         fine = self.luma - cv2.GaussianBlur(self.luma, (0, 0), 1.5)
         self.grain = float(np.median(np.abs(fine)) * 1.4826)
+        self.blur = float(rng.uniform(0.5, 1.0))  # of the one scanner that saw all the damage
         self.white = np.percentile(self.picture, 99.8, axis=(0, 1)).astype(np.float32)
         self.black = np.percentile(self.picture, 0.2, axis=(0, 1)).astype(np.float32)
 
@@ -108,7 +109,7 @@ class _Canvas:
 
     def lay(self, alpha: Plane, tone: NDArray[np.float32]) -> Mask:
         """Blend a tone with grain over the picture, blurred as by the scanner; return what visibly changed."""
-        alpha = cv2.GaussianBlur(alpha, (0, 0), float(self.rng.uniform(0.5, 0.85)))
+        alpha = cv2.GaussianBlur(alpha, (0, 0), self.blur)
         ys, xs = np.nonzero(alpha > 1e-3)
         if len(ys) == 0:
             return np.zeros((self.height, self.width), np.bool_)
