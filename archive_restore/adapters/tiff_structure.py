@@ -171,10 +171,10 @@ class _Walker:
 
     def walk(self, first: int) -> None:
         # 2
-        self._chain(first, "page", -1, "TIFF_IFD_LOOP")
+        self._chain(first, "page", -1, "TIFF_IFD_LOOP", frozenset())
         # 3
         for index, page in enumerate(list(self._structure.directories)):
-            self._children(index, page, depth=0)
+            self._children(index, page, frozenset())
         # 4
         previous: Directory | None = None
         for directory in sorted(self._structure.directories, key=lambda d: d.offset):
@@ -186,7 +186,7 @@ class _Walker:
                 )
             previous = directory
 
-    def _children(self, index: int, page: Directory, depth: int) -> None:
+    def _children(self, index: int, page: Directory, ancestors: frozenset[int]) -> None:
         for code, kind in ((EXIF_IFD, "exif"), (GPS_IFD, "gps")):
             pointer = self._structure.number(page, code, 0)
             if pointer and pointer not in self._seen and pointer + 2 <= self._source.size:
@@ -201,18 +201,23 @@ class _Walker:
             self._found.error("TIFF_TAG_TYPE", "the tag SubIFDs (330) does not hold offsets", "TIFF Tech Note 1")
             return
         pointers = self._structure.numbers(page, SUB_IFDS)
-        if depth >= 8:
+        ancestors = ancestors | {page.offset}
+        if len(ancestors) > 8:
             self._found.error("TIFF_SUBIFD_LOOP", "SubIFDs are nested more than 8 deep", "TIFF Tech Note 1")
             return
         for pointer in [] if pointers is None else pointers[:MAX_DIRECTORIES].tolist():
             before = len(self._structure.directories)
-            self._chain(pointer, "sub", index, "TIFF_SUBIFD_LOOP")
+            self._chain(pointer, "sub", index, "TIFF_SUBIFD_LOOP", ancestors)
             for child in self._structure.directories[before:]:
-                self._children(index, child, depth + 1)
+                self._children(index, child, ancestors)
 
-    def _chain(self, offset: int, kind: str, parent: int, loop_code: str) -> None:
+    def _chain(self, offset: int, kind: str, parent: int, loop_code: str, ancestors: frozenset[int]) -> None:
+        visited = set(ancestors)
         while offset:
             if offset in self._seen:
+                # Some writers chain the SubIFDs that they also list: met again from outside, that is no circle.
+                if kind == "sub" and offset not in visited and self._is_sibling(offset, parent):
+                    return
                 self._found.error(
                     loop_code, f"directories point in a circle: byte {offset} is reached twice", "TIFF 6.0 section 2"
                 )
@@ -223,7 +228,12 @@ class _Walker:
                 )
                 return
             owner = len(self._structure.directories) if kind == "page" else parent
+            visited.add(offset)
             offset = self._directory(offset, kind, owner)
+
+    def _is_sibling(self, offset: int, parent: int) -> bool:
+        directories = self._structure.directories
+        return any(d.offset == offset and d.kind == "sub" and d.parent == parent for d in directories)
 
     def _directory(self, offset: int, kind: str, parent: int) -> int:
         """Read one directory; return the offset of the next one, 0 at the end."""
