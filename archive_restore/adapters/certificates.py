@@ -131,6 +131,12 @@ def read_chain(chain_pem: str, now: datetime) -> Chain:
         basic = _extension(issuer, x509.BasicConstraints)
         if basic is None or not basic.ca:
             raise KeysUnusable(f"the certificate {common_name(issuer)!r} is not an authority's (RFC 5280 §4.2.1.9)")
+        if _extension(issuer, x509.SubjectKeyIdentifier) is None:
+            # Some readers find no way from the leaf to the root without it and say Valid where others say Trusted.
+            raise KeysUnusable(
+                f"the authority's certificate {common_name(issuer)!r} lacks the subject key identifier that RFC 5280 "
+                "§4.2.1.2 asks for"
+            )
     # 5. leaf
     check_leaf(certificates[0])
     return Chain(leaf=certificates[0], intermediates=tuple(certificates[1:-1]), anchor=certificates[-1])

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import tifffile
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import ObjectIdentifier
 from PIL import Image
 
 from archive_restore.adapters import keys
@@ -30,6 +32,7 @@ from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Region
 from archive_restore.records.preservation import PreservationDerivation
 from tests.adapters import record_samples as samples
+from tests.adapters.test_keys import Authority
 
 TIFF = "image/tiff"
 
@@ -502,6 +505,31 @@ def test_a_manifest_whose_certificate_ends_soon_is_told_of(bench):
     now = datetime.now(UTC)
     assert [f.code for f in report(store, "x", now).findings] == ["C2PA_EXPIRES_SOON"]
     assert report(store, "x", now - timedelta(days=400)).findings == ()
+
+
+def test_a_manifest_dies_with_its_certificate_and_that_is_said(bench):
+    """Why the local certificate lasts 30 years: the file is unchanged, and still both readers stop believing it."""
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+    signer = aged_signer(ends - timedelta(days=round(30 * 365.25)))
+    store = sign_sidecar(master_manifest(bench.master), signer, sha256=bench.master.file.sha256)
+    assert read_store(bench.master_path, TIFF, store, signer.anchors_pem).state == "Trusted"
+    time.sleep(max(0, (ends - datetime.now(UTC)).total_seconds()) + 1.1)
+    expired = report(read_store(bench.master_path, TIFF, store, signer.anchors_pem), "x", datetime.now(UTC))
+    assert expired.state == "invalid"
+    assert "C2PA_EXPIRED" in {f.code for f in expired.findings}
+    assert stranger(bench.master_path, signer.anchors_pem, store)["validation_state"] != "Trusted"
+
+
+@pytest.mark.parametrize("purpose", ["1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.62558.2.1"])
+def test_an_organizations_own_certificate_is_trusted_by_both(bench, purpose):
+    authority = Authority(bench.folder, purposes=(ObjectIdentifier(purpose),), now=datetime.now(UTC))
+    keys.import_keys(bench.folder / "keys", authority.chain(), authority.key_pem())
+    bench.signer = keys.load_signer(bench.folder / "keys")
+    bench.anchors = bench.signer.anchors_pem
+    out, _ = bench.restoration(credentials=bench.with_limit(1 << 30))
+    assert bench.read(out).state == "trusted"
+    assert stranger(out, bench.anchors)["validation_state"] == "Trusted"
+    assert bench.read(bench.master_path, bench.sidecar).state == "trusted", "the older manifest, by the retired key"
 
 
 def test_the_horizon_is_the_first_certificate_to_end(bench):

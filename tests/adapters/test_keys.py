@@ -35,15 +35,25 @@ def folder(tmp_path):
 class Authority:
     """An organization's own certificates, as an outside authority would issue them."""
 
-    def __init__(self, folder, *, leaf_key=None, days=3650, purposes=(ExtendedKeyUsageOID.EMAIL_PROTECTION,), **leaf):
-        self.folder, self.now = folder, datetime.datetime.fromisoformat(NOW)
+    def __init__(
+        self,
+        folder,
+        *,
+        leaf_key=None,
+        days=3650,
+        purposes=(ExtendedKeyUsageOID.EMAIL_PROTECTION,),
+        now=None,
+        issuer_ski=True,
+        **leaf,
+    ):
+        self.folder, self.now = folder, now or datetime.datetime.fromisoformat(NOW)
         self.root_key, self.middle_key = (
             ec.generate_private_key(ec.SECP384R1()),
             ec.generate_private_key(ec.SECP256R1()),
         )
         self.key = leaf_key or ec.generate_private_key(ec.SECP256R1())
-        self.root = self.certificate("Root", "Root", self.root_key, self.root_key, ca=True)
-        self.middle = self.certificate("Middle", "Root", self.middle_key, self.root_key, ca=True)
+        self.root = self.certificate("Root", "Root", self.root_key, self.root_key, ca=True, ski=issuer_ski)
+        self.middle = self.certificate("Middle", "Root", self.middle_key, self.root_key, ca=True, ski=issuer_ski)
         self.leaf = self.certificate(
             "Museum",
             "Middle",
@@ -56,7 +66,19 @@ class Authority:
         )
 
     def certificate(
-        self, name, issuer, key, issuer_key, *, ca, days=3650, purposes=(), digital_signature=True, aki=True, start=-1
+        self,
+        name,
+        issuer,
+        key,
+        issuer_key,
+        *,
+        ca,
+        days=3650,
+        purposes=(),
+        digital_signature=True,
+        aki=True,
+        ski=True,
+        start=-1,
     ):
         def named(text):
             return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
@@ -80,6 +102,9 @@ class Authority:
                 critical=True,
             )
         )
+        if ski:
+            identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+            builder = builder.add_extension(identifier, critical=False)
         if purposes:
             builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         if aki:
@@ -333,6 +358,7 @@ def swapped(authority):
             "any purpose",
         ),
         ({"aki": False}, Authority.chain, "authority key identifier"),
+        ({"issuer_ski": False}, Authority.chain, "subject key identifier"),
         ({"start": -20, "days": -2}, Authority.chain, "not today"),
         ({"start": 5}, Authority.chain, "not today"),
         ({"leaf_key": rsa.generate_private_key(65537, 2048)}, Authority.chain, "RSA"),
