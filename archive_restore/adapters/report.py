@@ -28,7 +28,9 @@ from archive_restore.adapters.report_words import (
     LOSS_WORDS,
     count_words,
     date_words,
+    dtype_words,
     moment_words,
+    name_words,
     share_words,
     shown,
     size_words,
@@ -210,6 +212,8 @@ def _environment() -> jinja2.Environment:
         size=size_words,
         value=value_words,
         step_name=_step_name,
+        dtype=dtype_words,
+        signer=name_words,
     )
     return environment
 

@@ -82,7 +82,8 @@ def checks(
             title="The metadata say the same",
             tool="ExifTool",
             commands=f"exiftool -G1 -a -s -XMP:all {restoration}",
-            expected="The digital source type, the identifier of the master it was derived from, and its history.",
+            expected="DigitalSourceType; DerivedFromDocumentID, which names the master by its digest; and one HistoryAction "
+            "a step.",
         ),
     ]
     script = pixel_script(master, derivation, master_path=master_path, restoration_path=restoration_path)

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 from archive_restore.records.imagery import DamageClass, PixelFlag
 from archive_restore.records.provenance import Determinism, Json
 
@@ -103,15 +106,38 @@ def moment_words(text: str) -> str:
 
 
 def date_words(text: str, clock: str = "%H:%M") -> str:
-    """`2026-11-22T19:57:03Z` as `22 November 2026, 19:57 UTC`; other text as it is."""
+    """`2026-11-22T19:57:03Z` as `22 November 2026, 19:57 UTC`, `2026-11-22` without a time; other text as it is."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return text
+    if len(text) == len("2026-11-22"):
+        return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
     if moment.tzinfo is None:
         return text
     moment = moment.astimezone(UTC)
     return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {moment:{clock}} UTC"
+
+
+def dtype_words(dtype: str) -> str:
+    """`<u2` as `16 bit unsigned`; other text as it is."""
+    kinds = {"u": "unsigned", "i": "signed", "f": "floating point"}
+    body = dtype.lstrip("<>|=")
+    if body[:1] in kinds and body[1:].isdecimal():
+        return f"{8 * int(body[1:])} bit {kinds[body[:1]]}"
+    return dtype
+
+
+def name_words(name: str) -> str:
+    """Organization, else common name, of a certificate's name as RFC 4514 writes it; other text as it is."""
+    try:
+        parsed = x509.Name.from_rfc4514_string(name)
+    except ValueError:
+        return name
+    for wanted in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME):
+        for attribute in parsed.get_attributes_for_oid(wanted):
+            return str(attribute.value)
+    return name
 
 
 def size_words(size: int) -> str:

@@ -31,7 +31,15 @@ from archive_restore.adapters.report import (
     render_restoration_report,
 )
 from archive_restore.adapters.report_commands import python_word, shell_word
-from archive_restore.adapters.report_words import date_words, share_words, shown, size_words, value_words
+from archive_restore.adapters.report_words import (
+    date_words,
+    dtype_words,
+    name_words,
+    share_words,
+    shown,
+    size_words,
+    value_words,
+)
 from archive_restore.core.synthesis_map import class_counts, histogram, pixel_digest
 from archive_restore.imaging.reduce import OVERVIEW_LONGEST, reduce_map, reduce_picture
 from archive_restore.records.findings import Finding, Severity
@@ -572,7 +580,14 @@ def test_small_words():
     assert share_words(10**9, 10**9) == "100 %"
     assert share_words(1, 3) == "33.33 %"
     assert date_words("2026-11-22T19:57:03Z") == "22 November 2026, 19:57 UTC"
+    assert date_words("2056-11-12") == "12 November 2056"
     assert date_words("last summer") == "last summer"
+    assert [dtype_words(word) for word in ("|u1", "<u2", "<f4", "xyz")] == [
+        "8 bit unsigned", "16 bit unsigned", "32 bit floating point", "xyz",
+    ]  # fmt: skip
+    assert name_words("CN=signing key,O=Museum\\, Ghent") == "Museum, Ghent"
+    assert name_words("CN=signing key") == "signing key"
+    assert name_words("The Museum") == "The Museum"
     assert size_words(1536) == "1.5 KiB (1,536 bytes)"
     assert value_words((0.123456789, "x", MappingProxyType({"a": None}))) == '[0.123457, "x", {"a": null}]'
     assert "64 values in all" in value_words(tuple(range(64)))
