@@ -22,8 +22,8 @@ from typing import Any
 from archive_restore.errors import SelfCheckFailed, StorageFailed
 from archive_restore.ports import Digests
 
-BLOCK = 8 << 20
-"""Bytes a read: large enough that handing a block to the hashing threads costs nothing."""
+BLOCK = 1 << 20
+"""Bytes a read: handing a block to the hashing threads costs nothing, and three of them stay in the cache."""
 SMALL = 4 << 20
 """Up to this many bytes a file is hashed where it stands; beyond, threads pay."""
 READ_ONLY = 0o444
@@ -52,7 +52,7 @@ def storage_errors(action: str, path: Path | str) -> Iterator[None]:
         raise StorageFailed(f"{action} {str(path)!r} failed: {reason}", hint=hint) from exc
 
 
-def copy_hashed(source: Path, target: Path, progress: Callable[[int], None] | None = None) -> Digests:
+def copy_hashed(source: Path, target: Path | str, progress: Callable[[int], None] | None = None) -> Digests:
     """Copy `source` to the new file `target`, hashing in the same single read; then re-read `target` and compare.
 
     The re-read goes through the page cache: it proves that every byte handed to the kernel is the byte that
@@ -92,7 +92,7 @@ def copy_hashed(source: Path, target: Path, progress: Callable[[int], None] | No
         os.close(reader)
 
 
-def write_hashed(target: Path, data: bytes) -> Digests:
+def write_hashed(target: Path | str, data: bytes) -> Digests:
     """Write a small new file from memory, re-read it and compare; durable at the commit."""
     with storage_errors("writing", target):
         writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, READ_ONLY)
@@ -106,7 +106,7 @@ def write_hashed(target: Path, data: bytes) -> Digests:
     return _digests(data)
 
 
-def hash_file(path: Path, progress: Callable[[int], None] | None = None) -> Digests:
+def hash_file(path: Path | str, progress: Callable[[int], None] | None = None) -> Digests:
     """Size, sha512 and sha256 of a regular file (never of what a link points to); raise StorageFailed."""
     with storage_errors("reading", path):
         reader = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -124,7 +124,7 @@ def hash_file(path: Path, progress: Callable[[int], None] | None = None) -> Dige
             os.close(reader)
 
 
-def sync_paths(paths: Iterable[Path], *, threads: int = 4) -> None:
+def sync_paths(paths: Iterable[Path | str], *, threads: int = 4) -> None:
     """Fsync files and directories; a few threads let the disk merge its flushes."""
     wanted = list(paths)
     with ThreadPoolExecutor(min(threads, max(1, len(wanted)))) as pool:
@@ -186,7 +186,7 @@ def replace_file(target: Path, data: bytes, *, scratch: Path | None = None, mode
 
 
 def _copy_small(
-    reader: int, writer: int, source: Path, target: Path, progress: Callable[[int], None] | None
+    reader: int, writer: int, source: Path, target: Path | str, progress: Callable[[int], None] | None
 ) -> Digests:
     with storage_errors("reading", source):
         data = _read_back(reader, SMALL + 1)
@@ -201,7 +201,7 @@ def _copy_small(
 
 
 def _copy_large(
-    reader: int, writer: int, source: Path, target: Path, progress: Callable[[int], None] | None
+    reader: int, writer: int, source: Path, target: Path | str, progress: Callable[[int], None] | None
 ) -> Digests:
     digests = _hash_blocks(reader, writer, progress, source=source, target=target)
     with storage_errors("writing", target), ThreadPoolExecutor(1) as pool:
@@ -276,14 +276,14 @@ def _digests(data: bytes) -> Digests:
     return Digests(size=len(data), sha512=hashlib.sha512(data).hexdigest(), sha256=hashlib.sha256(data).hexdigest())
 
 
-def _differs(target: Path) -> SelfCheckFailed:
+def _differs(target: Path | str) -> SelfCheckFailed:
     return SelfCheckFailed(
         f"the copy {str(target)!r} differs from what was read",
         hint="Check this machine's memory and disk, then try again",
     )
 
 
-def _sync_one(path: Path) -> OSError | None:
+def _sync_one(path: Path | str) -> OSError | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

@@ -111,13 +111,16 @@ class OcflStaging(Staging):
         self.object = base / layout.object_path(object_id)
         self.files: dict[str, Digests] = {}
         self._version = version
-        with storage_errors("creating", self.directory):
-            self.directory.mkdir(parents=True)
+        self._directory = self.object / f"v{version}" / "content"
+        with storage_errors("creating", self._directory):
+            for above in reversed(self._directory.parents[: len(self._directory.parts) - len(base.parts) - 1]):
+                above.mkdir()
+            self._directory.mkdir()
 
     @property
     def directory(self) -> Path:
         """Content directory of the version being staged."""
-        return self.object / f"v{self._version}" / "content"
+        return self._directory
 
     def copy_in(self, name: str, source: Path, progress: Callable[[int], None] | None = None) -> Digests:
         """See ports.Staging; see durable.copy_hashed for what the re-read proves."""
@@ -130,19 +133,22 @@ class OcflStaging(Staging):
     def adopt(self, name: str) -> Digests:
         """See ports.Staging; the file must be plain, alone under its name (OCFL 1.1 E090), and not change any more."""
 
-        def take(target: Path) -> Digests:
+        def take(target: str) -> Digests:
             digests = durable.hash_file(target)
             with storage_errors("adopting", target):
-                if target.stat().st_nlink != 1:
+                if Path(target).stat().st_nlink != 1:
                     raise StorageFailed(f"{name!r} is a hard link", hint="OCFL forbids links: write a copy")
-                target.chmod(durable.READ_ONLY)
+                Path(target).chmod(durable.READ_ONLY)
             return digests
 
         return self._keep(name, take, fresh=False)
 
     def discard(self) -> None:
         """See ports.Staging."""
-        shutil.rmtree(self.base, ignore_errors=True)
+        try:
+            self.base.rmdir()  # all that is left after the commit of a new object
+        except OSError:
+            shutil.rmtree(self.base, ignore_errors=True)
         self.files.clear()
 
     def renumber(self, version: int) -> None:
@@ -152,33 +158,39 @@ class OcflStaging(Staging):
             with storage_errors("renaming", old):
                 old.rename(self.object / f"v{version}")
             self._version = version
+            self._directory = self.object / f"v{version}" / "content"
 
     def refuse_leftovers(self) -> None:
         """Raise SelfCheckFailed where `directory` holds anything but the staged files (OCFL 1.1 E023, E024, E090)."""
-        prefix = len(str(self.directory)) + 1
-        for folder, subfolders, names in os.walk(self.directory):
-            for name in names:
-                path = f"{folder}/{name}"[prefix:]
-                if path not in self.files or Path(folder, name).is_symlink():
-                    raise SelfCheckFailed(f"the staging directory holds {path!r}, which was not staged")
-            if not names and not subfolders:
+        prefix = len(str(self._directory)) + 1
+        folders = [str(self._directory)]
+        while folders:
+            folder = folders.pop()
+            with storage_errors("reading", folder), os.scandir(folder) as found:
+                entries = list(found)
+            if not entries:
                 raise SelfCheckFailed(f"the staging directory holds the empty directory {folder[prefix:]!r}")
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.path[prefix:] not in self.files or entry.is_symlink():
+                    raise SelfCheckFailed(f"the staging directory holds {entry.path[prefix:]!r}, which was not staged")
 
-    def _keep(self, name: str, take: Callable[[Path], Digests], *, fresh: bool = True) -> Digests:
+    def _keep(self, name: str, take: Callable[[str], Digests], *, fresh: bool = True) -> Digests:
         problem = layout.path_problem(name)
         if problem:
             raise StorageFailed(f"the name {name!r} {problem}", hint="Give the file another name")
         if name in self.files:
             raise StorageConflict(f"{name!r} is staged already", hint="Give one of the files another name")
-        target = self.directory / name
+        target = f"{self._directory}/{name}"
         if fresh and "/" in name:
-            with storage_errors("creating", target.parent):
-                target.parent.mkdir(parents=True, exist_ok=True)
+            with storage_errors("creating", target):
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
         try:
             digests = take(target)
         except BaseException:
             if fresh:
-                target.unlink(missing_ok=True)
+                Path(target).unlink(missing_ok=True)
             raise
         self.files[name] = digests
         return digests
@@ -355,11 +367,11 @@ class OcflRoot(StorageRoot[RefT]):
         parent = self._path
         with storage_errors("committing", self._path / relative):
             for position, part in enumerate(relative.parts):
-                if not (parent / part).exists():
-                    moved = Path(*relative.parts[: position + 1])
-                    (staging.base / moved).rename(self._path / moved)
+                inside = parent / part
+                if not inside.exists():
+                    staging.base.joinpath(*relative.parts[: position + 1]).rename(inside)
                     return parent
-                parent = parent / part
+                parent = inside
         raise StorageConflict(f"{staging.object_id!r} is stored already", hint="What is stored is never replaced")
 
     def _publish_version(self, staging: OcflStaging) -> Path:
@@ -384,13 +396,13 @@ def _write_inventory(staging: OcflStaging, inventory: dict[str, Any]) -> None:
     data = json.dumps(inventory, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
     sidecar = f"{hashlib.sha512(data).hexdigest()}  {layout.INVENTORY}\n".encode()
     for directory in (staging.directory.parent, staging.object):
-        for name, content in ((layout.INVENTORY, data), (layout.SIDECAR, sidecar)):
-            _write_plain(directory / name, content)
+        _write_plain(f"{directory}/{layout.INVENTORY}", data)
+        _write_plain(f"{directory}/{layout.SIDECAR}", sidecar)
     if len(inventory["versions"]) == 1:
-        _write_plain(staging.object / layout.OBJECT_DECLARATION, f"{layout.OBJECT_DECLARATION[2:]}\n".encode())
+        _write_plain(f"{staging.object}/{layout.OBJECT_DECLARATION}", f"{layout.OBJECT_DECLARATION[2:]}\n".encode())
 
 
-def _write_plain(path: Path, data: bytes) -> None:
+def _write_plain(path: str, data: bytes) -> None:
     with storage_errors("writing", path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
@@ -400,12 +412,12 @@ def _write_plain(path: Path, data: bytes) -> None:
             os.close(descriptor)
 
 
-def _everything(base: Path) -> Iterator[Path]:
+def _everything(base: Path) -> Iterator[str]:
     """Files and directories below `base`."""
     for folder, _, names in os.walk(base):
-        yield Path(folder)
+        yield folder
         for name in names:
-            yield Path(folder, name)
+            yield f"{folder}/{name}"
 
 
 def _user(user: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ own head version, even when its sidecar is about to follow (see adapters.ocfl fo
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -41,6 +42,7 @@ _TUPLE_NAME = re.compile(r"[0-9a-f]{3}")
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
+@functools.lru_cache(maxsize=4096)
 def object_path(object_id: str) -> Path:
     """Path of an object below the storage root (extension 0003 §Procedure)."""
     data = object_id.encode()
