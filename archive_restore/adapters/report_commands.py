@@ -82,8 +82,8 @@ def checks(
             title="The metadata say the same",
             tool="ExifTool",
             commands=f"exiftool -G1 -a -s -XMP:all {restoration}",
-            expected="DigitalSourceType; DerivedFromDocumentID, which names the master by its digest; and one HistoryAction "
-            "a step.",
+            expected="DigitalSourceType; DerivedFromDocumentID, which names the master by its digest; and one "
+            "HistoryAction a step.",
         ),
     ]
     script = pixel_script(master, derivation, master_path=master_path, restoration_path=restoration_path)

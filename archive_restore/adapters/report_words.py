@@ -68,6 +68,8 @@ def shown(text: str) -> str:
 
     Scripts that run from right to left stay readable; what could reorder the words around them does not get through.
     """
+    if text.isprintable():  # pictures, too, pass here as long text
+        return text
     return "".join(_visible(ch) for ch in text)
 
 
