@@ -23,7 +23,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--recipe", default=DEFAULT_RECIPE, show_default=True, help="A name of `recipes list`, or a JSON file.")
 @click.option("--set", "settings", multiple=True, metavar="STEP.PARAMETER=VALUE", help="Change one parameter.")
 @click.option("--damage-map", type=_FILE, help="A picture of the master's size: every non-black pixel is damaged.")
-@click.option("--keep-map", type=_FILE, help="A picture of the master's size: no non-black pixel is touched.")
+@click.option("--keep-map", type=_FILE, help="A picture of the master's size: no non-black pixel is taken for damage.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Seed of the grain.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.pass_obj
