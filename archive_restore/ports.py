@@ -543,7 +543,7 @@ class Credentials(ABC):
         master_sidecar: Path,
         map_png: Path,
         regions: Sequence[Region],
-        thumbnail: Samples,
+        seen: Overview,
     ) -> SignedRestoration:
         """Embed the manifest (or write a sidecar) and check the result. Raise CredentialsFailed, SelfCheckFailed."""
 

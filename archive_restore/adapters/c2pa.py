@@ -29,7 +29,7 @@ from archive_restore.adapters.durable import hash_file, storage_errors
 from archive_restore.adapters.iscc import gray_of, image_code, normalize
 from archive_restore.core.claims import MAP_RESOURCE, master_manifest, merge_regions, preservation_manifest
 from archive_restore.errors import CredentialsFailed, SelfCheckFailed, StorageFailed
-from archive_restore.ports import CredentialReport, Credentials, Samples, SignedRestoration, Signer
+from archive_restore.ports import CredentialReport, Credentials, Overview, SignedRestoration, Signer
 from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Region
 from archive_restore.records.objects import Master
@@ -76,20 +76,19 @@ class C2paCredentials(Credentials):
         master_sidecar: Path,
         map_png: Path,
         regions: Sequence[Region],
-        thumbnail: Samples,
+        seen: Overview,
     ) -> SignedRestoration:
         """Embed the manifest (or write a sidecar) and check the result; `unsigned` stays as it is.
 
-        `thumbnail` is the reduced picture, (h, w, samples) in the picture's code values: its ISCC image code becomes
-        the soft binding. Raises CredentialsFailed, SelfCheckFailed,
-        KeysUnusable, StorageFailed.
+        `seen` is the restoration reduced: its ISCC image code becomes the soft binding. Raises CredentialsFailed,
+        SelfCheckFailed, KeysUnusable, StorageFailed.
         """
         signer = self._signer()
         picture = next(product for product in derivation.products if product.role == "picture")
         manifest = preservation_manifest(
             derivation,
             regions=merge_regions(regions, width=picture.width, height=picture.height),
-            soft_binding=image_code(normalize(gray_of(thumbnail, picture.dtype)))[1],
+            soft_binding=image_code(normalize(gray_of(seen)))[1],
         )
         with storage_errors("reading", master_sidecar):
             parent = ParentIngredient(path=master, mime=master_mime, sidecar=master_sidecar.read_bytes())

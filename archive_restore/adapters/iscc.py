@@ -8,7 +8,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from archive_restore.ports import Samples
+from archive_restore.imaging.planes import colour_indices, upright
+from archive_restore.ports import Overview, Samples
+from archive_restore.records.imagery import SampleRole
 
 EDGE = 32
 """Pixels an edge of the normalized picture."""
@@ -16,6 +18,7 @@ BITS = 256
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601, what ISCC's reference normalization uses."""
+_COLOURS = (SampleRole.RED, SampleRole.GREEN, SampleRole.BLUE)
 
 
 def image_code(gray32: npt.NDArray[np.uint8]) -> tuple[str, bytes]:
@@ -50,14 +53,15 @@ def normalize(gray: Samples) -> npt.NDArray[np.uint8]:
     return np.asarray(reduced, dtype=np.uint8)
 
 
-def gray_of(samples: Samples, dtype: str) -> npt.NDArray[np.float32]:
-    """Gray picture, float32 (h, w) 0..1, of samples (h, w, samples) in the code values of `dtype` (as in a Product).
-
-    Three and more samples are taken as red, green, blue and others; fewer as gray and others. Float code values are
-    scaled by the largest, at least 1.
-    """
-    kind = np.dtype(dtype)
-    values = np.nan_to_num(samples.astype(np.float32))
-    luma = values[:, :, :3] @ _LUMA if values.shape[2] >= 3 else values[:, :, 0]
-    white = float(np.iinfo(kind).max) if kind.kind in "ui" else max(1.0, float(luma.max(initial=0.0)))
-    return np.asarray(luma / white, np.float32)
+def gray_of(seen: Overview) -> npt.NDArray[np.float32]:
+    """Gray picture as a person would see it: float32 (h, w) 0..1, white is 1, upright, without alpha and infrared."""
+    roles = seen.facts.roles
+    values = np.nan_to_num(seen.reduced.astype(np.float32)) / np.float32(seen.white)
+    colours = [roles.index(role) for role in _COLOURS if role in roles]
+    if len(colours) == len(_COLOURS):
+        gray = values[:, :, colours] @ _LUMA
+    else:
+        gray = values[:, :, colour_indices(roles)[0]]
+        if SampleRole.GRAY_INVERTED in roles:
+            gray = 1 - gray
+    return upright(np.asarray(gray, np.float32), seen.facts.orientation)

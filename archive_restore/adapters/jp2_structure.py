@@ -132,6 +132,9 @@ def _codestream(source: FileBytes, result: Jp2Structure, found: FindingList) -> 
             found.error("JP2_MARKER_INVALID", f"there is no marker at byte {at}", "ISO 15444-1 §A.1")
             return False
         body = source.read(at + 4, length - 2)
+        if len(body) < length - 2:
+            found.error("JP2_TRUNCATED", "the codestream ends inside its main header", "ISO 15444-1 §A.4")
+            return False
         if marker == 0xFF51 and not _size(body, result, source, found):
             return False
         if marker in (0xFF52, 0xFF53) and not _coding(marker, body, result, found):

@@ -38,7 +38,7 @@ class PngPlaneWriter(PlaneWriter):
     def write(self, rows: npt.NDArray[np.uint8]) -> None:
         """Add rows: (rows, width) uint8. Raise StorageFailed."""
         if rows.shape[1] != self._width or rows.shape[0] > self._left:
-            raise ValueError(f"rows of shape {rows.shape} do not fit a plane {self._width} wide, {self._left} rows left")
+            raise ValueError(f"rows of shape {rows.shape} do not fit: {self._width} wide, {self._left} rows left")
         self._left -= rows.shape[0]
         filtered = np.zeros((rows.shape[0], self._width + 1), np.uint8)  # §9.2: filter type 0 before each row
         filtered[:, 1:] = rows

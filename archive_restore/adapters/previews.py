@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from archive_restore.core.synthesis_map import display_table
+from archive_restore.imaging.planes import upright
 from archive_restore.imaging.reduce import MapArray, Reduced, reduce_picture
 from archive_restore.records.imagery import PictureFacts, SampleRole
 
@@ -77,16 +78,6 @@ def display(samples: Samples, transfer: Transfer) -> DisplayArray:
 def display_picture(reduced: Reduced, transfer: Transfer, longest: int = DISPLAY_LONGEST) -> DisplayArray:
     """Display picture of a reduced one, longest edge at most `longest`: uint8 (h, w) or (h, w, 3)."""
     return display(reduce_picture(reduced, longest), transfer)
-
-
-def upright(image: DisplayArray, orientation: int) -> DisplayArray:
-    """Turn an array (h, w) or (h, w, 3) as EXIF/TIFF orientation 1..8 asks (TIFF 6.0 §8, Orientation)."""
-    turned = image.swapaxes(0, 1) if orientation >= 5 else image
-    if orientation in (3, 4, 7, 8):
-        turned = turned[::-1]
-    if orientation in (2, 3, 6, 7):
-        turned = turned[:, ::-1]
-    return np.ascontiguousarray(turned)
 
 
 def _colour_indices(roles: tuple[SampleRole, ...]) -> tuple[int, int, int] | None:

@@ -61,8 +61,8 @@ def reproduce_command(session: Session, ref: str) -> int:
         session.say(f"{result.ref}: identical, pixel for pixel")
     else:
         session.say(
-            f"{result.ref}: DIFFERENT: {result.pixels_different} pixels differ, by at most {result.largest_difference:g} "
-            f"code values; map {'identical' if result.map_identical else 'different'} "
+            f"{result.ref}: DIFFERENT: {result.pixels_different} pixels differ, "
+            f"by at most {result.largest_difference:g} code values; map {'identical' if result.map_identical else 'different'} "
             f"(promised: {result.determinism})"
         )
     for change in result.environment_changes:

@@ -6,7 +6,6 @@ Only the record goes in and only the record comes out: no type here can name a s
 from __future__ import annotations
 
 import json
-import shutil
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
+from archive_restore.core.claims import map_statement
 from archive_restore.core.planning import Plan, PlannedStep
-from archive_restore.core.synthesis_map import FLAG_MEANINGS, PixelDigest, class_counts, histogram
+from archive_restore.core.synthesis_map import PixelDigest, class_counts, histogram
 from archive_restore.errors import PictureUnreadable, ReferenceUnknown, SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
@@ -32,7 +32,7 @@ from archive_restore.flows.commit import (
 )
 from archive_restore.imaging import engine
 from archive_restore.imaging.compare import Comparison, compare
-from archive_restore.imaging.reduce import MapReducer, PictureReducer
+from archive_restore.imaging.reduce import MapReducer
 from archive_restore.ports import (
     Archive,
     Detail,
@@ -72,7 +72,7 @@ HAND_KEEP = "hand-keep-map"
 CELL = 64
 """Edge of the cells in which changed places are gathered into regions, pixels."""
 DETAILS = 6
-DETAIL_EDGE = 224
+DETAIL_EDGE = 192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,7 +283,7 @@ def _make(
         master_sidecar=files[sidecar_name(master.file.name)].path,
         map_png=staged.directory / MAP_PNG,
         regions=[place.region for place in _regions(rendering.cells, rendering.before.facts)],
-        thumbnail=after.reduced,
+        seen=after,
     )
     rendering.picture.unlink()
     check_stored(archive, staged.directory / picture_name, master, master_file.path, derivation)
@@ -296,7 +296,7 @@ def _make(
     if not signed.embedded:
         digests[sidecar.name] = staged.adopt(sidecar.name)
     digests |= {name: staged.adopt(name) for name in (MAP_PNG, DAMAGE_PNG)}
-    digests[MAP_RECORD] = staged.write(MAP_RECORD, map_record(summary))
+    digests[MAP_RECORD] = staged.write(MAP_RECORD, canonical_bytes(map_statement(summary)))
     digests[DERIVATION_RECORD] = staged.write(DERIVATION_RECORD, canonical_bytes(derivation))
     view = RestorationView(
         master=master,
@@ -359,15 +359,6 @@ def _difference(found: Comparison, derivation: PreservationDerivation) -> str:
     if found.master_sha256 != derivation.map.master_pixels_sha256:
         return "relates to other samples of the master"
     return ""
-
-
-def map_record(summary: MapSummary) -> bytes:
-    """The content of `synthesis-map.json` (schemas/synthesis-map.schema.json)."""
-    legend = [
-        {"value": int(flag), "name": flag.name or "ORIGINAL", "meaning": meaning}
-        for flag, meaning in FLAG_MEANINGS.items()
-    ]
-    return canonical_bytes({"legend": legend, **to_plain(summary)})
 
 
 def _gather(cells: Any, marked: Any, top: int) -> None:

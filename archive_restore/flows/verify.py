@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from archive_restore.core.canonical import to_plain
+from archive_restore.core.canonical import canonical_bytes, to_plain
+from archive_restore.core.claims import map_statement
 from archive_restore.core.refs import AnyRef, make_ref, object_kind, parse_ref
+from archive_restore.core.synthesis_map import PixelDigest
 from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown
 from archive_restore.flows.commit import DERIVATION_RECORD, ITEM_RECORD, read_record, record_ref, sidecar_name
 from archive_restore.flows.rebuild import fill
-from archive_restore.flows.restore import DAMAGE_PNG, MAP_PNG, MAP_RECORD, map_record
+from archive_restore.flows.restore import DAMAGE_PNG, MAP_PNG, MAP_RECORD
 from archive_restore.imaging.compare import Comparison, compare
 from archive_restore.imaging.engine import bands
-from archive_restore.core.synthesis_map import PixelDigest
 from archive_restore.ports import Archive, CredentialReport, RecordRef, StoredFile
 from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.imagery import PRESERVATION_FLAGS, Region
@@ -215,7 +216,7 @@ class _Verifier:
 
     def _maps(self, ref: PreservationRef, derivation: PreservationDerivation, files: Mapping[str, StoredFile]) -> None:
         record = files.get(MAP_RECORD)
-        if record is None or record.path.read_bytes() != map_record(derivation.map):
+        if record is None or record.path.read_bytes() != canonical_bytes(map_statement(derivation.map)):
             self._error("MAP_RECORD_DISAGREES", str(ref), f"{MAP_RECORD} is not what {DERIVATION_RECORD} says.")
         meant = {MAP_PNG: derivation.map.sha256}
         meant |= {p.name: p.pixels_sha256 for p in derivation.products if p.name == DAMAGE_PNG}

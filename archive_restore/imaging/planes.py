@@ -37,3 +37,13 @@ def luma(samples: npt.NDArray[Any], roles: Sequence[SampleRole], white: float) -
 def colour_indices(roles: Sequence[SampleRole]) -> tuple[int, ...]:
     """Positions of the samples that make the picture: never alpha or infrared."""
     return tuple(index for index, role in enumerate(roles) if role in PICTURE_ROLES)
+
+
+def upright(image: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Turn an array (h, w) or (h, w, 3) as EXIF/TIFF orientation 1..8 asks (TIFF 6.0 §8, Orientation)."""
+    turned = image.swapaxes(0, 1) if orientation >= 5 else image
+    if orientation in (3, 4, 7, 8):
+        turned = turned[::-1]
+    if orientation in (2, 3, 6, 7):
+        turned = turned[:, ::-1]
+    return np.ascontiguousarray(turned)

@@ -51,7 +51,7 @@ class Bench:
             "master_sidecar": self.sidecar,
             "map_png": self.map_png,
             "regions": [Region(top=10, left=20, bottom=14, right=40)],
-            "thumbnail": samples.thumbnail(),
+            "seen": samples.overview(),
         }
         derivation = changes.pop("derivation", self.derivation)
         signed = (credentials or self.credentials).sign_restoration(derivation, **{**given, **changes})

@@ -7,6 +7,7 @@ import tifffile
 from PIL import Image
 
 from archive_restore.core.synthesis_map import class_counts, histogram
+from archive_restore.ports import Overview
 from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.imagery import MapSummary, PictureFacts, SampleRole
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef, SourceType
@@ -61,8 +62,14 @@ def facts():
     )  # fmt: skip
 
 
-def thumbnail():
-    return PIXELS[:, :, None].astype(np.float32)
+def overview(reduced=None, roles=(SampleRole.GRAY,), white=65535.0, orientation=1):
+    """A reduced picture, by default the sample one."""
+    reduced = PIXELS[:, :, None].astype(np.float32) if reduced is None else reduced
+    facts = PictureFacts(
+        width=reduced.shape[1], height=reduced.shape[0], samples=len(roles), bits=16, sample_format="uint", roles=roles,
+        photometric="minisblack", compression="none", layout="strips", pages=1, orientation=orientation,
+    )  # fmt: skip
+    return Overview(facts=facts, reduced=reduced, scale=1.0, white=white, samples=())
 
 
 def digests(data):

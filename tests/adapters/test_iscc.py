@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from archive_restore.adapters.iscc import gray_of, image_code, normalize
+from archive_restore.records.imagery import SampleRole
+from tests.adapters.record_samples import overview
 
 PHOTOGRAPHS = sorted((Path(__file__).parents[1] / "photographs" / "open").glob("*.jpg"))
 
@@ -61,25 +63,34 @@ def test_lossy_copies_stay_near_and_other_pictures_stay_far(pictures):
             assert distance(left, right) > 64
 
 
-@pytest.mark.parametrize("dtype", ["|u1", "<u2", "<f4"])
-def test_bit_depth_does_not_matter(pictures, dtype):
-    eight = np.asarray(pictures[0]).astype(np.float32)
-    scale = {"|u1": 1, "<u2": 257, "<f4": 1 / 255}[dtype]
-    found = image_code(normalize(gray_of(eight * scale, dtype)))
+RGB = (SampleRole.RED, SampleRole.GREEN, SampleRole.BLUE)
+
+
+@pytest.mark.parametrize("scale", [1, 257, 1 / 255])
+def test_bit_depth_does_not_matter(pictures, scale):
+    values = np.asarray(pictures[0].convert("RGB")).astype(np.float32) * scale
+    found = image_code(normalize(gray_of(overview(values, RGB, white=255 * scale))))
     assert distance(found, code(pictures[0])) <= 4
 
 
 def test_samples_beyond_colour_do_not_matter(pictures):
-    colour = np.asarray(pictures[1]).astype(np.float32)
+    colour = np.asarray(pictures[1].convert("RGB")).astype(np.float32)
     infrared = np.dstack([colour, np.full(colour.shape[:2], 200, np.float32)])
-    assert np.array_equal(gray_of(colour, "|u1"), gray_of(infrared, "|u1"))
-    gray = colour[:, :, :1]
-    assert np.array_equal(gray_of(gray, "|u1"), gray_of(np.dstack([gray, gray * 0]), "|u1"))
+    with_infrared = overview(infrared, (*RGB, SampleRole.INFRARED), white=255)
+    assert np.array_equal(gray_of(overview(colour, RGB, white=255)), gray_of(with_infrared))
+
+
+def test_the_code_is_of_what_is_seen_not_of_what_is_stored(pictures):
+    gray = np.asarray(pictures[0].convert("L")).astype(np.float32)
+    inverted = overview(255 - gray[:, :, None], (SampleRole.GRAY_INVERTED,), white=255)
+    turned = overview(np.rot90(gray)[:, :, None], white=255, orientation=6)
+    for seen in (inverted, turned):
+        assert distance(image_code(normalize(gray_of(seen))), code(pictures[0])) <= 4
 
 
 def test_floats_without_bounds_do_no_harm():
     wild = np.array([[[np.nan], [np.inf]], [[-5.0], [3.0]]], np.float32)
-    assert normalize(gray_of(wild, "<f4")).shape == (32, 32)
+    assert normalize(gray_of(overview(wild, white=1.0))).shape == (32, 32)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((32, 31), np.uint8), np.zeros((32, 32), np.float32)])

@@ -17,9 +17,9 @@ from archive_restore.adapters.previews import (
     png_bytes,
     thumbnail,
     transfer_for,
-    upright,
 )
 from archive_restore.core.synthesis_map import FLAG_COLOURS, display_table
+from archive_restore.imaging.planes import upright
 from archive_restore.imaging.reduce import reduce_map
 from archive_restore.records.imagery import PictureFacts, PixelFlag, SampleRole
 
