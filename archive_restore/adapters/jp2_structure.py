@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from archive_restore.adapters.file_bytes import FileBytes
 from archive_restore.adapters.finding_list import FindingList
+from archive_restore.adapters.plain_samples import implausible
 
 JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 CODESTREAM_SIGNATURE = b"\xff\x4f\xff\x51"
@@ -20,7 +21,7 @@ MAX_TILE_PARTS = 200_000
 MAX_PRECINCTS = 1_000_000
 MAX_METADATA = 16 << 20
 PIXELS_A_BYTE = 10_000
-"""More pixels than this to a stored byte: no scan is so empty."""
+"""More pixels than this to a stored byte, whatever the size: no scan is so empty."""
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF = b"JpgTiffExif->JP2"
 _IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
@@ -164,7 +165,8 @@ def _size(body: bytes, result: Jp2Structure, source: FileBytes, found: FindingLi
     parts = [body[36 + 3 * i : 39 + 3 * i] for i in range(number)]
     result.bits = (parts[0][0] & 0x7F) + 1
     result.uniform = all(part == bytes((result.bits - 1, 1, 1)) for part in parts)
-    if result.width * result.height > PIXELS_A_BYTE * source.size:
+    area = result.width * result.height
+    if area > PIXELS_A_BYTE * source.size or implausible(area * number * -(-result.bits // 8), source.size):
         found.error(
             "PICTURE_BOMB",
             f"{source.size} bytes claim {result.width}×{result.height} pixels: no scan is so empty",

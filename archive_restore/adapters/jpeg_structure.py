@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from archive_restore.adapters.file_bytes import FileBytes
 from archive_restore.adapters.finding_list import FindingList
+from archive_restore.adapters.plain_samples import implausible
 
 MAX_SCANS = 100
 """A decoder works through the whole picture once a scan; encoders write about ten."""
@@ -187,10 +188,11 @@ def check_jpeg(structure: JpegStructure, source: FileBytes, found: FindingList) 
         found.error("JPEG_UNSUPPORTED", "the frame's components make no picture", "ITU-T T.81 §B.2.2")
         return None
     # A block of 64 samples takes one bit at least (T.81 annex F): 512 to a byte, twice that for subsampled corners.
-    if frame.width * frame.height > 1024 * source.size:
+    area = frame.width * frame.height
+    if area > 1024 * source.size or implausible(area * len(frame.components), source.size):
         found.error(
             "PICTURE_BOMB",
-            f"the frame claims {frame.width}×{frame.height} pixels, which {source.size} bytes cannot hold",
+            f"the frame claims {frame.width}×{frame.height} pixels in {source.size} bytes: no scan is so empty",
             "ITU-T T.81 §F.1",
         )
         return None

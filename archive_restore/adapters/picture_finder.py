@@ -12,17 +12,11 @@ from archive_restore.adapters.finding_list import FindingList
 from archive_restore.adapters.jp2_structure import CODESTREAM_SIGNATURE, JP2_SIGNATURE, Jp2Structure, read_jp2
 from archive_restore.adapters.jpeg_structure import JpegStructure, check_jpeg, read_jpeg
 from archive_restore.adapters.metadata import RawMetadata, add_metadata, exif_metadata, jpeg_metadata, tiff_metadata
+from archive_restore.adapters.plain_samples import MAX_PIXELS
 from archive_restore.adapters.png_structure import SIGNATURE as PNG_SIGNATURE
 from archive_restore.adapters.png_structure import PngStructure, read_png
 from archive_restore.adapters.tiff import unsupported
-from archive_restore.adapters.tiff_layout import (
-    COLOURS,
-    COMPRESSIONS,
-    MAX_PIXELS,
-    PHOTOMETRICS,
-    PageLayout,
-    read_layout,
-)
+from archive_restore.adapters.tiff_layout import COLOURS, COMPRESSIONS, PHOTOMETRICS, PageLayout, read_layout
 from archive_restore.adapters.tiff_structure import TiffStructure, read_structure
 from archive_restore.records.imagery import PictureFacts, SampleRole
 

@@ -24,7 +24,14 @@ from archive_restore.records.imagery import PictureFacts, Region
 Samples = npt.NDArray[Any]
 SPOOL_BYTES = 64 << 20
 """Pictures and strips that expand to more than this go to a scratch file."""
+MAX_PIXELS = 10_000_000_000
+"""Largest picture accepted, in pixels."""
 _BLOCK = 8 << 20
+
+
+def implausible(expanded: int, stored: int) -> bool:
+    """Say whether so many bytes of samples in so few stored bytes can only be a bomb: no large scan is so empty."""
+    return expanded > 1 << 28 and expanded > 250 * stored
 
 
 def check_region(region: Region, width: int, height: int) -> None:

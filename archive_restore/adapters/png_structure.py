@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from archive_restore.adapters.file_bytes import FileBytes
 from archive_restore.adapters.finding_list import FindingList
+from archive_restore.adapters.plain_samples import implausible
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 300_000
@@ -113,10 +114,11 @@ def read_png(source: FileBytes, found: FindingList, *, check_crc: bool = True) -
         return None
     # 5
     stored = sum(length for _, length in result.data)
-    if result.height * (1 + result.row_bytes) > 1032 * (stored + 16):
+    expanded = result.height * (1 + result.row_bytes)
+    if expanded > 1032 * (stored + 16) or implausible(expanded, stored):
         found.error(
             "PICTURE_BOMB",
-            f"the header claims {result.width}×{result.height} pixels, which {stored} bytes cannot hold",
+            f"the header claims {result.width}×{result.height} pixels in {stored} bytes: no scan is so empty",
             clause,
         )
         return None

@@ -13,16 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.adapters.finding_list import FindingList
+from archive_restore.adapters.plain_samples import MAX_PIXELS, implausible
 from archive_restore.adapters.tiff_structure import INTEGER_TYPES, ByteOrder, Directory, TiffStructure
 
-MAX_PIXELS = 10_000_000_000
-"""Largest picture accepted, in pixels."""
 MAX_SEGMENTS = 1 << 22
 MAX_SAMPLES = 16
-IMPLAUSIBLE_SIZE = 1 << 28
-IMPLAUSIBLE_RATIO = 250
-"""More than IMPLAUSIBLE_SIZE bytes of pixels at more than this many to one stored byte: no scan is so empty."""
-
 COMPRESSIONS = {
     1: "none", 2: "ccitt-rle", 3: "ccitt-t4", 4: "ccitt-t6", 5: "lzw", 6: "old-jpeg", 7: "jpeg", 8: "deflate",
     32773: "packbits", 32946: "deflate", 34712: "jpeg2000", 34892: "lossy-jpeg", 34925: "lzma", 50000: "zstd",
@@ -321,7 +316,7 @@ def _check_segments(layout: PageLayout, structure: TiffStructure, found: Finding
             clause,
         )
         return False
-    if stored > size or (total > IMPLAUSIBLE_SIZE and total > IMPLAUSIBLE_RATIO * stored):
+    if stored > size or implausible(total, stored):
         found.error(
             "PICTURE_BOMB",
             f"{where} claims {layout.width}×{layout.height} pixels in {min(stored, size)} bytes: no scan is so empty",
