@@ -224,7 +224,7 @@ def _grow(
         ok = score >= least
         rows, columns = candidates.rows[ok].astype(np.intp), candidates.columns[ok].astype(np.intp)
         contrast = candidates.contrast[ok]
-        straight = candidates.evidence[ok, _column("short_mean")] >= 0.45
+        straight = candidates.evidence[ok, _column("short_low")] >= 0.2
         if octave:  # the lightest of the four pixels that the coarse one stands for
             rows, columns = _lightest(tone, rows * 2, columns * 2)
         floor = tone[rows, columns] - np.rint(contrast * _BODY).astype(np.int32)
@@ -243,7 +243,9 @@ def _grow(
     widest = 2 * max(_GROWTH) + 1
     side = np.ones((widest, widest), np.uint8)
     near_line = cv2.dilate(line, side, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
-    certain = cv2.dilate(certain.astype(np.float32), side, borderType=cv2.BORDER_CONSTANT, borderValue=0).astype(np.int32)
+    certain = cv2.dilate(certain.astype(np.float32), side, borderType=cv2.BORDER_CONSTANT, borderValue=0).astype(
+        np.int32
+    )
     return body, near_line, certain
 
 

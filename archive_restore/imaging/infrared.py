@@ -1,7 +1,7 @@
 """Dust and scratches from a scanner's infrared channel, to which chromogenic dyes are nearly transparent.
 
-Dirt blocks infrared whatever the picture shows (the principle of US patents 4,680,638 and 5,266,805). Must refuse film whose
-picture is itself opaque to infrared: silver black-and-white film and, in part, Kodachrome.
+Dirt blocks infrared whatever the picture shows (the principle of US patents 4,680,638 and 5,266,805). Must refuse
+film whose picture is itself opaque to infrared: silver black-and-white film and, in part, Kodachrome.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ class InfraredSurvey:
     """Robust standard deviation of that deficit."""
 
 
-def survey_infrared(
-    infrared: Plane, red: Plane, samples: Sequence[tuple[Plane, Plane]] = ()
-) -> InfraredSurvey:
+def survey_infrared(infrared: Plane, red: Plane, samples: Sequence[tuple[Plane, Plane]] = ()) -> InfraredSurvey:
     """Decide whether the channel is usable and measure crosstalk and noise.
 
     `infrared`, `red`: the whole picture reduced, float32 (h, w) in [0, 1]; `samples`: pairs of full-resolution tiles of
@@ -75,20 +73,30 @@ def survey_infrared(
     if abs(correlation) > 0.5 and share > 0.06:
         return _refused(
             f"the infrared channel shows the picture itself (correlation {correlation:.2f}): silver or Kodachrome film",
-            slope, correlation,
+            slope,
+            correlation,
         )
     deficits = np.concatenate([_deficit(i, r, slope).ravel() for i, r in (samples or ((infrared, red),))])
     offset = float(np.median(deficits))
     noise = float(1.4826 * np.median(np.abs(deficits - offset)))
     return InfraredSurvey(
-        usable=True, reason="", slope=round(slope, 6), correlation=round(float(correlation), 4),
-        offset=round(offset, 6), noise=round(max(noise, 1 / _LEVELS), 6),
+        usable=True,
+        reason="",
+        slope=round(slope, 6),
+        correlation=round(float(correlation), 4),
+        offset=round(offset, 6),
+        noise=round(max(noise, 1 / _LEVELS), 6),
     )
 
 
 def _refused(reason: str, slope: float, correlation: float) -> InfraredSurvey:
     return InfraredSurvey(
-        usable=False, reason=reason, slope=round(slope, 6), correlation=round(float(correlation), 4), offset=0.0, noise=0.0
+        usable=False,
+        reason=reason,
+        slope=round(slope, 6),
+        correlation=round(float(correlation), 4),
+        offset=0.0,
+        noise=0.0,
     )
 
 
@@ -120,7 +128,10 @@ def _deficit(infrared: Plane, red: Plane, slope: float) -> Plane:
     rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
     fine = rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]
     side = 2 * _RADIUS + 1
-    background = cv2.morphologyEx(
-        np.minimum(fine // 2, 65535).astype(np.uint16), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)
-    ).astype(np.int32) * 2
-    return ((background - fine) / np.maximum(background, 16)).astype(np.float32)
+    background = (
+        cv2.morphologyEx(
+            np.minimum(fine // 2, 65535).astype(np.uint16), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)
+        ).astype(np.int32)
+        * 2
+    )
+    return np.asarray((background - fine) / np.maximum(background, 16), np.float32)

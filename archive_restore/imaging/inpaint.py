@@ -104,9 +104,10 @@ def fill(
     """Fill the masked pixels from their surroundings.
 
     `samples`: (H, W) or (H, W, C), uint8, uint16 or float32, any channels (all are filled alike); `mask`: bool (H, W),
-    rim included (`with_rim`); `unsound`: other pixels that must not be learnt from (losses); `grain`: see FillParameters; `seed` and `origin` (row and column of samples[0, 0] in the
-    picture) fix the grain, whatever the tiles; `white`: value of full scale, by default 255, 65535 or 1.0.
-    Returns a filled copy and the mask of what was filled: pixels with no sound pixel within reach stay as found.
+    rim included (`with_rim`); `unsound`: other pixels that must not be learnt from (losses); `grain`: see
+    FillParameters; `seed` and `origin` (row and column of samples[0, 0] in the picture) fix the grain, whatever the
+    tiles; `white`: value of full scale, by default 255, 65535 or 1.0. Returns a filled copy and the mask of what was
+    filled: pixels with no sound pixel within reach stay as found.
     """
     planes = samples if samples.ndim == 3 else samples[..., None]
     full = float(white or (np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1.0))
@@ -235,8 +236,9 @@ class _Work:
         stretch = np.minimum(np.sqrt((across + np.float32(0.008)) / (along + np.float32(0.008))), np.float32(3))
         safe = np.maximum(spread, np.float32(1e-12))
         cos2, sin2 = half / safe, jxy / safe  # of twice the gradient's direction
-        big, small = stretch, 1 / stretch
-        return (big + small) / 2 + cos2 * (big - small) / 2, sin2 * (big - small) / 2, (big + small) / 2 - cos2 * (big - small) / 2
+        middle, swing = (stretch + 1 / stretch) / 2, (stretch - 1 / stretch) / 2
+        a11, a12, a22 = middle + cos2 * swing, sin2 * swing, middle - cos2 * swing
+        return a11.astype(np.float32), a12.astype(np.float32), a22.astype(np.float32)
 
     def _planes(self, metric: tuple[Floats, Floats, Floats] | None) -> Floats:
         """Weighted fit of c + a·dx + b·dy to the sound pixels around; the value is c, kept in their range."""
@@ -250,9 +252,7 @@ class _Work:
                 out[part] = self._plane_at(part, reach, metric)
         return out
 
-    def _plane_at(
-        self, part: NDArray[np.intp], reach: int, metric: tuple[Floats, Floats, Floats] | None
-    ) -> Floats:
+    def _plane_at(self, part: NDArray[np.intp], reach: int, metric: tuple[Floats, Floats, Floats] | None) -> Floats:
         dy, dx = _offsets(reach, disc=True)
         flat = dy * self.step + dx
         x, y = dx.astype(np.float32), dy.astype(np.float32)
@@ -335,8 +335,13 @@ class _Work:
 
     @staticmethod
     def _distances(
-        plane: Floats, trust: Floats, centre: NDArray[np.intp], places: NDArray[np.intp], patch: NDArray[np.intp],
-        weight: Floats, usable: Mask | None,
+        plane: Floats,
+        trust: Floats,
+        centre: NDArray[np.intp],
+        places: NDArray[np.intp],
+        patch: NDArray[np.intp],
+        weight: Floats,
+        usable: Mask | None,
     ) -> Floats:
         """Mean squared difference of patches, weighted by trust in both: (n, places)."""
         here = plane[centre[:, None] + patch]

@@ -22,8 +22,21 @@ _MOST = 8 * VOTE_UNIT
 _PAD = 40
 
 CONTEXT = (
-    "own", "line_short", "line_long", "side_best", "side_worst", "fan_best", "fan_worst", "around5", "near", "far",
-    "beside", "opposite5", "opposite_near", "other_scale", "other_scale5",
+    "own",
+    "line_short",
+    "line_long",
+    "side_best",
+    "side_worst",
+    "fan_best",
+    "fan_worst",
+    "around5",
+    "near",
+    "far",
+    "beside",
+    "opposite5",
+    "opposite_near",
+    "other_scale",
+    "other_scale5",
 )
 
 
@@ -47,12 +60,13 @@ def _flat_offsets(step: int, points: list[tuple[float, float]], turn: float = 0.
 
 def _box(plane: Votes, radius: int) -> NDArray[np.float32]:
     side = 2 * radius + 1
-    total = cv2.boxFilter(plane, cv2.CV_64F, (side, side), normalize=False,
-                          borderType=cv2.BORDER_CONSTANT)
+    total = cv2.boxFilter(plane, cv2.CV_64F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
     return np.asarray(np.rint(total), np.float32)
 
 
-def context(candidates: Candidates, own: Votes, opposite: Votes, other_scale: Votes, reach: Reach) -> NDArray[np.float32]:
+def context(
+    candidates: Candidates, own: Votes, opposite: Votes, other_scale: Votes, reach: Reach
+) -> NDArray[np.float32]:
     """Collect CONTEXT of every candidate, float32 (N, len(CONTEXT)).
 
     `own`, `opposite`: votes of this octave for this and the other polarity; `other_scale`: this polarity's votes of
@@ -87,7 +101,9 @@ def context(candidates: Candidates, own: Votes, opposite: Votes, other_scale: Vo
         out[part, k("side_best")] = np.maximum(*ends)
         out[part, k("side_worst")] = np.minimum(*ends)
         fan = [ends]
-        fan += [(flat[b + f[jj]].astype(np.int32).sum(1), flat[b + g[jj]].astype(np.int32).sum(1)) for f, g in tables[1:]]
+        fan += [
+            (flat[b + f[jj]].astype(np.int32).sum(1), flat[b + g[jj]].astype(np.int32).sum(1)) for f, g in tables[1:]
+        ]
         first = np.maximum.reduce([f for f, _ in fan])
         second = np.maximum.reduce([g for _, g in fan])
         out[part, k("fan_best")] = np.maximum(first, second)
@@ -101,7 +117,8 @@ def context(candidates: Candidates, own: Votes, opposite: Votes, other_scale: Vo
     out[:, k("opposite_near")] = _box(opposite, reach.near)[at]
     five = np.ones((5, 5), np.uint8)
     widened = cv2.dilate(other_scale, five, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    out[:, k("other_scale")] = cv2.dilate(other_scale, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT,
-                                          borderValue=0)[at]
+    out[:, k("other_scale")] = cv2.dilate(
+        other_scale, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )[at]
     out[:, k("other_scale5")] = _box(widened, 4)[at]
     return out

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 Samples = NDArray[Any]
 Mask = NDArray[np.bool_]
 
-HALO = 64
+HALO = 92
 """Pixels around a tile that `infill` must see."""
-_RADIUS = 60
+_RADII = (56, 36)  # two square windows in turn: near sound pixels count more, and nothing ends abruptly
 _SCALE = 65535.0
-_TRUST = 0.01  # the picture's mean tone weighs as much as this share of the window
+_TRUST = 0.004  # the picture's mean tone weighs as much as this share of the windows
 
 
 class Infill(StrEnum):
@@ -32,20 +32,28 @@ class Infill(StrEnum):
 
 
 def mean_tone(reduced: NDArray[np.float32]) -> tuple[float, ...]:
-    """Mean of each channel of the whole picture, reduced, float32 (h, w) or (h, w, C) in [0, 1]: recorded, plain floats."""
+    """Mean of each channel of the whole picture: `reduced` is float32 (h, w) or (h, w, C) in [0, 1]."""
     planes = np.nan_to_num(reduced if reduced.ndim == 3 else reduced[..., None])
     return tuple(round(float(v), 6) for v in planes.mean(axis=(0, 1), dtype=np.float64))
 
 
 def infill(
-    samples: Samples, loss: Mask, unsound: Mask, kind: Infill, tone: Sequence[float], *, seed: int = 0,
-    origin: tuple[int, int] = (0, 0), pitch: int = 2, white: float | None = None,
+    samples: Samples,
+    loss: Mask,
+    unsound: Mask,
+    kind: Infill,
+    tone: Sequence[float],
+    *,
+    seed: int = 0,
+    origin: tuple[int, int] = (0, 0),
+    pitch: int = 2,
+    white: float | None = None,
 ) -> Samples:
     """Close a loss in a copy of the samples.
 
     `samples`: (H, W) or (H, W, C), uint8, uint16 or float32; `loss`: bool (H, W) to be closed; `unsound`: other pixels
     not to learn tones from; `tone`: the whole picture's `mean_tone`, which stands in where no sound pixel is within
-    60 pixels; `pitch`: width of a hatching stroke in pixels; `origin`: row and column of samples[0, 0] in the picture,
+    reach; `pitch`: width of a hatching stroke in pixels; `origin`: row and column of samples[0, 0] in the picture,
     which with `seed` fixes the strokes; `white`: full scale, by default 255, 65535 or 1.0.
     """
     out = samples.copy()
@@ -66,19 +74,20 @@ def infill(
 
 
 def _local_tone(planes: Samples, unsound: Mask, tone: Sequence[float], full: float) -> NDArray[np.float64]:
-    """Mean of the sound pixels in a square window, leaning on the whole picture's mean: (H, W, C), 0..1.
+    """Mean of the sound pixels around, leaning on the whole picture's mean: (H, W, C), 0..1.
 
     Sums of integers in float64, so a tile agrees exactly with the whole picture.
     """
-    side = 2 * _RADIUS + 1
     sound = ~unsound & np.isfinite(planes).all(axis=2)
 
     def window(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-        total = cv2.boxFilter(plane, cv2.CV_64F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
-        return np.asarray(np.rint(total))
+        for radius in _RADII:
+            side = (2 * radius + 1, 2 * radius + 1)
+            plane = np.rint(cv2.boxFilter(plane, cv2.CV_64F, side, normalize=False, borderType=cv2.BORDER_CONSTANT))
+        return plane
 
     count = window(sound.astype(np.float64))
-    lean = _TRUST * side * side
+    lean = _TRUST * float(np.prod([(2 * r + 1) ** 2 for r in _RADII]))
     out = np.empty(planes.shape, np.float64)
     for c in range(planes.shape[2]):
         whole = np.rint(np.where(sound, planes[..., c], 0).astype(np.float64) * (_SCALE / full))
@@ -116,4 +125,4 @@ def _hash(a: NDArray[np.intp], b: NDArray[np.intp], seed: int) -> NDArray[np.int
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         x ^= x >> np.uint64(31)
-    return (x >> np.uint64(2)).astype(np.int64)
+    return np.asarray(x >> np.uint64(2), np.int64)

@@ -69,18 +69,51 @@ class Candidates:
 
 
 EVIDENCE = (
-    "contrast", "vote16", "vote_best", "vote_mean", "short_mean", "short_low", "long_mean", "long_low", "half_best",
-    "half_worst", "tone_change", "flank_change", "asymmetry", "envelope", "envelope_wide", "rank_near", "rank_far",
-    "half_rank_near", "half_rank_far", "other_near", "texture_near", "texture_far", "spot2", "spot3", "spot5", "spot8",
-    "narrow1", "narrow2", "wide5", "wide8", "tone", "over_mean", "flank_low", "cross_flank", "darkest_flank", "crisp",
-    "crisp_low", "grain_near",
+    "contrast",
+    "vote16",
+    "vote_best",
+    "vote_mean",
+    "short_mean",
+    "short_low",
+    "long_mean",
+    "long_low",
+    "half_best",
+    "half_worst",
+    "tone_change",
+    "flank_change",
+    "asymmetry",
+    "envelope",
+    "envelope_wide",
+    "rank_near",
+    "rank_far",
+    "half_rank_near",
+    "half_rank_far",
+    "other_near",
+    "texture_near",
+    "texture_far",
+    "spot2",
+    "spot3",
+    "spot5",
+    "spot8",
+    "narrow1",
+    "narrow2",
+    "wide5",
+    "wide8",
+    "tone",
+    "over_mean",
+    "flank_low",
+    "cross_flank",
+    "darkest_flank",
+    "crisp",
+    "crisp_low",
+    "grain_near",
 )
 
 
 def quantize(luma: NDArray[np.float32]) -> Int16:
     """Luma float32 in [0, 1] to int16 0..2047; values outside and NaN are clamped (NaN to black)."""
     scaled = np.nan_to_num(luma, nan=0.0, posinf=1.0, neginf=0.0) * np.float32(LEVELS)
-    return np.clip(np.rint(scaled), 0, LEVELS).astype(np.int16)
+    return np.asarray(np.clip(np.rint(scaled), 0, LEVELS), np.int16)
 
 
 def halve(plane: Int16) -> Int16:
@@ -89,7 +122,7 @@ def halve(plane: Int16) -> Int16:
     if height % 2 or width % 2:
         plane = np.pad(plane, ((0, height % 2), (0, width % 2)), mode="edge")
     four = plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]
-    return np.rint(four * np.float32(0.25)).astype(np.int16)
+    return np.asarray(np.rint(four * np.float32(0.25)), np.int16)
 
 
 def smooth(plane: Int16) -> Int16:
@@ -125,48 +158,74 @@ def _pad(plane: Int16) -> Int16:
     return np.asarray(cv2.copyMakeBorder(plane, _PAD, _PAD, _PAD, _PAD, border))
 
 
-def _box_mean(plane: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
-    """Mean of exact integers in a square window: integer sums below 2^24 are exact in float32 in any order."""
-    side = 2 * radius + 1
-    total = cv2.boxFilter(plane, cv2.CV_64F, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT_101)
-    return np.asarray(np.rint(total) / (side * side), np.float32)
+def _window_means(
+    plane: NDArray[np.uint8] | NDArray[np.float32],
+    radii: tuple[int, ...],
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+) -> list[NDArray[np.float32]]:
+    """Means of whole numbers in square windows around some pixels, by one summed-area table; exact."""
+    most = max(radii)
+    border = cv2.BORDER_REFLECT_101 if min(plane.shape) > most else cv2.BORDER_REPLICATE
+    padded = cv2.copyMakeBorder(plane, most, most, most, most, border)
+    depth = cv2.CV_32S if plane.dtype == np.uint8 else cv2.CV_64F
+    table = cv2.integral(padded, sdepth=depth)
+    flat, step = table.reshape(-1), table.shape[1]
+    middle = (rows + most) * step + columns + most
+    means = []
+    for radius in radii:
+        low, high = radius * (step + 1), (radius + 1) * (step + 1)
+        right, down = (radius + 1) - radius * step, (radius + 1) * step - radius
+        total = flat[middle + high] - flat[middle + right] - flat[middle + down] + flat[middle - low]
+        means.append((total / (2 * radius + 1) ** 2).astype(np.float32))
+    return means
+
+
+_STRIP = 64  # rows searched at once: what is read and written over and over stays in the cache
 
 
 def _search(padded: Int16, shape: tuple[int, int]) -> tuple[Int16, Int16, NDArray[np.uint8], Int16]:
     """Best clipped oriented vote, sum of votes, its direction, and the contrast across that direction."""
-    margin = _ARM
-    big = (shape[0] + 2 * margin, shape[1] + 2 * margin)
     best = np.full(shape, -32768, np.int16)
     total = np.zeros(shape, np.int16)
     contrast = np.zeros(shape, np.int16)
     direction = np.zeros(shape, np.uint8)
-    centre = padded[_PAD - margin : _PAD + shape[0] + margin, _PAD - margin : _PAD + shape[1] + margin]
+    for top in range(0, shape[0], _STRIP):
+        rows = slice(top, min(top + _STRIP, shape[0]))
+        part = padded[top : rows.stop + 2 * _PAD]
+        _search_strip(part, best[rows], total[rows], direction[rows], contrast[rows])
+    return best, total, direction, contrast
+
+
+def _search_strip(padded: Int16, best: Int16, total: Int16, direction: NDArray[np.uint8], contrast: Int16) -> None:
+    """Search the rows whose padded surroundings are given; results are written into the last four."""
+    margin = _ARM
+    inner = (slice(margin, margin + best.shape[0]), slice(margin, margin + best.shape[1]))
+    big = (best.shape[0] + 2 * margin, best.shape[1] + 2 * margin)
+    start = _PAD - margin
+
+    def view(dy: int, dx: int) -> Int16:
+        return padded[start + dy : start + dy + big[0], start + dx : start + dx + big[1]]
+
     for j in range(ORIENTATIONS):
         dy, dx = _offset(j, 0, _SIDE)
-        top, left = _PAD - margin + dy, _PAD - margin + dx
-        one = padded[top : top + big[0], left : left + big[1]]
-        top, left = _PAD - margin - dy, _PAD - margin - dx
-        two = padded[top : top + big[0], left : left + big[1]]
-        height = cv2.subtract(centre, cv2.max(one, two))
+        height = view(0, 0) - np.maximum(view(dy, dx), view(-dy, -dx))
         vote = np.clip(height, -_CLIP, _CLIP)
         # doubling: sums over 2, 4, 8, 16 steps along the line; the start is moved back to centre the sum
-        reach = margin
         for step in (1, 2, 4, 8):
             dy, dx = _offset(j, step, 0)
-            moved = np.zeros_like(vote)
             rows, columns = vote.shape
-            ys, yd = max(dy, 0), max(-dy, 0)
-            xs, xd = max(dx, 0), max(-dx, 0)
-            moved[yd : rows - ys, xd : columns - xs] = vote[ys : rows - yd, xs : columns - xd]
-            vote = vote + moved
+            ys, yd, xs, xd = max(dy, 0), max(-dy, 0), max(dx, 0), max(-dx, 0)
+            moved = vote.copy()
+            moved[yd : rows - ys, xd : columns - xs] += vote[ys : rows - yd, xs : columns - xd]
+            vote = moved
         dy, dx = _offset(j, -7.5, 0)
-        line = vote[reach + dy : reach + dy + shape[0], reach + dx : reach + dx + shape[1]]
+        line = vote[margin + dy : margin + dy + best.shape[0], margin + dx : margin + dx + best.shape[1]]
         better = line > best
         np.copyto(best, line, where=better)
         np.copyto(direction, np.uint8(j), where=better)
-        np.copyto(contrast, height[margin : margin + shape[0], margin : margin + shape[1]], where=better)
+        np.copyto(contrast, height[inner], where=better)
         total += line >> 4
-    return best, total, direction, contrast
 
 
 def gather(plane: Int16, white: int, black: int, floor: int, reach: Reach) -> Candidates:
@@ -208,9 +267,21 @@ def gather(plane: Int16, white: int, black: int, floor: int, reach: Reach) -> Ca
 
 
 def _evidence(
-    plane: Int16, smoothed: Int16, flat: Int16, step: int, base: NDArray[np.int32], rows: NDArray[np.intp], columns: NDArray[np.intp],
-    dirs: NDArray[np.uint8], own: NDArray[np.int32], best: Int16, total: Int16, strongest: Int16, white: int,
-    black: int, reach: Reach,
+    plane: Int16,
+    smoothed: Int16,
+    flat: Int16,
+    step: int,
+    base: NDArray[np.int32],
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    dirs: NDArray[np.uint8],
+    own: NDArray[np.int32],
+    best: Int16,
+    total: Int16,
+    strongest: Int16,
+    white: int,
+    black: int,
+    reach: Reach,
 ) -> list[NDArray[np.float32]]:
     at = (rows, columns)
     tone = smoothed[at].astype(np.int32)
@@ -218,11 +289,11 @@ def _evidence(
     inverse = np.float32(1 / FULL)
     f32 = np.float32
     out: dict[str, NDArray[np.float32]] = {}
-    out["contrast"] = own * inverse
-    out["vote16"] = best[at] * inverse
+    out["contrast"] = (own * inverse).astype(np.float32)
+    out["vote16"] = (best[at] * inverse).astype(np.float32)
     vote = np.maximum(best[at].astype(np.int32), 1)
-    out["vote_best"] = (vote / 16.0).astype(f32) / np.minimum(unit, f32(_CLIP))
-    out["vote_mean"] = total[at] / (vote.astype(f32))
+    out["vote_best"] = (vote / 16.0 / np.minimum(unit, f32(_CLIP))).astype(np.float32)
+    out["vote_mean"] = (total[at] / vote).astype(np.float32)
 
     # along the line, at and beside the crest
     long = list(range(-reach.line, reach.line + 1, 2))
@@ -241,15 +312,26 @@ def _evidence(
         "L": _table(step, [(t, _SIDE) for t in long]),
         "R": _table(step, [(t, -_SIDE) for t in long]),
     }
-    profile = {d: (_table(step, [(t, d) for t in (-4, -2, 0, 2, 4)]), _table(step, [(t, -d) for t in (-4, -2, 0, 2, 4)]))
-               for d in (1, 2, 5, 8)}
+    profile = {
+        d: (_table(step, [(t, d) for t in (-4, -2, 0, 2, 4)]), _table(step, [(t, -d) for t in (-4, -2, 0, 2, 4)]))
+        for d in (1, 2, 5, 8)
+    }
     core = _table(step, [(t, 0) for t in (-4, -2, 0, 2, 4)])
     # what smoothing took from the crest: damage is as sharp as the scanner, the picture only as its lens
     detail = _pad(np.asarray(plane * np.int16(16) - smoothed, np.int16)).reshape(-1)
     crisp = _table(step, [(t, 0) for t in range(-4, 5)])
-    rings = {r: np.array(sorted({round(r * np.sin(a)) * step + round(r * np.cos(a))
-                                 for a in np.linspace(0, 2 * np.pi, 8 * r, endpoint=False)}), np.int32)
-             for r in (2, 3, 5, 8)}
+    rings = {
+        r: np.array(
+            sorted(
+                {
+                    round(r * np.sin(a)) * step + round(r * np.cos(a))
+                    for a in np.linspace(0, 2 * np.pi, 8 * r, endpoint=False)
+                }
+            ),
+            np.int32,
+        )
+        for r in (2, 3, 5, 8)
+    }
     for begin in range(0, len(base), chunk):
         part = slice(begin, begin + chunk)
         b, j, u = base[part, None], dirs[part], unit[part]
@@ -292,16 +374,16 @@ def _evidence(
     for name, radius in (("envelope", reach.near), ("envelope_wide", reach.far - 3)):
         side = 2 * radius + 1
         ceiling = cv2.dilate(thick, np.ones((side, side), np.uint8), borderType=cv2.BORDER_REFLECT_101)
-        out[name] = (tone - ceiling[at]) / unit
+        out[name] = ((tone - ceiling[at]) / unit).astype(np.float32)
 
     # isolation: how common are ridges of this height, and of half of it, around here
+    radii = (reach.near, reach.far)
     counts_near = np.empty((len(_STRENGTHS) + 1, len(base)), f32)
     counts_far = np.empty_like(counts_near)
     counts_near[-1] = counts_far[-1] = 0
     for k, level in enumerate(_STRENGTHS):
-        hit = (strongest >= level).astype(f32)
-        counts_near[k] = _box_mean(hit, reach.near)[at]
-        counts_far[k] = _box_mean(hit, reach.far)[at]
+        hit = (strongest >= level).view(np.uint8)
+        counts_near[k], counts_far[k] = _window_means(hit, radii, rows, columns)
     mine = strongest[at]
     every = np.arange(len(base))
     k_own = np.clip(np.searchsorted(_STRENGTHS, mine, side="right") - 1, 0, None)
@@ -310,16 +392,21 @@ def _evidence(
     out["half_rank_near"], out["half_rank_far"] = counts_near[k_half, every], counts_far[k_half, every]
 
     # texture: mean step between neighbours, relative to the contrast
-    steps = cv2.absdiff(smoothed[1:, :-1], smoothed[:-1, :-1]) // 2 + cv2.absdiff(smoothed[:-1, 1:], smoothed[:-1, :-1]) // 2
+    steps = (
+        cv2.absdiff(smoothed[1:, :-1], smoothed[:-1, :-1]) // 2
+        + cv2.absdiff(smoothed[:-1, 1:], smoothed[:-1, :-1]) // 2
+    )
     steps = np.minimum(np.pad(steps, ((0, 1), (0, 1)), mode="edge"), 4000).astype(f32)
-    near_texture, far_texture = _box_mean(steps, reach.near)[at], _box_mean(steps, reach.far)[at]
+    near_texture, far_texture = _window_means(steps, radii, rows, columns)
     out["texture_near"] = near_texture / unit
     out["texture_far"] = far_texture / unit
-    out["other_near"] = near_texture / np.maximum(far_texture, f32(1))
+    out["other_near"] = (near_texture / np.maximum(far_texture, 1)).astype(np.float32)
 
-    grain = np.minimum(np.abs(_moved(detail.reshape(-1, step), 0, 0, (plane.shape[0], plane.shape[1]))), 4000).astype(f32)
-    out["grain_near"] = _box_mean(grain, reach.near)[at] / unit
+    fine_step = np.abs(_moved(detail.reshape(-1, step), 0, 0, (plane.shape[0], plane.shape[1])))
+    grain = np.minimum(fine_step, 4000).astype(np.float32)
+    out["grain_near"] = _window_means(grain, radii[:1], rows, columns)[0] / unit
 
-    out["tone"] = (tone - black) / f32(max(white - black, 1))
-    out["over_mean"] = (tone - _box_mean(smoothed.astype(f32), reach.near)[at]) / unit
+    out["tone"] = ((tone - black) / max(white - black, 1)).astype(np.float32)
+    mean = _window_means(smoothed.astype(f32), radii[:1], rows, columns)[0]
+    out["over_mean"] = ((tone - mean) / unit).astype(np.float32)
     return [out[name].astype(f32) for name in EVIDENCE]

@@ -32,16 +32,22 @@ def grid(height: int, width: int, *, edge: int, halo: int, align: int = 2) -> It
     """Bands of tiles from top to bottom, each band from left to right.
 
     `edge`: rows and columns of a core, pixels; `halo`: least pixels read around it, rounded up to `align`, as is
-    demanded of `edge`, so that every `read` starts at a multiple of `align`. Raises UsageError for sizes that make no grid.
+    demanded of `edge`, so that every `read` starts at a multiple of `align`. Raises UsageError for other sizes.
     """
     if edge < 1 or halo < 0 or align < 1 or edge % align:
         raise UsageError(
-            f"tiles of {edge} pixels with a halo of {halo} cannot be laid", hint=f"Use an edge that is a multiple of {align}"
+            f"tiles of {edge} pixels with a halo of {halo} cannot be laid",
+            hint=f"Use an edge that is a multiple of {align}",
         )
     around = -(-halo // align) * align
     for top in range(0, height, edge):
         yield tuple(
-            _tile(Region(top=top, left=left, bottom=min(top + edge, height), right=min(left + edge, width)), height, width, around)
+            _tile(
+                Region(top=top, left=left, bottom=min(top + edge, height), right=min(left + edge, width)),
+                height,
+                width,
+                around,
+            )
             for left in range(0, width, edge)
         )
 

@@ -75,14 +75,15 @@ def _unfade(luma: NDArray[np.float64], share: float) -> tuple[tuple[float, float
 
 
 def _even_out(luma: NDArray[np.float64], share: float) -> tuple[tuple[float, ...], ...]:
-    """Fit a paraboloid to log luma, doubtful pixels weighing less (Tukey's biweight), and divide by it in part."""
+    """Fit a paraboloid to the log-odds of luma, which `_lift` shifts; Tukey's biweight discounts outliers."""
     flat = tuple(tuple(1.0 for _ in range(GRID)) for _ in range(GRID))
     if share <= 0:
         return flat
     small = cv2.resize(luma, (48, 48), interpolation=cv2.INTER_AREA)
     y, x = (v.ravel() for v in np.mgrid[-1:1:48j, -1:1:48j])
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
-    value = np.log(np.clip(small, 0.02, 1)).ravel()
+    small = np.clip(small, 0.02, 0.98)
+    value = np.log(small / (1 - small)).ravel()
     weight = np.ones_like(value)
     fitted = np.zeros(6)
     for _ in range(12):
@@ -120,13 +121,18 @@ def _lift(values: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.
 
 
 def apply_tone(
-    samples: Samples, overview: ToneSurvey, *, origin: tuple[int, int], frame: tuple[int, int], white: float | None = None
+    samples: Samples,
+    overview: ToneSurvey,
+    *,
+    origin: tuple[int, int],
+    frame: tuple[int, int],
+    white: float | None = None,
 ) -> Samples:
     """Correct a tile; every channel alike, so hues stay.
 
     `samples`: (H, W) or (H, W, C), uint8, uint16 or float32; `origin`: row and column of samples[0, 0] in the
-    picture of `frame` rows and columns; `white`: full scale, by default 255, 65535 or 1.0. Returns a new array of the same
-    dtype; bit-identical when the survey is the identity. Float samples outside 0..white and NaN stay as they are.
+    picture of `frame` rows and columns; `white`: full scale, by default 255, 65535 or 1.0. Returns a new array of the
+    same dtype; bit-identical when the survey is the identity. Float samples outside 0..white and NaN stay as they are.
     """
     if overview.identity:
         return samples.copy()

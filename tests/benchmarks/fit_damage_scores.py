@@ -76,7 +76,9 @@ def label_candidates(
     same, every = truth.truth & (truth.brighter == bright), truth.truth
     if octave:
         size = ((same.shape[1] + 1) // 2, (same.shape[0] + 1) // 2)
-        same, every = (cv2.resize(m.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5 for m in (same, every))
+        same, every = (
+            cv2.resize(m.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5 for m in (same, every)
+        )
     at = (candidates.rows, candidates.columns)
     on = cv2.dilate(same.astype(np.uint8), np.ones((3, 3), np.uint8))[at] > 0
     near = cv2.dilate(every.astype(np.uint8), np.ones((7, 7), np.uint8))[at] > 0
@@ -105,7 +107,11 @@ def collect(names: tuple[str, ...], seeds: range, look: int, *, keep: float = 1.
                 weight = np.where(on, 1.0, REAL_DAMAGE.get(name, 1.0) / keep)
                 parts[octave].append((measured[use], on[use].astype(np.float64), weight[use]))
     return {
-        octave: (np.concatenate([p[0] for p in rows]), np.concatenate([p[1] for p in rows]), np.concatenate([p[2] for p in rows]))
+        octave: (
+            np.concatenate([p[0] for p in rows]),
+            np.concatenate([p[1] for p in rows]),
+            np.concatenate([p[2] for p in rows]),
+        )
         for octave, rows in parts.items()
     }
 
@@ -168,8 +174,16 @@ def main() -> None:
         setattr(damage, LOOKS[look], cards)
         held = collect(HELD_OUT, plan["seeds"][:2], look)
         for octave in rows:
-            print(LOOKS[look], octave, rows[octave][0].shape, "development", best_f1(rows[octave], cards[octave]),
-                  "held out", best_f1(held[octave], cards[octave]), flush=True)
+            print(
+                LOOKS[look],
+                octave,
+                rows[octave][0].shape,
+                "development",
+                best_f1(rows[octave], cards[octave]),
+                "held out",
+                best_f1(held[octave], cards[octave]),
+                flush=True,
+            )
     target = Path(damage_scores.__file__)
     target.write_text(render(looks))
 

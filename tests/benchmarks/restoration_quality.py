@@ -88,8 +88,9 @@ class Tally:
         return float(-10 * np.log10(max(error / count, 1e-12)))
 
 
-def measure_detection(name: str, seeds: Sequence[int], jpeg: int | None = None,
-                      parameters: damage.DamageParameters | None = None) -> Tally:
+def measure_detection(
+    name: str, seeds: Sequence[int], jpeg: int | None = None, parameters: damage.DamageParameters | None = None
+) -> Tally:
     """Detection on one photograph."""
     parameters = parameters or damage.DamageParameters()
     clean = photograph(name)
@@ -121,7 +122,9 @@ def measure_fill(name: str, seeds: Sequence[int]) -> Tally:
         }
         for title, flag in (("Telea", cv2.INPAINT_TELEA), ("NS", cv2.INPAINT_NS)):
             tries = [cv2.inpaint(coded, mask.astype(np.uint8), radius, flag) for radius in (3, 5)]
-            made[title] = min(tries, key=lambda t: float(((t[truth.truth] / 255.0 - reference[truth.truth]) ** 2).sum()))
+            made[title] = min(
+                tries, key=lambda t: float(((t[truth.truth] / 255.0 - reference[truth.truth]) ** 2).sum())
+            )
         for method, picture in made.items():
             for which, where in polarity.items():
                 tally.add_error(method + which, picture.astype(np.float32) / 255, reference, where)

@@ -128,7 +128,11 @@ def test_infrared(damaged: NDArray[np.float32]) -> None:
     whole = infrared.detect_infrared(ir, red, parameters, seen)
     assert whole.any()
     tiled = by_tiles(
-        red.shape, 130, infrared.HALO, lambda t: infrared.detect_infrared(cut(ir, t), cut(red, t), parameters, seen), whole
+        red.shape,
+        130,
+        infrared.HALO,
+        lambda t: infrared.detect_infrared(cut(ir, t), cut(red, t), parameters, seen),
+        whole,
     )
     assert np.array_equal(tiled, whole)
 
@@ -139,7 +143,11 @@ def test_tone(damaged: NDArray[np.float32]) -> None:
     frame = samples.shape[:2]
     whole = tone.apply_tone(samples, seen, origin=(0, 0), frame=frame)
     tiled = by_tiles(
-        frame, 100, 0, lambda t: tone.apply_tone(cut(samples, t), seen, origin=(t.read.top, t.read.left), frame=frame), whole
+        frame,
+        100,
+        0,
+        lambda t: tone.apply_tone(cut(samples, t), seen, origin=(t.read.top, t.read.left), frame=frame),
+        whole,
     )
     assert (whole != samples).any()
     assert np.array_equal(tiled, whole)

@@ -48,8 +48,9 @@ def luma_of(picture: NDArray[np.float32]) -> Plane:
     return np.asarray(picture[..., :3] @ np.array([0.2126, 0.7152, 0.0722], np.float32), np.float32)
 
 
-def _wander(rng: np.random.Generator, start: NDArray[np.float64], angle: float, length: float, bend: float,
-            drift: float) -> NDArray[np.float64]:
+def _wander(
+    rng: np.random.Generator, start: NDArray[np.float64], angle: float, length: float, bend: float, drift: float
+) -> NDArray[np.float64]:
     """A path of 1 px steps from `start`; `bend` is a constant curvature, `drift` its random walk (rad/px)."""
     steps = max(int(length), 2)
     curvature = bend + np.cumsum(rng.normal(0.0, drift, steps))
@@ -101,10 +102,16 @@ class _Canvas:
         fine = np.zeros((int(size[0]), int(size[1])), np.float32)
         points = np.round((path - lo) * _SUB).astype(np.int32)
         for k in range(len(points) - 1):
-            cv2.line(fine, points[k].tolist(), points[k + 1].tolist(), float(opacity[k]),
-                     max(1, round(float(widths[k]) * _SUB)), cv2.LINE_8)
+            cv2.line(
+                fine,
+                points[k].tolist(),
+                points[k + 1].tolist(),
+                float(opacity[k]),
+                max(1, round(float(widths[k]) * _SUB)),
+                cv2.LINE_8,
+            )
         small = cv2.resize(fine, ((hi - lo)[0].item(), (hi - lo)[1].item()), interpolation=cv2.INTER_AREA)
-        out[lo[1]:hi[1], lo[0]:hi[0]] = small
+        out[lo[1] : hi[1], lo[0] : hi[0]] = small
         return out
 
     def lay(self, alpha: Plane, tone: NDArray[np.float32]) -> Mask:
@@ -146,8 +153,9 @@ def _scratch(c: _Canvas, unit: float) -> Mask:
 
 def _hair(c: _Canvas, unit: float) -> Mask:
     rng = c.rng
-    path = _wander(rng, c.point(), rng.uniform(0, 2 * np.pi), rng.uniform(30, 190) * unit,
-                   rng.normal(0, 0.02) / unit, 0.002 / unit)
+    path = _wander(
+        rng, c.point(), rng.uniform(0, 2 * np.pi), rng.uniform(30, 190) * unit, rng.normal(0, 0.02) / unit, 0.002 / unit
+    )
     n = len(path)
     strength = rng.uniform(0.4, 0.95) * (0.8 + 0.2 * _smooth_noise(rng, n, 30))
     widths = np.full(n, rng.uniform(0.9, 2.4) * unit)
@@ -172,7 +180,7 @@ def _dust(c: _Canvas, unit: float) -> Mask:
     fine = np.zeros((int(hi[1] - lo[1]) * _SUB, int(hi[0] - lo[0]) * _SUB), np.float32)
     cv2.fillPoly(fine, [np.round((outline - lo) * _SUB).astype(np.int32)], float(rng.uniform(0.45, 1.0)))
     small = cv2.resize(fine, (int(hi[0] - lo[0]), int(hi[1] - lo[1])), interpolation=cv2.INTER_AREA)
-    alpha[lo[1]:hi[1], lo[0]:hi[0]] = small
+    alpha[lo[1] : hi[1], lo[0] : hi[0]] = small
     return c.lay(alpha, c.tone(bool(rng.random() < 0.6)))
 
 
@@ -196,8 +204,15 @@ def _crease(c: _Canvas, unit: float) -> Mask:
     return mask
 
 
-def damage(picture: NDArray[np.float32], seed: int, *, amount: float = 1.0, unit: float = 1.0,
-           kinds: tuple[str, ...] = KINDS, jpeg: int | None = None) -> DamagedPicture:
+def damage(
+    picture: NDArray[np.float32],
+    seed: int,
+    *,
+    amount: float = 1.0,
+    unit: float = 1.0,
+    kinds: tuple[str, ...] = KINDS,
+    jpeg: int | None = None,
+) -> DamagedPicture:
     """Damage a clean picture.
 
     `picture`: float32 (H, W) or (H, W, C) in [0, 1]. `amount` scales the number of defects, which also grows
