@@ -9,8 +9,10 @@ import os
 import platform
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from archive_restore import __version__, plugins
@@ -30,7 +32,7 @@ from archive_restore.adapters.workspace import (
 )
 from archive_restore.errors import ArchiveBusy, ArchiveMissing, ConfigurationInvalid, StorageFailed
 from archive_restore.flows.commit import recover
-from archive_restore.ports import Archive, Clock
+from archive_restore.ports import Archive, Clock, Executor, Settings
 
 CATALOG = "catalog.sqlite"
 PASSPHRASE_VARIABLE = "ARCHIVE_RESTORE_PASSPHRASE"  # noqa: S105 - the name of a variable, not a secret
@@ -70,12 +72,16 @@ def create_archive(root: Path, *, name: str, organization: str, passphrase: str 
 
 @contextmanager
 def open_archive(
-    start: Path | None, *, write: bool, passphrase_prompt: Callable[[], str] | None = None
+    start: Path | None,
+    *,
+    write: bool,
+    passphrase_prompt: Callable[[], str] | None = None,
+    threads: int | None = None,
 ) -> Iterator[Archive]:
     """Open the archive at `start`, or the nearest one above the current directory.
 
     With `write` the one writer's lock is held until the end; raise ArchiveBusy where somebody has it. What a crash
-    left behind is finished first, by readers too where nobody is writing.
+    left behind is finished first, by readers too where nobody is writing. `threads` overrides archive.toml.
     """
     root = (start if start is not None else find_archive(Path.cwd())).resolve()
     config = Config(root)
@@ -93,7 +99,7 @@ def open_archive(
     try:
         if holds:
             clear_work(root / "work")
-        archive = _wire(root, config, secrets, journal, writing=holds)
+        archive = _wire(root, config, secrets, journal, writing=holds, threads=threads)
         try:
             if holds:
                 recover(archive)
@@ -115,26 +121,41 @@ class _Passphrase:
     def __init__(self, folder: Path, prompt: Callable[[], str] | None) -> None:
         self._folder = folder
         self._prompt = prompt
-        self._known: str | None = None
+        self.known: str | None = None
 
     def __call__(self) -> str | None:
         """The passphrase, or None where the keys have none."""
         if not keys.is_encrypted(self._folder):
             return None
-        if self._known is None:
-            self._known = os.environ.get(PASSPHRASE_VARIABLE) or (self._prompt() if self._prompt else None)
-        if not self._known:
+        if self.known is None:
+            self.known = os.environ.get(PASSPHRASE_VARIABLE) or (self._prompt() if self._prompt else None)
+        if not self.known:
             raise ConfigurationInvalid("the archive's keys need a passphrase", hint=f"Set {PASSPHRASE_VARIABLE}")
-        return self._known
+        return self.known
 
 
-def _wire(root: Path, config: Config, secrets: _Passphrase, journal: FileJournal, *, writing: bool) -> Archive:
+def _open_for_worker(root: Path, passphrase: str | None, threads: int) -> AbstractContextManager[Archive]:
+    """What a worker process opens: readable, with its share of the threads."""
+    return open_archive(root, write=False, passphrase_prompt=lambda: passphrase or "", threads=threads)
+
+
+def _wire(
+    root: Path,
+    config: Config,
+    secrets: _Passphrase,
+    journal: FileJournal,
+    *,
+    writing: bool,
+    threads: int | None,
+) -> Archive:
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
 
     folder, work = root / "keys", root / "work"
     settings = config.settings()
+    if threads is not None:
+        settings = replace(settings, threads=threads)
     public_key = keys.load_log_public_key(folder)
     sign = keys.load_log_signer(folder, passphrase=secrets())[0] if writing else None
     catalog = open_catalog(root / CATALOG)
@@ -160,6 +181,7 @@ def _wire(root: Path, config: Config, secrets: _Passphrase, journal: FileJournal
             locate=_locate,
             icc_of=icc_profile,
         ),
+        executor=_executor(root, settings, secrets),
         journal=journal,
         quarantine=FolderQuarantine(root),
         preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
@@ -169,6 +191,15 @@ def _wire(root: Path, config: Config, secrets: _Passphrase, journal: FileJournal
         agent=AGENT,
         platform=f"{platform.system()} {platform.machine()}",
     )
+
+
+def _executor(root: Path, settings: Settings, secrets: _Passphrase) -> Executor:
+    from archive_restore.adapters.executors import ProcessExecutor, SerialExecutor
+
+    if settings.workers == 1:
+        return SerialExecutor()
+    share = max(1, settings.threads // settings.workers)
+    return ProcessExecutor(settings.workers, partial(_open_for_worker, root, secrets.known, share))
 
 
 def _locate(object_id: str, version: int, name: str) -> str:

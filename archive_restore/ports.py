@@ -7,7 +7,7 @@ record and the story have separate, typed storage roots and separate step ports 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from archive_restore.errors import ArchiveRestoreError
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import PictureFacts, PixelFlag, Region
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
@@ -26,6 +27,8 @@ from archive_restore.records.stories import StoryRef
 Samples = npt.NDArray[Any]
 RecordRef = MasterRef | PreservationRef
 """What the preservation root may hold."""
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
 RefT = TypeVar("RefT", MasterRef | PreservationRef, StoryRef)
 
 
@@ -419,11 +422,16 @@ class Signer(ABC):
 
 
 class Executor(ABC):
-    """Runs independent jobs; the coordinator alone commits what they make."""
+    """Runs independent jobs, here or in other processes; the coordinator alone commits what they make."""
 
     @abstractmethod
-    def run(self, job: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        """Yield (task, result or ArchiveRestoreError) as jobs end, in any order."""
+    def run(
+        self, archive: Archive, job: Callable[[Archive, TaskT], ResultT], tasks: Sequence[TaskT]
+    ) -> Generator[tuple[TaskT, ResultT | ArchiveRestoreError], None, None]:
+        """Yield (task, result or error) as jobs end, in any order; closing it stops what has not begun.
+
+        `job` is a function of a module and tasks and results are plain data, so that both can travel.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -707,6 +715,7 @@ class Archive:
     pictures: Pictures
     credentials: Credentials
     documents: Documents
+    executor: Executor
     journal: Journal
     quarantine: Quarantine
     preservation_steps: Callable[[], Mapping[str, PreservationStep]]

@@ -59,7 +59,7 @@ def gray_of(seen: Overview) -> npt.NDArray[np.float32]:
     values = np.nan_to_num(seen.reduced.astype(np.float32)) / np.float32(seen.white)
     colours = [roles.index(role) for role in _COLOURS if role in roles]
     if len(colours) == len(_COLOURS):
-        gray = values[:, :, colours] @ _LUMA
+        gray = np.asarray(values[:, :, colours] @ _LUMA, np.float32)
     else:
         gray = values[:, :, colour_indices(roles)[0]]
         if SampleRole.GRAY_INVERTED in roles:

@@ -47,7 +47,7 @@ def restore_command(
     """
     from archive_restore.core.planning import describe
     from archive_restore.flows.batch import choose, make_plan, restore_many
-    from archive_restore.flows.restore import HandFiles
+    from archive_restore.flows.render import HandFiles
 
     with session.open(write=not dry_run) as archive:
         plan = make_plan(archive, recipe, settings)

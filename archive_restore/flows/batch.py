@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -20,7 +21,8 @@ from archive_restore.core.planning import (
 from archive_restore.core.refs import parse_ref
 from archive_restore.errors import ArchiveRestoreError, RecipeInvalid, ReferenceUnknown, StorageFailed, UsageError
 from archive_restore.flows.commit import load_record
-from archive_restore.flows.restore import HandFiles, Made, restore
+from archive_restore.flows.render import HandFiles
+from archive_restore.flows.restore import Finished, Made, Order, prepare, store
 from archive_restore.ports import Archive
 from archive_restore.records.preservation import PreservationDerivation, PreservationKind, PreservationRef
 from archive_restore.records.provenance import Recipe
@@ -101,25 +103,38 @@ def restore_many(
     batch = Batch()
     key = _batch_key(chosen, planned, hand, seed)
     pending = set(archive.jobs.open_batch(key, chosen.item_ids)) if chosen.named else set(chosen.item_ids)
+    orders = []
     for item_id in chosen.item_ids:
-        if item_id not in pending:
-            batch.unchanged.append(_newest(archive, item_id))
-            continue
-        try:
-            existing = "" if chosen.named else _equal(archive, item_id, planned, seed)
-            if existing:
-                batch.unchanged.append(existing)
-            else:
-                batch.made.append(restore(archive, item_id, planned, hand=hand, seed=seed))
-        except StorageFailed:
-            raise
-        except ArchiveRestoreError as exc:
-            batch.failed.append((item_id, str(exc)))
-        if chosen.named:
-            archive.jobs.finish(key, item_id)
-        progress(item_id)
+        existing = _newest(archive, item_id) if item_id not in pending else ""
+        if not chosen.named:
+            existing = _equal(archive, item_id, planned, seed)
+        if existing:
+            batch.unchanged.append(existing)
+            progress(item_id)
+        else:
+            orders.append(Order(item_id=item_id, plan=planned, hand=hand, seed=seed))
+    with contextlib.closing(archive.executor.run(archive, prepare, orders)) as results:
+        for order, finished in results:
+            error = _settle(archive, batch, order, finished)
+            if chosen.named:
+                archive.jobs.finish(key, order.item_id, error)
+            progress(order.item_id)
     archive.jobs.close_batch(key)
     return batch
+
+
+def _settle(archive: Archive, batch: Batch, order: Order, finished: Finished | ArchiveRestoreError) -> str:
+    """Commit one result; return why it failed, or an empty string."""
+    try:
+        if isinstance(finished, ArchiveRestoreError):
+            raise finished
+        batch.made.append(store(archive, finished))
+    except StorageFailed:
+        raise
+    except ArchiveRestoreError as exc:
+        batch.failed.append((order.item_id, str(exc)))
+        return str(exc)
+    return ""
 
 
 def _item(archive: Archive, text: str) -> str:

@@ -14,7 +14,7 @@ from archive_restore.flows.batch import make_plan
 from archive_restore.flows.browse import resolve
 from archive_restore.flows.ingest import find_files, ingest
 from archive_restore.flows.reproduce import reproduce
-from archive_restore.flows.restore import restore
+from archive_restore.flows.restore import Order, restore
 from archive_restore.flows.verify import verify
 from archive_restore.ports import Archive
 
@@ -53,7 +53,7 @@ def demo(archive: Archive, folder: Path, say: Callable[[str], None]) -> Demonstr
         )
     master = taken.accepted[0]
     say(f"Ingested {master.ref}: {master.description.title}, {master.file.name}, sha512 {master.file.sha512[:16]}…")
-    made = restore(archive, master.ref.item_id, make_plan(archive, DEFAULT_RECIPE, ()))
+    made = restore(archive, Order(item_id=master.ref.item_id, plan=make_plan(archive, DEFAULT_RECIPE, ())))
     say(f"Restored {made.ref}: {made.original_fraction:.2%} of the pixels equal the master bit for bit")
     found = verify(archive)
     report = shutil.copyfile(made.report, archive.root / made.report.name)

@@ -306,7 +306,8 @@ def _prepare(archive: Archive, master: Master, staged: Staging, digests: Digests
         ITEM_RECORD: staged.write(ITEM_RECORD, canonical_bytes(master)),
     }
     events = _events(archive, master, files)
-    staged.write(PREMIS_RECORD, archive.documents.master_premis(master, events))
+    premis = staged.write(PREMIS_RECORD, archive.documents.master_premis(master, events))
+    events = (*events, digest_event(archive, ref, {PREMIS_RECORD: premis}))
     return Prepared(ref=master.ref, staged=staged, record=master, events=events, message=f"Ingest {ref}")
 
 

@@ -13,16 +13,8 @@ from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.errors import CatalogDamaged, ReferenceUnknown
 from archive_restore.flows.commit import load_record
-from archive_restore.flows.restore import (
-    DAMAGE_PNG,
-    HAND_DAMAGE,
-    HAND_KEEP,
-    HandFiles,
-    Rendering,
-    environment,
-    load_master,
-    render,
-)
+from archive_restore.flows.render import DAMAGE_PNG, HandFiles, Rendering, load_master, render
+from archive_restore.flows.restore import HAND_DAMAGE, HAND_KEEP, environment
 from archive_restore.imaging.engine import bands
 from archive_restore.ports import Archive, Lineage, StoredFile
 from archive_restore.records.imagery import Region

@@ -8,18 +8,17 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.claims import map_statement
-from archive_restore.core.planning import Plan, PlannedStep
-from archive_restore.core.synthesis_map import PixelDigest, class_counts, histogram
-from archive_restore.errors import PictureUnreadable, ReferenceUnknown, SelfCheckFailed, StorageFailed
+from archive_restore.core.planning import Plan
+from archive_restore.core.synthesis_map import PixelDigest, class_counts
+from archive_restore.errors import SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
     PREMIS_RECORD,
@@ -27,28 +26,34 @@ from archive_restore.flows.commit import (
     commit,
     digest_event,
     event,
-    load_record,
     sidecar_name,
+)
+from archive_restore.flows.render import (
+    CELL,
+    DAMAGE_PNG,
+    MAP_PNG,
+    HandFiles,
+    Rendering,
+    load_master,
+    regions_of,
+    render,
 )
 from archive_restore.imaging import engine
 from archive_restore.imaging.compare import Comparison, compare
-from archive_restore.imaging.reduce import MapReducer
 from archive_restore.ports import (
     Archive,
     Detail,
     Digests,
     Lineage,
-    Loss,
     Overview,
-    PictureSource,
     PreservationStep,
     RestorationView,
     Staging,
     StoredFile,
 )
 from archive_restore.records.findings import has_errors
-from archive_restore.records.imagery import PRESERVATION_FLAGS, DamageClass, MapSummary, PictureFacts, Region
-from archive_restore.records.objects import Master, MasterRef
+from archive_restore.records.imagery import PRESERVATION_FLAGS, MapSummary, Region
+from archive_restore.records.objects import Master
 from archive_restore.records.preservation import PreservationDerivation, PreservationKind, PreservationRef
 from archive_restore.records.provenance import (
     Determinism,
@@ -56,31 +61,18 @@ from archive_restore.records.provenance import (
     Material,
     Product,
     SoftwareAgent,
-    StepRun,
 )
 
 TILE = 1024
 """Edge of processing tiles in pixels."""
-MAP_PNG = "synthesis-map.png"
 MAP_RECORD = "synthesis-map.json"
-DAMAGE_PNG = "damage-map.png"
 THUMBNAIL = "thumbnail.jpg"
 MASTER_THUMBNAIL = "thumbnail-master.jpg"
 REPORT = "report.html"
 HAND_DAMAGE = "hand-damage-map"
 HAND_KEEP = "hand-keep-map"
-CELL = 64
-"""Edge of the cells in which changed places are gathered into regions, pixels."""
 DETAILS = 6
 DETAIL_EDGE = 192
-
-
-@dataclass(frozen=True, kw_only=True)
-class HandFiles:
-    """Maps a person drew, as files; None where not given."""
-
-    damage: Path | None = None
-    keep: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,40 +94,40 @@ class Made:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rendering:
-    """Pixels that were rendered into a staging directory, and everything measured on the way."""
+class Order:
+    """One restoration to be made: plain data that may travel to another process."""
 
-    picture: Path
-    before: Overview
-    flags: Any
-    """Reduced map, uint8."""
-    damage_counts: Mapping[str, int]
-    cells: Any
-    """Changed pixels a CELL×CELL cell, int64 (rows, columns)."""
-    loss_cells: Any
-    """LOSS pixels a cell, int64 (rows, columns)."""
-    histogram: tuple[int, ...]
-    pixels_sha256: str
-    map_sha256: str
-    damage_sha256: str
-    master_pixels_sha256: str
-    steps: tuple[StepRun, ...]
+    item_id: str
+    plan: Plan
+    hand: HandFiles = field(default_factory=HandFiles)
+    seed: int = 0
 
 
-def restore(archive: Archive, item_id: str, plan: Plan, *, hand: HandFiles | None = None, seed: int = 0) -> Made:
-    """Restore one item and store the result as its next version.
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A restoration that lies finished in staging and waits for the coordinator to commit it."""
+
+    prepared: Prepared
+    made: Made
+
+
+def restore(archive: Archive, order: Order) -> Made:
+    """Restore one item and store the result as its next version; raises as `prepare` and `store` do."""
+    return store(archive, prepare(archive, order))
+
+
+def prepare(archive: Archive, order: Order) -> Finished:
+    """Do all the work of a restoration in `work/`, commit nothing; safe in another process.
 
     Raises ReferenceUnknown, PictureUnreadable, SelfCheckFailed, StorageFailed, CredentialsFailed.
     """
     started, clock_start = archive.clock.now(), time.monotonic()
-    hand = hand or HandFiles()
+    item_id, kind = order.item_id, PreservationKind.RESTORATION
     master, files = load_master(archive, item_id)
-    kind = PreservationKind.RESTORATION
     ref = PreservationRef(item_id=item_id, kind=kind, version=archive.preservation.head(f"{item_id}/{kind.value}") + 1)
     staged = archive.preservation.stage(ref.object_id)
     try:
-        prepared, made = _make(archive, ref, master, files, plan, hand, seed, staged, started)
-        commit(archive, [prepared])
+        prepared, made = _make(archive, ref, master, files, order, staged, started)
     except OSError as exc:
         staged.discard()
         raise StorageFailed(
@@ -144,108 +136,19 @@ def restore(archive: Archive, item_id: str, plan: Plan, *, hand: HandFiles | Non
     except BaseException:
         staged.discard()
         raise
+    return Finished(prepared=prepared, made=replace(made, seconds=time.monotonic() - clock_start))
+
+
+def store(archive: Archive, finished: Finished) -> Made:
+    """Commit a finished restoration; raises StorageConflict, StorageFailed."""
+    try:
+        commit(archive, [finished.prepared])
+    except BaseException:
+        finished.prepared.staged.discard()
+        raise
+    ref = finished.prepared.ref
     stored = archive.preservation.files(ref)
-    return replace(
-        made, path=stored[made.path.name].path, report=stored[REPORT].path, seconds=time.monotonic() - clock_start
-    )
-
-
-def load_master(archive: Archive, item_id: str) -> tuple[Master, Mapping[str, StoredFile]]:
-    """The master of an item and its stored files; raise where it cannot be restored."""
-    ref = MasterRef(item_id=item_id)
-    if archive.preservation.head(ref.object_id) == 0:
-        raise ReferenceUnknown(f"there is no item {item_id!r} in this archive", hint="See: archive-restore list")
-    master = load_record(archive, ref)
-    if not isinstance(master, Master):
-        raise ReferenceUnknown(f"{item_id!r} is not a master")
-    if master.picture is None:
-        raise PictureUnreadable(
-            f"the master of {item_id!r} was kept as bytes only", hint="Its pixels could not be understood at ingest"
-        )
-    return master, archive.preservation.files(ref)
-
-
-def render(
-    archive: Archive,
-    master: Master,
-    master_path: Path,
-    planned: Sequence[PlannedStep],
-    lineage: Lineage,
-    hand: HandFiles,
-    *,
-    seed: int,
-    tile: int,
-    directory: Path,
-) -> Rendering:
-    """Run the steps and write picture, map and damage map into `directory`; nothing is signed or stored."""
-    library = archive.preservation_steps()
-    with archive.pictures.open(master_path, master.picture) as source:
-        damage_source, keep_source = (_hand_map(archive, path, source) for path in (hand.damage, hand.keep))
-        try:
-            seen = engine.overview(source)
-            steps = engine.survey([(library[step.step], step.parameters) for step in planned], seen)
-            hand_maps = engine.HandMaps(damage=damage_source, keep=keep_source)
-            bands = engine.run(source, steps, hand_maps, seed=seed, tile=tile, threads=archive.settings.threads)
-            return _write(archive, source, master_path, seen, steps, bands, lineage, directory)
-        finally:
-            for drawn in (damage_source, keep_source):
-                if drawn is not None:
-                    drawn.close()
-
-
-def _write(
-    archive: Archive,
-    source: PictureSource,
-    master_path: Path,
-    seen: Overview,
-    steps: Sequence[engine.BoundStep],
-    bands: Any,
-    lineage: Lineage,
-    directory: Path,
-) -> Rendering:
-    facts = source.facts
-    picture = directory / "unsigned.tif"
-    of_pixels, of_map, of_damage, of_master = PixelDigest(), PixelDigest(), PixelDigest(), PixelDigest()
-    reduced_map = MapReducer(facts.width, facts.height, engine.OVERVIEW_EDGE)
-    total, damage_total = np.zeros(256, np.int64), np.zeros(256, np.int64)
-    changed = np.zeros(len(steps), np.int64)
-    cells = np.zeros((-(-facts.height // CELL), -(-facts.width // CELL)), np.int64)
-    loss_cells = np.zeros_like(cells)
-    writer = archive.pictures.create(picture, master=master_path, facts=facts, lineage=lineage)
-    map_writer = archive.pictures.create_plane(directory / MAP_PNG, facts.width, facts.height)
-    damage_writer = archive.pictures.create_plane(directory / DAMAGE_PNG, facts.width, facts.height)
-    for band in bands:
-        writer.write(band.samples, band.flags)
-        map_writer.write(band.flags)
-        damage_writer.write(band.damage)
-        of_pixels.update(band.samples)
-        of_map.update(band.flags)
-        of_damage.update(band.damage)
-        reduced_map.add(band.flags)
-        total += histogram(band.flags)
-        damage_total += histogram(band.damage)
-        changed += band.changed
-        _gather(cells, band.flags != 0, band.top)
-        _gather(loss_cells, band.damage == DamageClass.LOSS, band.top)
-        of_master.update(
-            source.read(Region(top=band.top, left=0, bottom=band.top + band.flags.shape[0], right=facts.width))
-        )
-    for output in (writer, map_writer, damage_writer):
-        output.close()
-    return Rendering(
-        picture=picture,
-        before=seen,
-        flags=reduced_map.result(),
-        damage_counts={kind.name: int(damage_total[kind]) for kind in DamageClass if damage_total[kind]},
-        cells=cells,
-        loss_cells=loss_cells,
-        histogram=tuple(int(n) for n in total),
-        pixels_sha256=of_pixels.hexdigest(),
-        map_sha256=of_map.hexdigest(),
-        damage_sha256=of_damage.hexdigest(),
-        master_pixels_sha256=of_master.hexdigest(),
-        steps=tuple(_step_run(step, int(pixels)) for step, pixels in zip(steps, changed, strict=True)),
-    )
+    return replace(finished.made, path=stored[finished.made.path.name].path, report=stored[REPORT].path)
 
 
 def _make(
@@ -253,14 +156,13 @@ def _make(
     ref: PreservationRef,
     master: Master,
     files: Mapping[str, StoredFile],
-    plan: Plan,
-    hand: HandFiles,
-    seed: int,
+    order: Order,
     staged: Staging,
     started: str,
 ) -> tuple[Prepared, Made]:
+    plan, seed = order.plan, order.seed
     master_file = files[master.file.name]
-    stored_hand, hand_materials = _take_hand(archive, staged, hand)
+    stored_hand, hand_materials = _take_hand(archive, staged, order.hand)
     lineage = _lineage(archive, ref, master, plan, archive.preservation_steps(), started)
     rendering = render(
         archive, master, master_file.path, plan.steps, lineage, stored_hand,
@@ -282,7 +184,7 @@ def _make(
         master_mime=master.file.mime,
         master_sidecar=files[sidecar_name(master.file.name)].path,
         map_png=staged.directory / MAP_PNG,
-        regions=[place.region for place in _regions(rendering.cells, rendering.before.facts)],
+        regions=[place.region for place in regions_of(rendering.cells, rendering.before.facts)],
         seen=after,
     )
     rendering.picture.unlink()
@@ -306,7 +208,7 @@ def _make(
         flags=rendering.flags,
         damage_counts=rendering.damage_counts,
         details=details,
-        losses=_regions(rendering.loss_cells, rendering.before.facts),
+        losses=regions_of(rendering.loss_cells, rendering.before.facts),
         credentials=credentials,
         embedded=signed.embedded,
         master_path=master_file.path,
@@ -318,7 +220,8 @@ def _make(
         event(archive, "digital signature generation", str(ref), f"C2PA manifest of {picture_name}"),
         digest_event(archive, str(ref), digests),
     )
-    staged.write(PREMIS_RECORD, archive.documents.restoration_premis(derivation, events, digests))
+    premis = staged.write(PREMIS_RECORD, archive.documents.restoration_premis(derivation, events, digests))
+    events = (*events, digest_event(archive, str(ref), {PREMIS_RECORD: premis}))
     prepared = Prepared(ref=ref, staged=staged, record=derivation, events=events, message=f"Make {ref}")
     return prepared, Made(
         ref=str(ref),
@@ -359,39 +262,6 @@ def _difference(found: Comparison, derivation: PreservationDerivation) -> str:
     if found.master_sha256 != derivation.map.master_pixels_sha256:
         return "relates to other samples of the master"
     return ""
-
-
-def _gather(cells: Any, marked: Any, top: int) -> None:
-    if marked.any():
-        rows, columns = np.nonzero(marked)
-        np.add.at(cells, ((rows + top) // CELL, columns // CELL), 1)
-
-
-def _regions(cells: Any, frame: PictureFacts) -> tuple[Loss, ...]:
-    """Rectangles around connected cells with marked pixels, those with most pixels first."""
-    import cv2
-
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((cells > 0).astype(np.uint8), connectivity=8)
-    pixels = np.bincount(labels.ravel(), weights=cells.ravel(), minlength=count)
-    found = []
-    for index in range(1, count):
-        x, y, w, h = (int(v) * CELL for v in stats[index][:4])
-        region = Region(top=y, left=x, bottom=min(frame.height, y + h), right=min(frame.width, x + w))
-        found.append(Loss(region=region, pixels=int(pixels[index])))
-    return tuple(sorted(found, key=lambda loss: -loss.pixels))
-
-
-def _step_run(bound: engine.BoundStep, pixels: int) -> StepRun:
-    return StepRun(
-        step=bound.step.name,
-        version=bound.step.version,
-        parameters=bound.parameters,
-        survey=bound.survey,
-        action=bound.step.action,
-        digital_source_type=bound.step.digital_source_type if pixels else "",
-        pixels=pixels,
-        description=bound.step.summary,
-    )
 
 
 def _summary(master: Master, rendering: Rendering) -> MapSummary:
@@ -517,20 +387,6 @@ def _take_hand(archive: Archive, staged: Staging, hand: HandFiles) -> tuple[Hand
             )
         )  # fmt: skip
     return HandFiles(damage=kept.get("damage map"), keep=kept.get("keep map")), tuple(materials)
-
-
-def _hand_map(archive: Archive, path: Path | None, source: PictureSource) -> PictureSource | None:
-    if path is None:
-        return None
-    drawn = archive.pictures.open(path)
-    if (drawn.facts.width, drawn.facts.height) != (source.facts.width, source.facts.height):
-        size = f"{drawn.facts.width}×{drawn.facts.height}"
-        drawn.close()
-        raise PictureUnreadable(
-            f"the map {path.name!r} is {size} and the master {source.facts.width}×{source.facts.height}",
-            hint="Draw it on a copy of the master at full size",
-        )
-    return drawn
 
 
 def _details(archive: Archive, master_path: Path, master: Master, rendering: Rendering) -> tuple[Detail, ...]:

@@ -23,7 +23,8 @@ from archive_restore.core.synthesis_map import PixelDigest
 from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown
 from archive_restore.flows.commit import DERIVATION_RECORD, ITEM_RECORD, read_record, record_ref, sidecar_name
 from archive_restore.flows.rebuild import fill
-from archive_restore.flows.restore import DAMAGE_PNG, MAP_PNG, MAP_RECORD
+from archive_restore.flows.render import DAMAGE_PNG, MAP_PNG
+from archive_restore.flows.restore import MAP_RECORD
 from archive_restore.imaging.compare import Comparison, compare
 from archive_restore.imaging.engine import bands
 from archive_restore.ports import Archive, CredentialReport, RecordRef, StoredFile
@@ -65,7 +66,7 @@ class _Verifier:
         self.archive = archive
         self.progress = progress
         self.findings: list[Finding] = []
-        self.digests: dict[str, Mapping[str, str]] = {}
+        self.digests: dict[str, dict[str, str]] = {}
         self.subjects = 0
         self.pixels = 0
 
@@ -94,7 +95,7 @@ class _Verifier:
         try:
             for entry in self.archive.log.entries():
                 if entry.event.type == "message digest calculation":
-                    self.digests[entry.event.ref] = entry.event.digests
+                    self.digests.setdefault(entry.event.ref, {}).update(entry.event.digests)
         except ArchiveRestoreError as exc:
             self._error("LOG_UNREADABLE", "log", str(exc))
 
@@ -103,6 +104,8 @@ class _Verifier:
         if vouched is None:
             self._error("LOG_ENTRY_MISSING", str(ref), "The audit log does not know this version.", "DESIGN §7")
             return
+        for name in sorted(files.keys() - vouched.keys()):
+            self._error("LOG_DISAGREES", f"{ref} {name}", "The file is stored and the audit log does not know it.")
         for name, digest in vouched.items():
             stored = files.get(name)
             if stored is None:

@@ -1,0 +1,203 @@
+"""Rendering: the steps of a plan run over a master into files of a directory; nothing is signed or stored.
+
+Used to make a restoration and to make it again, so that both run the very same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archive_restore.core.planning import PlannedStep
+from archive_restore.core.synthesis_map import PixelDigest, histogram
+from archive_restore.errors import PictureUnreadable, ReferenceUnknown
+from archive_restore.flows.commit import load_record
+from archive_restore.imaging import engine
+from archive_restore.imaging.reduce import MapReducer
+from archive_restore.ports import Archive, Lineage, Loss, Overview, PictureSource, StoredFile
+from archive_restore.records.imagery import DamageClass, PictureFacts, Region
+from archive_restore.records.objects import Master, MasterRef
+from archive_restore.records.provenance import StepRun
+
+MAP_PNG = "synthesis-map.png"
+DAMAGE_PNG = "damage-map.png"
+CELL = 64
+"""Edge of the cells in which changed places are gathered into regions, pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandFiles:
+    """Maps a person drew, as files; None where not given."""
+
+    damage: Path | None = None
+    keep: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """Pixels that were rendered into a staging directory, and everything measured on the way."""
+
+    picture: Path
+    before: Overview
+    flags: Any
+    """Reduced map, uint8."""
+    damage_counts: Mapping[str, int]
+    cells: Any
+    """Changed pixels a CELL×CELL cell, int64 (rows, columns)."""
+    loss_cells: Any
+    """LOSS pixels a cell, int64 (rows, columns)."""
+    histogram: tuple[int, ...]
+    pixels_sha256: str
+    map_sha256: str
+    damage_sha256: str
+    master_pixels_sha256: str
+    steps: tuple[StepRun, ...]
+
+
+def load_master(archive: Archive, item_id: str) -> tuple[Master, Mapping[str, StoredFile]]:
+    """The master of an item and its stored files; raise where it cannot be restored."""
+    ref = MasterRef(item_id=item_id)
+    if archive.preservation.head(ref.object_id) == 0:
+        raise ReferenceUnknown(f"there is no item {item_id!r} in this archive", hint="See: archive-restore list")
+    master = load_record(archive, ref)
+    if not isinstance(master, Master):
+        raise ReferenceUnknown(f"{item_id!r} is not a master")
+    if master.picture is None:
+        raise PictureUnreadable(
+            f"the master of {item_id!r} was kept as bytes only", hint="Its pixels could not be understood at ingest"
+        )
+    return master, archive.preservation.files(ref)
+
+
+def render(
+    archive: Archive,
+    master: Master,
+    master_path: Path,
+    planned: Sequence[PlannedStep],
+    lineage: Lineage,
+    hand: HandFiles,
+    *,
+    seed: int,
+    tile: int,
+    directory: Path,
+) -> Rendering:
+    """Run the steps and write picture, map and damage map into `directory`; nothing is signed or stored."""
+    library = archive.preservation_steps()
+    with archive.pictures.open(master_path, master.picture) as source:
+        damage_source, keep_source = (_hand_map(archive, path, source) for path in (hand.damage, hand.keep))
+        try:
+            seen = engine.overview(source)
+            steps = engine.survey([(library[step.step], step.parameters) for step in planned], seen)
+            hand_maps = engine.HandMaps(damage=damage_source, keep=keep_source)
+            bands = engine.run(source, steps, hand_maps, seed=seed, tile=tile, threads=archive.settings.threads)
+            return _write(archive, source, master_path, seen, steps, bands, lineage, directory)
+        finally:
+            for drawn in (damage_source, keep_source):
+                if drawn is not None:
+                    drawn.close()
+
+
+def _write(
+    archive: Archive,
+    source: PictureSource,
+    master_path: Path,
+    seen: Overview,
+    steps: Sequence[engine.BoundStep],
+    bands: Iterator[engine.Band],
+    lineage: Lineage,
+    directory: Path,
+) -> Rendering:
+    facts = source.facts
+    picture = directory / "unsigned.tif"
+    of_pixels, of_map, of_damage, of_master = PixelDigest(), PixelDigest(), PixelDigest(), PixelDigest()
+    reduced_map = MapReducer(facts.width, facts.height, engine.OVERVIEW_EDGE)
+    total, damage_total = np.zeros(256, np.int64), np.zeros(256, np.int64)
+    changed = np.zeros(len(steps), np.int64)
+    cells = np.zeros((-(-facts.height // CELL), -(-facts.width // CELL)), np.int64)
+    loss_cells = np.zeros_like(cells)
+    writer = archive.pictures.create(picture, master=master_path, facts=facts, lineage=lineage)
+    map_writer = archive.pictures.create_plane(directory / MAP_PNG, facts.width, facts.height)
+    damage_writer = archive.pictures.create_plane(directory / DAMAGE_PNG, facts.width, facts.height)
+    for band in bands:
+        writer.write(band.samples, band.flags)
+        map_writer.write(band.flags)
+        damage_writer.write(band.damage)
+        of_pixels.update(band.samples)
+        of_map.update(band.flags)
+        of_damage.update(band.damage)
+        reduced_map.add(band.flags)
+        total += histogram(band.flags)
+        damage_total += histogram(band.damage)
+        changed += band.changed
+        _gather(cells, band.flags != 0, band.top)
+        _gather(loss_cells, band.damage == DamageClass.LOSS, band.top)
+        of_master.update(
+            source.read(Region(top=band.top, left=0, bottom=band.top + band.flags.shape[0], right=facts.width))
+        )
+    for output in (writer, map_writer, damage_writer):
+        output.close()
+    return Rendering(
+        picture=picture,
+        before=seen,
+        flags=reduced_map.result(),
+        damage_counts={kind.name: int(damage_total[kind]) for kind in DamageClass if damage_total[kind]},
+        cells=cells,
+        loss_cells=loss_cells,
+        histogram=tuple(int(n) for n in total),
+        pixels_sha256=of_pixels.hexdigest(),
+        map_sha256=of_map.hexdigest(),
+        damage_sha256=of_damage.hexdigest(),
+        master_pixels_sha256=of_master.hexdigest(),
+        steps=tuple(_step_run(step, int(pixels)) for step, pixels in zip(steps, changed, strict=True)),
+    )
+
+
+def _gather(cells: Any, marked: Any, top: int) -> None:
+    if marked.any():
+        rows, columns = np.nonzero(marked)
+        np.add.at(cells, ((rows + top) // CELL, columns // CELL), 1)
+
+
+def regions_of(cells: Any, frame: PictureFacts) -> tuple[Loss, ...]:
+    """Rectangles around connected cells with marked pixels, those with most pixels first."""
+    import cv2
+
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((cells > 0).astype(np.uint8), connectivity=8)
+    pixels = np.bincount(labels.ravel(), weights=cells.ravel(), minlength=count)
+    found = []
+    for index in range(1, count):
+        x, y, w, h = (int(v) * CELL for v in stats[index][:4])
+        region = Region(top=y, left=x, bottom=min(frame.height, y + h), right=min(frame.width, x + w))
+        found.append(Loss(region=region, pixels=int(pixels[index])))
+    return tuple(sorted(found, key=lambda loss: -loss.pixels))
+
+
+def _step_run(bound: engine.BoundStep, pixels: int) -> StepRun:
+    return StepRun(
+        step=bound.step.name,
+        version=bound.step.version,
+        parameters=bound.parameters,
+        survey=bound.survey,
+        action=bound.step.action,
+        digital_source_type=bound.step.digital_source_type if pixels else "",
+        pixels=pixels,
+        description=bound.step.summary,
+    )
+
+
+def _hand_map(archive: Archive, path: Path | None, source: PictureSource) -> PictureSource | None:
+    if path is None:
+        return None
+    drawn = archive.pictures.open(path)
+    if (drawn.facts.width, drawn.facts.height) != (source.facts.width, source.facts.height):
+        size = f"{drawn.facts.width}×{drawn.facts.height}"
+        drawn.close()
+        raise PictureUnreadable(
+            f"the map {path.name!r} is {size} and the master {source.facts.width}×{source.facts.height}",
+            hint="Draw it on a copy of the master at full size",
+        )
+    return drawn
