@@ -6,6 +6,7 @@ The bytes depend on nothing but the input and the versions of the compressor: no
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Iterator
@@ -143,7 +144,8 @@ class DerivativeWriter:
     def abort(self) -> None:
         """Stop and remove the half-written file."""
         self._pool.shutdown(cancel_futures=True)
-        self._stream.close()
+        with contextlib.suppress(OSError):
+            self._stream.close()  # a full disk refuses the last bytes too; the file goes away anyway
         self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> DerivativeWriter:
