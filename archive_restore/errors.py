@@ -17,7 +17,8 @@
     ├── ModelUnusable           22   a model is missing, damaged or does not fit its card
     ├── PluginRefused           23   a plugin is not allowed in archive.toml, or does not load
     ├── SelfCheckFailed         24   our own output did not pass our own check and was discarded
-    └── ConfigurationInvalid    25   archive.toml or an environment variable is wrong
+    ├── ConfigurationInvalid    25   archive.toml or an environment variable is wrong
+    └── SourceUnreadable        26   a file that was handed in cannot be read, or changed meanwhile
 
 The class is the meaning and the exit code. The message is one line: what happened, to what, what to do
 next. Expected problems of files are not errors but findings (see records.findings).
@@ -140,3 +141,9 @@ class ConfigurationInvalid(ArchiveRestoreError):
     """archive.toml or an environment variable is wrong."""
 
     exit_code = 25
+
+
+class SourceUnreadable(ArchiveRestoreError):
+    """A file that was handed in cannot be read, or changed meanwhile."""
+
+    exit_code = 26

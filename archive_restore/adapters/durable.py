@@ -1,6 +1,7 @@
 """Bytes that reach the disk: copy and hash in one pass, re-read and compare, fsync, rename.
 
-Every OSError becomes one StorageFailed that says what to do. Never writes through a link, never over a file
+Every OSError becomes one line that says what to do: StorageFailed for the archive's own disk,
+SourceUnreadable for a file that was handed in. Never writes through a link, never over a file
 that is there. Follows the POSIX rule that a new name is durable once its directory has been synced too.
 """
 
@@ -14,12 +15,12 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from archive_restore.errors import SelfCheckFailed, StorageFailed
+from archive_restore.errors import SelfCheckFailed, SourceUnreadable, StorageFailed
 from archive_restore.ports import Digests
 
 BLOCK = 1 << 20
@@ -52,6 +53,18 @@ def storage_errors(action: str, path: Path | str) -> Iterator[None]:
         raise StorageFailed(f"{action} {str(path)!r} failed: {reason}", hint=hint) from exc
 
 
+@contextmanager
+def source_errors(source: Path) -> Iterator[None]:
+    """Turn an OSError inside the block into SourceUnreadable: one file that was handed in, not the archive's disk."""
+    try:
+        yield
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        raise SourceUnreadable(
+            f"reading {str(source)!r} failed: {reason}", hint="Mend or copy the file, then give it again"
+        ) from exc
+
+
 def copy_hashed(source: Path, target: Path | str, progress: Callable[[int], None] | None = None) -> Digests:
     """Copy `source` to the new file `target`, hashing in the same single read; then re-read `target` and compare.
 
@@ -61,17 +74,17 @@ def copy_hashed(source: Path, target: Path | str, progress: Callable[[int], None
     still sit in the drive's own cache, and prove little more. Files over SMALL are fsynced here while they are
     re-read; smaller ones at the commit, in groups.
 
-    Raise SelfCheckFailed when the copy differs, StorageFailed when a disk refuses, or when `source` is no
-    regular file or changes while it is read.
+    Raise SelfCheckFailed when the copy differs, StorageFailed when the archive's disk refuses, SourceUnreadable when
+    `source` cannot be read, is no regular file or changes while it is read.
     """
-    with storage_errors("reading", source):
+    with source_errors(source):
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a pipe must not wait for its other end
         reader = os.open(source, flags)
     try:
-        with storage_errors("reading", source):
+        with source_errors(source):
             before = os.fstat(reader)
         if not stat.S_ISREG(before.st_mode):
-            raise StorageFailed(f"{str(source)!r} is not a regular file", hint="Give a file, not a device or a pipe")
+            raise SourceUnreadable(f"{str(source)!r} is not a regular file", hint="Give a file, not a device or a pipe")
         with storage_errors("writing", target):
             writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, READ_ONLY)
         try:
@@ -81,10 +94,10 @@ def copy_hashed(source: Path, target: Path | str, progress: Callable[[int], None
                 digests = _copy_large(reader, writer, source, target, progress)
         finally:
             os.close(writer)
-        with storage_errors("reading", source):
+        with source_errors(source):
             after = os.fstat(reader)
         if after.st_mtime_ns != before.st_mtime_ns or digests.size != before.st_size:
-            raise StorageFailed(
+            raise SourceUnreadable(
                 f"{str(source)!r} changed while it was copied", hint="Copy it again when nothing writes to it"
             )
         return digests
@@ -119,7 +132,7 @@ def hash_file(path: Path | str, progress: Callable[[int], None] | None = None) -
                 if progress:
                     progress(len(data))
                 return _digests(data)
-            return _hash_blocks(reader, None, progress)
+            return _hash_blocks(reader, None, progress, reading=lambda: storage_errors("reading", path))
         finally:
             os.close(reader)
 
@@ -188,7 +201,7 @@ def replace_file(target: Path, data: bytes, *, scratch: Path | None = None, mode
 def _copy_small(
     reader: int, writer: int, source: Path, target: Path | str, progress: Callable[[int], None] | None
 ) -> Digests:
-    with storage_errors("reading", source):
+    with source_errors(source):
         data = _read_back(reader, SMALL + 1)
     with storage_errors("writing", target):
         _write_all(writer, data)
@@ -203,7 +216,7 @@ def _copy_small(
 def _copy_large(
     reader: int, writer: int, source: Path, target: Path | str, progress: Callable[[int], None] | None
 ) -> Digests:
-    digests = _hash_blocks(reader, writer, progress, source=source, target=target)
+    digests = _hash_blocks(reader, writer, progress, reading=lambda: source_errors(source), target=target)
     with storage_errors("writing", target), ThreadPoolExecutor(1) as pool:
         flushed = pool.submit(os.fsync, writer)
         check = hashlib.sha256()
@@ -223,10 +236,13 @@ def _hash_blocks(
     writer: int | None,
     progress: Callable[[int], None] | None,
     *,
-    source: Path | str = "",
+    reading: Callable[[], AbstractContextManager[None]],
     target: Path | str = "",
 ) -> Digests:
-    """Read once; two threads hash each block while this one writes it and fetches the next."""
+    """Read once; two threads hash each block while this one writes it and fetches the next.
+
+    `reading` tells what a failed read means.
+    """
     long, short = hashlib.sha512(), hashlib.sha256()
     buffers = [memoryview(bytearray(BLOCK)) for _ in range(3)]
     pending: list[tuple[Future[None], Future[None]] | None] = [None, None, None]
@@ -236,7 +252,7 @@ def _hash_blocks(
             if (busy := pending[turn]) is not None:
                 busy[0].result()
                 busy[1].result()
-            with storage_errors("reading", source):
+            with reading():
                 count = os.readv(reader, [buffers[turn]])
             if count == 0:
                 break

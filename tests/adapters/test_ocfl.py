@@ -22,6 +22,7 @@ from archive_restore.errors import (
     ReferenceUnknown,
     SelfCheckFailed,
     SeparationViolated,
+    SourceUnreadable,
     StorageConflict,
     StorageFailed,
 )
@@ -195,9 +196,9 @@ def test_unsafe_names_are_refused(root, tmp_path, name):
 def test_what_is_no_plain_file_is_refused(root, tmp_path):
     staged = root.stage("NIPOMO-01")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(StorageFailed, match="not a regular file"):
+    with pytest.raises(SourceUnreadable, match="not a regular file"):
         staged.copy_in("a", tmp_path / "pipe")
-    with pytest.raises(StorageFailed):
+    with pytest.raises(SourceUnreadable):
         staged.copy_in("a", tmp_path / "nothing")
     (staged.directory / "link").symlink_to("/etc/passwd")
     with pytest.raises(StorageFailed):
@@ -216,7 +217,7 @@ def test_a_source_that_changes_while_it_is_copied_is_refused(root, tmp_path):
         os.utime(source, ns=(1, 1))
 
     staged = root.stage("NIPOMO-01")
-    with pytest.raises(StorageFailed, match="changed while"):
+    with pytest.raises(SourceUnreadable, match="changed while"):
         staged.copy_in("scan.tif", source, interfere)
     assert not (staged.directory / "scan.tif").exists()
 
