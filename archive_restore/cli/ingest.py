@@ -27,16 +27,17 @@ def ingest_command(session: Session, paths: tuple[Path, ...], metadata: Path | N
     from archive_restore.flows.ingest import find_files, ingest
 
     sheet = read_sheet(metadata.read_bytes(), metadata.name) if metadata else None
-    candidates = list(find_files(paths, skip=[metadata] if metadata else []))
-    with session.open(write=True) as archive, session.progress(len(candidates), "ingest") as bar:
-        result = ingest(
-            archive,
-            candidates,
-            sheet=sheet,
-            sheet_name=metadata.name if metadata else "",
-            keep_unreadable=keep_unreadable,
-            progress=lambda path, size: bar.step(path, size),
-        )
+    with session.open(write=True) as archive:
+        candidates = list(find_files(paths, skip=[metadata] if metadata else [], archive=archive.root))
+        with session.progress(len(candidates), "ingest") as bar:
+            result = ingest(
+                archive,
+                candidates,
+                sheet=sheet,
+                sheet_name=metadata.name if metadata else "",
+                keep_unreadable=keep_unreadable,
+                progress=lambda path, size: bar.step(path, size),
+            )
     session.result(
         {
             "accepted": [

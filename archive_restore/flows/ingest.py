@@ -7,6 +7,7 @@ groups, so that an interruption leaves every finished item whole.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from pathlib import Path
 from archive_restore.core.canonical import canonical_bytes
 from archive_restore.core.refs import identifier_from_name
 from archive_restore.core.rules import Row, Sheet, find_row
-from archive_restore.errors import UsageError
+from archive_restore.errors import CatalogDamaged, SourceUnreadable, UsageError
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
     ITEM_RECORD,
@@ -75,24 +76,55 @@ class Candidate:
     path: Path
     relative: str
     """Path below the folder that was given, with slashes."""
+    finding: Finding | None = None
+    """Why nothing is read here: a folder that cannot be opened, or the archive itself."""
+
+    @property
+    def shown(self) -> str:
+        """The path as text for records and people: bytes that are not UTF-8 as `\\xff`."""
+        return os.fsencode(self.path).decode("utf-8", "backslashreplace")
 
 
-def find_files(sources: Iterable[Path], skip: Iterable[Path] = ()) -> Iterator[Candidate]:
-    """Files in the order given, folders walked in sorted order; links are not followed."""
+def find_files(sources: Iterable[Path], skip: Iterable[Path] = (), archive: Path | None = None) -> Iterator[Candidate]:
+    """Files in the order given, folders walked in sorted order; links are not followed, nothing is passed in silence.
+
+    Raise UsageError for a source that is missing or lies inside `archive`, the archive's own directory.
+    """
     skipped = {path.resolve() for path in skip}
     for source in sources:
-        if not source.exists():
+        if not source.exists() and not source.is_symlink():
             raise UsageError(f"{str(source)!r} does not exist", hint="Give files or folders")
-        if source.is_file():
+        if archive is not None and source.resolve().is_relative_to(archive.resolve()):
+            raise UsageError(f"{str(source)!r} lies inside the archive", hint="Give files or folders outside of it")
+        if source.is_dir():
+            yield from _walk(source, skipped, archive)
+        else:
             yield Candidate(path=source, relative=source.name)
-            continue
-        for folder, folders, names in os.walk(source):
-            folders.sort()
-            for name in sorted(names):
-                path = Path(folder, name)
-                if name.lower() in LITTER or name.startswith("._") or path.resolve() in skipped:
-                    continue
-                yield Candidate(path=path, relative=path.relative_to(source).as_posix())
+
+
+def _walk(source: Path, skipped: set[Path], archive: Path | None) -> Iterator[Candidate]:
+    problems: list[OSError] = []
+    for folder, folders, names in os.walk(source, onerror=problems.append):
+        here = Path(folder)
+        links = [name for name in folders if (here / name).is_symlink()]
+        own = [name for name in folders if archive is not None and (here / name).resolve() == archive.resolve()]
+        folders[:] = sorted(set(folders).difference(links, own))
+        for name in sorted([*names, *links]):
+            path = here / name
+            if name.lower() in LITTER or name.startswith("._") or path.resolve() in skipped:
+                continue
+            yield Candidate(path=path, relative=path.relative_to(source).as_posix())
+        for name in own:
+            yield _passed(source, here / name, "ARCHIVE_PASSED_OVER", Severity.INFO, "This is the archive itself.")
+    for problem in problems:
+        path = Path(problem.filename)
+        message = f"The folder cannot be read: {problem.strerror}."
+        yield _passed(source, path, "FOLDER_UNREADABLE", Severity.ERROR, message)
+
+
+def _passed(source: Path, path: Path, code: str, severity: Severity, message: str) -> Candidate:
+    candidate = Candidate(path=path, relative=path.relative_to(source).as_posix())
+    return replace(candidate, finding=Finding(code=code, severity=severity, subject=candidate.shown, message=message))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +158,7 @@ def ingest(
         try:
             for taken in _ordered(pool, batch.take, candidates, ahead=archive.settings.threads * 4):
                 batch.settle(taken)
-                progress(str(taken.candidate.path), taken.size)
+                progress(taken.candidate.shown, taken.size)
         finally:
             batch.flush()
     if sheet is not None:
@@ -168,31 +200,29 @@ class _Batch:
 
     def take(self, candidate: Candidate) -> _Taken:
         """Copy, hash, check and describe one file; nothing is committed."""
-        subject = str(candidate.path)
-        name = candidate.path.name
-        findings = list(self.archive.formats.name_findings(name))
+        subject = candidate.shown
+        if candidate.finding is not None:
+            return _Taken(candidate=candidate, findings=(candidate.finding,))
         row, refusal = self._row(candidate)
         if refusal is not None:
             return _Taken(candidate=candidate, findings=(replace(refusal, subject=subject),))
-        if not candidate.path.is_file() or candidate.path.is_symlink():
-            findings.append(_not_a_file(subject))
-            return _Taken(candidate=candidate, findings=tuple(findings))
+        problem = _not_a_file(candidate)
+        if problem is not None:
+            return _Taken(candidate=candidate, findings=(problem,))
         item_id = row.item_id if row and row.item_id else identifier_from_name(candidate.path.stem)
         staged = self.archive.preservation.stage(item_id)
         try:
-            return self._take_staged(candidate, staged, item_id, row, findings)
-        except PermissionError:
+            return self._take_staged(candidate, staged, item_id, row)
+        except SourceUnreadable as exc:
             staged.discard()
-            return _Taken(candidate=candidate, findings=(_unreadable(subject, "permission denied"),))
+            return _Taken(candidate=candidate, findings=(_unreadable(subject, str(exc)),))
         except BaseException:
             staged.discard()
             raise
 
-    def _take_staged(
-        self, candidate: Candidate, staged: Staging, item_id: str, row: Row | None, findings: list[Finding]
-    ) -> _Taken:
-        subject, name = str(candidate.path), candidate.path.name
-        safe_name = name if not has_errors(findings) else "refused"
+    def _take_staged(self, candidate: Candidate, staged: Staging, item_id: str, row: Row | None) -> _Taken:
+        subject, name = candidate.shown, candidate.path.name
+        safe_name = "refused" if has_errors(self.archive.formats.name_findings(name)) else name
         digests = staged.copy_in(safe_name, candidate.path)
         taken = _Taken(candidate=candidate, size=digests.size, sha512=digests.sha512)
         known = self.archive.catalog.master_by_sha512(digests.sha512)
@@ -202,7 +232,7 @@ class _Batch:
         inspected = self.archive.formats.inspect(
             staged.directory / safe_name, subject=subject, name=name, digests=digests
         )
-        findings.extend(inspected.findings)
+        findings = list(inspected.findings)
         if name in RESERVED:
             findings.append(_name_reserved(subject, name))
         refused = has_errors(findings) or inspected.file_format is None
@@ -226,7 +256,7 @@ class _Batch:
             file=facts,
             picture=None if refused else inspected.picture,
             findings=tuple(findings),
-            original_path=str(candidate.path),
+            original_path=subject,
             ingested=self.archive.clock.now(),
         )
         return replace(taken, prepared=_prepare(self.archive, master, staged, digests))
@@ -243,7 +273,7 @@ class _Batch:
 
     def settle(self, taken: _Taken) -> None:
         """Decide about one file, in the order in which files were given."""
-        path = str(taken.candidate.path)
+        path = taken.candidate.shown
         known = taken.duplicate_of or self.digests.get(taken.sha512, "")
         if known:
             if taken.prepared is not None:
@@ -251,6 +281,9 @@ class _Batch:
             self.result.duplicates.append(Duplicate(path=path, item_id=known, sha512=taken.sha512))
             return
         if taken.prepared is None or not isinstance(taken.prepared.record, Master):
+            if not has_errors(taken.findings):
+                self.result.notes.extend(taken.findings)
+                return
             self.result.quarantined.append(Refused(path=path, findings=taken.findings))
             return
         master = taken.prepared.record
@@ -284,6 +317,11 @@ class _Batch:
         if here is None:
             stored = self.archive.catalog.master(item_id)
             if stored is None:
+                if self.archive.preservation.head(item_id):
+                    raise CatalogDamaged(
+                        f"the item {item_id!r} is stored and the catalog does not know it",
+                        hint="Run: archive-restore catalog rebuild",
+                    )
                 return None
             here = stored.original_path
         return Finding(
@@ -345,22 +383,23 @@ def _report_sheet(result: IngestResult, sheet: Sheet, sheet_name: str, candidate
             result.quarantined.append(Refused(path=sheet_name, findings=(finding,)))
 
 
-def _not_a_file(subject: str) -> Finding:
+def _not_a_file(candidate: Candidate) -> Finding | None:
+    try:
+        mode = candidate.path.lstat().st_mode
+    except OSError as exc:
+        return _unreadable(candidate.shown, f"The file cannot be read: {exc.strerror}")
+    if stat.S_ISREG(mode):
+        return None
     return Finding(
         code="NOT_A_FILE",
         severity=Severity.ERROR,
-        subject=subject,
+        subject=candidate.shown,
         message="Links, pipes and devices are not followed; give the file itself.",
     )
 
 
 def _unreadable(subject: str, why: str) -> Finding:
-    return Finding(
-        code="FILE_UNREADABLE",
-        severity=Severity.ERROR,
-        subject=subject,
-        message=f"The file cannot be read: {why}.",
-    )
+    return Finding(code="FILE_UNREADABLE", severity=Severity.ERROR, subject=subject, message=f"{why}.")
 
 
 def _name_reserved(subject: str, name: str) -> Finding:
