@@ -50,7 +50,7 @@ def verify_command(session: Session, refs: tuple[str, ...], everything: bool, sa
 @click.argument("ref")
 @click.pass_obj
 def reproduce_command(session: Session, ref: str) -> int:
-    """Run the recipe of REF again and compare decoded pixels; nothing is stored. Exit code 1 when they differ."""
+    """Make REF again from its recipe and compare decoded pixels; nothing is stored. Exit code 1 when they differ."""
     from archive_restore.flows.browse import resolve
     from archive_restore.flows.reproduce import reproduce
 
