@@ -9,7 +9,7 @@ import os
 import platform
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +19,7 @@ from archive_restore import __version__, plugins
 from archive_restore.adapters import keys, ocfl, shipped
 from archive_restore.adapters.auditlog import FileAuditLog, create_log
 from archive_restore.adapters.catalog import open_catalog
+from archive_restore.adapters.durable import sync_directory
 from archive_restore.adapters.ocfl_layout import object_path
 from archive_restore.adapters.workspace import (
     CONFIG,
@@ -28,9 +29,16 @@ from archive_restore.adapters.workspace import (
     WriterLock,
     clear_work,
     find_archive,
+    reading,
     write_config,
 )
-from archive_restore.errors import ArchiveBusy, ArchiveMissing, ConfigurationInvalid, StorageFailed
+from archive_restore.errors import (
+    ArchiveMissing,
+    ArchiveRestoreError,
+    CatalogDamaged,
+    ConfigurationInvalid,
+    StorageFailed,
+)
 from archive_restore.flows.commit import recover
 from archive_restore.ports import Archive, Clock, Executor, Settings
 
@@ -65,7 +73,10 @@ def create_archive(root: Path, *, name: str, organization: str, passphrase: str 
     sign, public_key = keys.load_log_signer(root / "keys", passphrase=passphrase)
     identifier = str(uuid.uuid4())
     create_log(root / "audit", log_origin(identifier), public_key, sign)
-    open_catalog(root / CATALOG).close()
+    catalog = open_catalog(root / CATALOG)
+    with catalog.batch():  # a catalog exists once something was written
+        pass
+    catalog.close()
     # Last: its presence says that the rest is whole.
     write_config(root, name=name, identifier=identifier, organization=organization)
 
@@ -81,38 +92,98 @@ def open_archive(
     """Open the archive at `start`, or the nearest one above the current directory.
 
     With `write` the one writer's lock is held until the end; raise ArchiveBusy where somebody has it. What a crash
-    left behind is finished first, by readers too where nobody is writing. `threads` overrides archive.toml.
+    left behind is finished first, by readers too where they can. `threads` overrides archive.toml.
     """
-    root = (start if start is not None else find_archive(Path.cwd())).resolve()
-    config = Config(root)
-    secrets = _Passphrase(root / "keys", passphrase_prompt)
-    lock, journal = WriterLock(root / "work"), FileJournal(root / "work")
-    mending = journal.any()
-    holds = write or mending
-    if holds:
-        try:
-            lock.acquire()
-        except ArchiveBusy:
-            if write:
-                raise
-            holds = False
-    try:
-        if holds:
-            clear_work(root / "work")
-        archive = _wire(root, config, secrets, journal, writing=holds, threads=threads)
-        try:
-            if holds:
-                recover(archive)
+    place = _Place(start, passphrase_prompt, threads)
+    _require_catalog(place.root / CATALOG)
+    if not write:
+        _mend(place)
+        with reading(place.root / "work"), _wired(place, writing=False) as archive:
             yield archive
-        finally:
-            archive.catalog.close()
-    finally:
-        lock.release()
+        return
+    with _locked(place), _wired(place, writing=True) as archive:
+        recover(archive)
+        yield archive
+
+
+@contextmanager
+def rebuilding(start: Path | None, passphrase_prompt: Callable[[], str] | None = None) -> Iterator[Archive]:
+    """Open an archive, however damaged its catalog, with a new and empty one that takes its place at the end.
+
+    The old one stays where the block fails or the machine stops; its jobs are forgotten. Raise ArchiveBusy.
+    """
+    place = _Place(start, passphrase_prompt)
+    with _locked(place):
+        fresh = place.root / "work" / CATALOG
+        with _wired(place, writing=False, catalog=fresh) as archive:
+            yield archive
+        try:
+            for suffix in ("-wal", "-shm"):
+                (place.root / f"{CATALOG}{suffix}").unlink(missing_ok=True)
+            fresh.replace(place.root / CATALOG)
+        except OSError as exc:
+            raise StorageFailed(f"the catalog in {str(place.root)!r} cannot be replaced: {exc.strerror}") from exc
+        sync_directory(place.root)
+        if place.journal.any():
+            with _wired(place, writing=True) as archive:
+                recover(archive)
 
 
 def log_origin(identifier: str) -> str:
     """Name of an archive's log in its checkpoints (C2SP tlog-checkpoint: unique, without a scheme)."""
     return f"archive-restore/{identifier}"
+
+
+def _require_catalog(path: Path) -> None:
+    """A missing or emptied file would be taken for a new catalog, and a full archive for an empty one."""
+    try:
+        present = path.stat().st_size > 0
+    except OSError:
+        present = False
+    if not present:
+        raise CatalogDamaged(f"{str(path)!r} is missing or empty", hint="Run: archive-restore catalog rebuild")
+
+
+class _Place:
+    """An archive's directory and what is needed before it is opened."""
+
+    def __init__(self, start: Path | None, prompt: Callable[[], str] | None, threads: int | None = None) -> None:
+        self.root = (start if start is not None else find_archive(Path.cwd())).resolve()
+        self.config = Config(self.root)
+        self.secrets = _Passphrase(self.root / "keys", prompt)
+        self.journal = FileJournal(self.root / "work")
+        self.threads = threads
+
+
+@contextmanager
+def _locked(place: _Place) -> Iterator[None]:
+    lock = WriterLock(place.root / "work")
+    lock.acquire()
+    try:
+        clear_work(place.root / "work")
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _wired(place: _Place, *, writing: bool, catalog: Path | None = None) -> Iterator[Archive]:
+    archive = _wire(place, writing=writing, catalog=catalog or place.root / CATALOG)
+    try:
+        yield archive
+    finally:
+        archive.catalog.close()
+
+
+def _mend(place: _Place) -> None:
+    """Let a reader finish what a crash left behind, without asking anybody for a passphrase."""
+    if not place.journal.any():
+        return
+    quiet = _Place(place.root, None)
+    # Somebody writes just now, the disk is full, the keys are locked: reading shows what is whole all the same,
+    # and the next writer finishes it or says why not.
+    with suppress(ArchiveRestoreError), _locked(quiet), _wired(quiet, writing=True) as archive:
+        recover(archive)
 
 
 class _Passphrase:
@@ -139,26 +210,19 @@ def _open_for_worker(root: Path, passphrase: str | None, threads: int) -> Abstra
     return open_archive(root, write=False, passphrase_prompt=lambda: passphrase or "", threads=threads)
 
 
-def _wire(
-    root: Path,
-    config: Config,
-    secrets: _Passphrase,
-    journal: FileJournal,
-    *,
-    writing: bool,
-    threads: int | None,
-) -> Archive:
+def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
 
+    root, config, secrets = place.root, place.config, place.secrets
     folder, work = root / "keys", root / "work"
     settings = config.settings()
-    if threads is not None:
-        settings = replace(settings, threads=threads)
+    if place.threads is not None:
+        settings = replace(settings, threads=place.threads)
     public_key = keys.load_log_public_key(folder)
     sign = keys.load_log_signer(folder, passphrase=secrets())[0] if writing else None
-    catalog = open_catalog(root / CATALOG)
+    index = open_catalog(catalog)
     return Archive(
         root=root,
         settings=settings,
@@ -166,9 +230,9 @@ def _wire(
         preservation=ocfl.open_preservation_root(root / "preservation", work),
         stories=ocfl.open_story_root(root / "stories", work),
         log=FileAuditLog(root / "audit", log_origin(config.identifier()), public_key, sign),
-        catalog=catalog,
+        catalog=index,
         scratch_catalog=lambda: open_catalog(None),
-        jobs=catalog,
+        jobs=index,
         formats=FileFormats(),
         pictures=FilePictures(work),
         credentials=C2paCredentials(
@@ -182,7 +246,7 @@ def _wire(
             icc_of=icc_profile,
         ),
         executor=_executor(root, settings, secrets),
-        journal=journal,
+        journal=place.journal,
         quarantine=FolderQuarantine(root),
         preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
         check_parameters=shipped.check_parameters,
@@ -205,18 +269,3 @@ def _executor(root: Path, settings: Settings, secrets: _Passphrase) -> Executor:
 def _locate(object_id: str, version: int, name: str) -> str:
     """Path of a file of the preservation root below the archive (OCFL 1.1 §3.5)."""
     return str(Path("preservation", object_path(object_id), f"v{version}", "content", name))
-
-
-def discard_catalog(start: Path | None) -> None:
-    """Remove the catalog's files before a rebuild, under the writer's lock: a damaged one cannot be emptied."""
-    root = (start if start is not None else find_archive(Path.cwd())).resolve()
-    Config(root)
-    lock = WriterLock(root / "work")
-    lock.acquire()
-    try:
-        for path in root.glob(f"{CATALOG}*"):
-            path.unlink()
-    except OSError as exc:
-        raise StorageFailed(f"the catalog in {str(root)!r} cannot be removed: {exc.strerror}") from exc
-    finally:
-        lock.release()

@@ -119,7 +119,7 @@ def parse_inventory(data: bytes) -> dict[str, Any] | None:
     """An inventory with the members every reader needs, or None."""
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not (isinstance(found, dict) and isinstance(found.get("id"), str) and isinstance(found.get("head"), str)):
         return None

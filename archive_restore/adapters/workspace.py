@@ -24,6 +24,10 @@ from archive_restore.records.findings import Finding
 
 CONFIG = "archive.toml"
 """Marks a directory as an archive."""
+STAGED = "ocfl-"
+"""How the names of what a writer stages in `work/` begin (adapters.ocfl)."""
+READERS = "readers"
+"""Locked by all who read."""
 
 _TEMPLATE = """\
 # Settings of this archive; its keys and certificates are in keys/. Everything here may be edited.
@@ -193,7 +197,7 @@ class FileJournal(Journal):
         for path in sorted(self._folder.glob("*.json")):
             try:
                 yield path.stem, from_plain(JournalEntry, json.loads(path.read_bytes()))
-            except (OSError, ValueError, Malformed) as exc:
+            except (OSError, ValueError, RecursionError, Malformed) as exc:
                 raise StorageFailed(
                     f"the journal entry {str(path)!r} cannot be read: {exc}",
                     hint="Move it away, then run: archive-restore catalog rebuild",
@@ -226,8 +230,42 @@ class FolderQuarantine(Quarantine):
             raise StorageFailed(f"{name!r} cannot be put into quarantine: {exc.strerror}") from exc
 
 
+@contextlib.contextmanager
+def reading(work: Path) -> Iterator[None]:
+    """Say that a reader may have scratch files in `work/`: a shared lock that the system drops when it dies."""
+    try:
+        handle = os.open(work / READERS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError:  # an archive that this process cannot write to: it has no scratch files there either
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
 def clear_work(work: Path) -> None:
-    """Remove what dead processes left in staging; the caller holds the writer's lock."""
-    for path in work.iterdir() if work.is_dir() else ():
-        if path.name not in ("lock", "journal"):
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    """Remove what dead processes left in `work/`; the caller holds the writer's lock.
+
+    Scratch files of readers stay while any reader lives.
+    """
+    kept = {"lock", "journal", READERS}
+    try:
+        with (work / READERS).open("ab") as readers:
+            try:
+                fcntl.flock(readers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                prefix = ""
+            except OSError:
+                prefix = STAGED
+            for path in work.iterdir():
+                if path.name in kept or not path.name.startswith(prefix):
+                    continue
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        for path in (work / "journal").glob("*.tmp"):
+            path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise StorageFailed(
+            f"{str(exc.filename or work)!r} cannot be removed: {exc.strerror}", hint="Check who owns work/"
+        ) from exc

@@ -72,22 +72,28 @@ def keys_import(session: Session, chain: Path, key: Path | None, command: str | 
     """Sign with the organization's own certificate from now on; the old one is kept and stays trusted here."""
     import shlex
 
-    from archive_restore.adapters.keys import import_keys, is_encrypted
+    from archive_restore.adapters.keys import import_keys, is_encrypted, load_log_signer
     from archive_restore.app import PASSPHRASE_VARIABLE
+    from archive_restore.errors import UsageError
 
     with session.open(write=True) as archive:
         folder = archive.root / "keys"
         passphrase = None
         if key is not None and is_encrypted(folder):
-            passphrase = os.environ.get(PASSPHRASE_VARIABLE) or click.prompt("Passphrase", hide_input=True, err=True)
+            passphrase = os.environ.get(PASSPHRASE_VARIABLE) or session.prompt()
+            load_log_signer(folder, passphrase=passphrase)  # all keys of an archive have one passphrase
         key_passphrase = None
         if key is not None and b"ENCRYPTED" in key.read_bytes():
-            key_passphrase = click.prompt("Passphrase of the key to import", hide_input=True, err=True)
+            key_passphrase = session.prompt("Passphrase of the key to import")
+        try:
+            words = shlex.split(command) if command else None
+        except ValueError as exc:
+            raise UsageError(f"the signing command cannot be read: {exc}", hint="Mend its quotes") from exc
         shown = import_keys(
             folder,
-            chain.read_text(),
+            chain.read_text(encoding="utf-8", errors="replace"),
             key.read_bytes() if key else None,
-            command=shlex.split(command) if command else None,
+            command=words,
             key_passphrase=key_passphrase,
             passphrase=passphrase,
             consent=consent,
@@ -107,11 +113,10 @@ def catalog_command() -> None:
 @click.pass_obj
 def catalog_rebuild(session: Session) -> int:
     """Write the catalog anew; it is an index and holds nothing that is not in the roots or the log."""
-    from archive_restore.app import discard_catalog
+    from archive_restore.app import rebuilding
     from archive_restore.flows.rebuild import rebuild
 
-    discard_catalog(session.archive_dir)
-    with session.open(write=True) as archive:
+    with rebuilding(session.archive_dir, session.prompt) as archive:
         count, findings = rebuild(archive)
     session.result({"objects": count, "ok": not findings, "findings": findings})
     session.findings(findings)

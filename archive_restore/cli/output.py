@@ -30,7 +30,7 @@ class Session:
         """Context of the open archive (archive_restore.app.open_archive)."""
         from archive_restore.app import open_archive
 
-        return open_archive(self.archive_dir, write=write, passphrase_prompt=self._prompt)
+        return open_archive(self.archive_dir, write=write, passphrase_prompt=self.prompt)
 
     def say(self, text: str = "") -> None:
         """One line for people; silent with --json and -q."""
@@ -74,8 +74,13 @@ class Session:
             yield _Shown(bar, task)
 
     @staticmethod
-    def _prompt() -> str:
-        answer: str = click.prompt("Passphrase of the archive's keys", hide_input=True, err=True)
+    def prompt(what: str = "Passphrase of the archive's keys") -> str:
+        """Ask for a passphrase; empty where nobody can be asked."""
+        import sys
+
+        if not sys.stdin.isatty():
+            return ""
+        answer: str = click.prompt(what, hide_input=True, err=True)
         return answer
 
 

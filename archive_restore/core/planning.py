@@ -114,7 +114,7 @@ def parse_setting(text: str) -> tuple[str, str, Json]:
         raise RecipeInvalid(f"{text!r} is not a setting", hint="Write --set STEP.PARAMETER=VALUE")
     try:
         value = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = raw
     if not isinstance(value, str | int | float | bool):
         raise RecipeInvalid(f"the value of {target!r} must be a word, a number, true or false")

@@ -58,7 +58,7 @@ def load_recipe(archive: Archive, name: str) -> Recipe:
     try:
         text = path.read_text(encoding="utf-8")
         problem = archive.check_document("recipe", json.loads(text))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise RecipeInvalid(f"the recipe {name!r} is not JSON: {exc}") from exc
     if problem:
         raise RecipeInvalid(f"the recipe {name!r} does not fit its schema: {problem}")

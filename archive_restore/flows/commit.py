@@ -102,8 +102,9 @@ def recover(archive: Archive) -> int:
         for text in entry.refs:
             ref = record_ref(text)
             archive.preservation.finish(ref.object_id)
-            if archive.preservation.head(ref.object_id) >= ref.version:
-                kept.append((load_record(archive, ref), tuple(e for e in entry.events if e.ref == text)))
+            events = tuple(e for e in entry.events if e.ref == text)
+            if archive.preservation.head(ref.object_id) >= ref.version and _tell_of(archive, ref, events):
+                kept.append((load_record(archive, ref), events))
         archive.log.append([event for _, events in kept for event in events])
         with archive.catalog.batch():
             for record, events in kept:
@@ -111,6 +112,16 @@ def recover(archive: Archive) -> int:
         archive.journal.close(key)
         finished += len(kept)
     return finished
+
+
+def _tell_of(archive: Archive, ref: RecordRef, events: Sequence[Event]) -> bool:
+    """Whether these events vouch for the version that is stored: a commit that was refused leaves another's there."""
+    meant: dict[str, str] = {}
+    for told in events:
+        if told.type == "message digest calculation":
+            meant |= told.digests
+    stored = {name: f"sha512:{file.sha512}" for name, file in archive.preservation.files(ref).items()}
+    return stored == meant
 
 
 def record_ref(text: str) -> RecordRef:
@@ -139,7 +150,7 @@ def read_record(
     """Parse `item.json` or `derivation.json`; raise CatalogDamaged naming the place that does not fit."""
     try:
         return from_plain(kind, json.loads(path.read_bytes()))
-    except (OSError, ValueError, Malformed) as exc:
+    except (OSError, ValueError, RecursionError, Malformed) as exc:
         raise CatalogDamaged(f"{path.name} of {subject} cannot be read: {exc}") from exc
 
 

@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from archive_restore.adapters import durable
 from tests.conftest import Ran, Shelf
+from tests.support.archives import copy_of, empty
 from tests.support.scans import write_scan
 
 BAD = Path(__file__).parents[1] / "bad"
@@ -43,9 +45,15 @@ def items(shelf: Shelf) -> list[str]:
 def whole(shelf: Shelf) -> None:
     """Nothing wrong is stored, nothing half-made is left."""
     assert shelf.ok("verify", "--all")["ok"]
-    left = [path.name for path in (shelf.root / "work").iterdir() if path.name not in ("lock", "journal")]
+    left = [path.name for path in (shelf.root / "work").iterdir() if path.name not in ("lock", "journal", "readers")]
     assert left == []
     assert not list((shelf.root / "work").glob("journal/*"))
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, command: Callable[..., Ran]) -> Shelf:
+    """A new, empty archive; made once and copied."""
+    return Shelf(root=copy_of("empty", tmp_path / "archive", tmp_path_factory, empty), runner=command)
 
 
 # --- metadata ----------------------------------------------------------------------------------------

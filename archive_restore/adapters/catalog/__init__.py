@@ -251,7 +251,7 @@ class SqlCatalog(Catalog, Jobs):
             del values["position"]
             try:
                 found.append(from_plain(Event, {**values, "digests": json.loads(values["digests"])}))
-            except (Malformed, ValueError, TypeError) as exc:
+            except (Malformed, ValueError, TypeError, RecursionError) as exc:
                 raise CatalogDamaged(f"the catalog's events of {ref} are damaged", hint=_REBUILD) from exc
         return tuple(found)
 
@@ -469,5 +469,5 @@ def _record(kind: type[_Record], found: Any, what: str) -> _Record:
     try:
         plain: Mapping[str, Any] = json.loads(found)
         return from_plain(kind, plain)
-    except (Malformed, ValueError, TypeError) as exc:
+    except (Malformed, ValueError, TypeError, RecursionError) as exc:
         raise CatalogDamaged(f"the catalog's record of {what} is damaged", hint=_REBUILD) from exc
