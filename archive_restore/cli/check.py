@@ -60,10 +60,11 @@ def reproduce_command(session: Session, ref: str) -> int:
     if result.identical:
         session.say(f"{result.ref}: identical, pixel for pixel")
     else:
+        maps = {"synthesis map": result.map_identical, "damage map": result.damage_identical}
+        told = ", ".join(f"{name} {'identical' if same else 'different'}" for name, same in maps.items())
         session.say(
             f"{result.ref}: DIFFERENT: {result.pixels_different} pixels differ, "
-            f"by at most {result.largest_difference:g} code values; map {'identical' if result.map_identical else 'different'} "
-            f"(promised: {result.determinism})"
+            f"by at most {result.largest_difference:g} code values; {told} (promised: {result.determinism})"
         )
     for change in result.environment_changes:
         session.say(f"  {printable(change)}")

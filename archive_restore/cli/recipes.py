@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from archive_restore.cli.output import Session, printable
+
+if TYPE_CHECKING:
+    from archive_restore.ports import PreservationStep
 
 
 @click.group("recipes")
@@ -17,11 +22,13 @@ def recipes_command() -> None:
 @recipes_command.command("list")
 @click.pass_obj
 def recipes_list(session: Session) -> int:
-    """List the built-in recipes, and every step with its parameters."""
-    from archive_restore.core.planning import BUILT_IN
-    from archive_restore.plugins import preservation_steps
+    """List the built-in recipes, and every step with its parameters.
 
-    steps = preservation_steps()
+    Steps of other packages are among them where the archive admits them.
+    """
+    from archive_restore.core.planning import BUILT_IN
+
+    steps = _steps(session)
     session.result(
         {
             "recipes": list(BUILT_IN.values()),
@@ -38,6 +45,21 @@ def recipes_list(session: Session) -> int:
         for parameter, prop in step.parameters_schema.items():
             session.say(f"  {name}.{parameter} = {json.dumps(prop['default'])}  {prop['description']}")
     return 0
+
+
+def _steps(session: Session) -> Mapping[str, PreservationStep]:
+    """The steps of the archive at hand; the built-in ones where there is none."""
+    from archive_restore.errors import ArchiveMissing
+    from archive_restore.plugins import preservation_steps
+
+    try:
+        with session.open(write=False) as archive:
+            steps: Mapping[str, PreservationStep] = archive.preservation_steps()
+            return steps
+    except ArchiveMissing:
+        if session.archive_dir is not None:
+            raise
+        return preservation_steps()
 
 
 @recipes_command.command("show")
@@ -70,5 +92,5 @@ def models_list(session: Session) -> int:
     session.result({"models": cards})
     for card in cards:
         session.say(printable(f"{card['name']} {card['version']}: {card['purpose']} ({card['licence']})"))
-    session.say(f"{len(cards)} models{'' if cards else '; restorations are made without trained models'}")
+    session.say(f"{len(cards)} models{'' if cards else '; no pixel is made by a trained model'}")
     return 0
