@@ -112,7 +112,7 @@ def catalog_command() -> None:
 @catalog_command.command("rebuild")
 @click.pass_obj
 def catalog_rebuild(session: Session) -> int:
-    """Write the catalog anew; it is an index and holds nothing that is not in the roots or the log."""
+    """Write the catalog anew from the roots and the log; only the memory of an interrupted batch is lost."""
     from archive_restore.app import rebuilding
     from archive_restore.flows.rebuild import rebuild
 
