@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,55 @@ def to_plain(value: object) -> Any:
 
 def canonical_bytes(value: object) -> bytes:
     """Serialize a record or plain data to its one canonical form (RFC 8785), UTF-8."""
-    return rfc8785.dumps(to_plain(value))
+    try:
+        return _ENCODER.encode(_lean(value)).encode()
+    except _NotLean:
+        return rfc8785.dumps(to_plain(value))
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
+_EXACT = 1 << 53
+"""From here on doubles skip whole numbers (RFC 8785 appendix B)."""
+
+
+class _NotLean(Exception):
+    """The standard library might write this otherwise than RFC 8785 demands."""
+
+
+def _lean(value: object) -> Any:
+    """As to_plain, for what json.dumps writes in RFC 8785's form, an order of magnitude faster; raise _NotLean else.
+
+    That is: ASCII names (both sort them alike), whole numbers below 2**53, and fractions so near to 1 that neither
+    Python nor ECMAScript writes them with an exponent.
+    """
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return value
+    if kind is int or kind is float:
+        number = typing.cast(float, value)
+        if -_EXACT < number < _EXACT and number == int(number):
+            return int(number)
+        if kind is float and 1e-4 <= abs(number) < _EXACT:
+            return number
+        raise _NotLean
+    if kind is tuple or kind is list:
+        return [_lean(item) for item in typing.cast(Sequence[object], value)]
+    names = _names(typing.cast(Any, kind))
+    if names:
+        return {name: _lean(getattr(value, name)) for name in names}
+    if isinstance(value, Enum):
+        return _lean(value.value)
+    if isinstance(value, Mapping):
+        plain = {str(name): _lean(item) for name, item in value.items()}
+        if "".join(plain).isascii():
+            return plain
+    raise _NotLean
+
+
+@functools.cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    """Names of a record's fields; none for other classes."""
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
 
 
 def from_plain(cls: type[T], data: object, where: str = "$") -> T:

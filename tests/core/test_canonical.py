@@ -3,6 +3,9 @@
 import json
 
 import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archive_restore.core.canonical import Malformed, canonical_bytes, from_plain, to_plain
 from archive_restore.records.findings import Finding, Severity
@@ -71,3 +74,25 @@ def test_what_does_not_fit_is_named(change, place):
 
 def test_canonical_form_is_rfc_8785():
     assert canonical_bytes({"b": 1.0, "a": "é"}) == '{"a":"é","b":1}'.encode()
+
+
+_PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(_PLAIN)
+def test_the_fast_way_writes_what_the_library_writes(data):
+    """RFC 8785 by an independent implementation: names of every script, every size of number, every text."""
+    assert canonical_bytes(data) == rfc8785.dumps(data)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, "\ud800", {"\ud800": 1}, {1, 2}])
+def test_what_json_cannot_hold_is_refused(value):
+    with pytest.raises((ValueError, TypeError)):
+        canonical_bytes({"a": value})
