@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,8 @@ GROUP = 32
 """Items committed together: one journal entry, one checkpoint, one transaction."""
 GROUP_BYTES = 256 * 1024 * 1024
 """A group is closed early when its files exceed this, so that large masters are safe one by one."""
+AHEAD = 2 * GROUP
+"""Files taken in before the first of them is settled, so that workers are busy while a group waits for the disk."""
 LITTER = frozenset({"thumbs.db", "desktop.ini", ".ds_store"})
 """Files that file managers drop; passed over without a word."""
 RESERVED = frozenset({ITEM_RECORD, PREMIS_RECORD, DERIVATION_RECORD})
@@ -156,7 +159,7 @@ def ingest(
     batch = _Batch(archive, result, sheet, keep_unreadable)
     with ThreadPoolExecutor(max_workers=archive.settings.threads, thread_name_prefix="ingest") as pool:
         try:
-            for taken in _ordered(pool, batch.take, candidates, ahead=archive.settings.threads * 4):
+            for taken in _ordered(pool, batch.take, candidates, least=archive.settings.threads):
                 batch.settle(taken)
                 progress(taken.candidate.shown, taken.size)
         finally:
@@ -167,20 +170,37 @@ def ingest(
 
 
 def _ordered(
-    pool: ThreadPoolExecutor, work: Callable[[Candidate], _Taken], tasks: Sequence[Candidate], ahead: int
+    pool: ThreadPoolExecutor, work: Callable[[Candidate], _Taken], tasks: Sequence[Candidate], least: int
 ) -> Iterator[_Taken]:
-    """Results in the order of tasks with a bounded number under way; a failure cancels what has not begun."""
-    waiting: list[Future[_Taken]] = []
+    """Results in the order of tasks; a failure cancels what has not begun.
+
+    Under way are at most AHEAD tasks, and at most GROUP_BYTES but for `least` tasks: large masters that were taken in
+    and not committed would only fill the disk.
+    """
+    waiting: deque[tuple[Future[_Taken], int]] = deque()
+    under_way = 0
     try:
         for task in tasks:
-            waiting.append(pool.submit(work, task))
-            if len(waiting) >= ahead:
-                yield waiting.pop(0).result()
+            size = _size(task.path)
+            while len(waiting) >= AHEAD or (len(waiting) >= least and under_way + size > GROUP_BYTES):
+                future, settled = waiting.popleft()
+                under_way -= settled
+                yield future.result()
+            waiting.append((pool.submit(work, task), size))
+            under_way += size
         while waiting:
-            yield waiting.pop(0).result()
+            yield waiting.popleft()[0].result()
     finally:
-        for future in waiting:
+        for future, _ in waiting:
             future.cancel()
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 where that cannot be said, which its worker will tell."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 class _Batch:

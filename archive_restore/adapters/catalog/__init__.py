@@ -178,13 +178,12 @@ class SqlCatalog(Catalog, Jobs):
 
     def master(self, item_id: str) -> Master | None:
         """See ports.Catalog."""
-        found = self._one(select(tables.masters.c.record).where(tables.masters.c.item_id == item_id))
+        found = self._one(_MASTER, wanted=item_id)
         return None if found is None else _record(Master, found, item_id)
 
     def master_by_sha512(self, sha512: str) -> str | None:
         """See ports.Catalog."""
-        table = tables.masters
-        found = self._one(select(table.c.item_id).where(table.c.sha512 == sha512).order_by(table.c.item_id).limit(1))
+        found = self._one(_MASTER_BY_SHA512, wanted=sha512)
         return None if found is None else str(found)
 
     def derivation(self, ref: PreservationRef) -> PreservationDerivation | None:
@@ -368,15 +367,15 @@ class SqlCatalog(Catalog, Jobs):
         self._open = connection
         return connection
 
-    def _rows(self, statement: Any) -> Sequence[Any]:
+    def _rows(self, statement: Any, **values: object) -> Sequence[Any]:
         with self._lock:
             if self._pending:
                 self._flush()
             with sql.translated():
-                return self._connection().execute(statement).fetchall()
+                return self._connection().execute(statement, values).fetchall()
 
-    def _one(self, statement: Any) -> Any:
-        rows = self._rows(statement)
+    def _one(self, statement: Any, **values: object) -> Any:
+        rows = self._rows(statement, **values)
         return rows[0][0] if rows else None
 
     def _keep(self, ref: str, rows: dict[str, list[dict[str, Any]]], events: Sequence[Event]) -> None:
@@ -429,6 +428,15 @@ class SqlCatalog(Catalog, Jobs):
 
 
 _KEYS = {"items": "item_id", "masters": "item_id", "derivatives": "ref"}
+
+# Asked once a file that comes in; putting a statement together takes longer than running it.
+_MASTER = select(tables.masters.c.record).where(tables.masters.c.item_id == bindparam("wanted"))
+_MASTER_BY_SHA512 = (
+    select(tables.masters.c.item_id)
+    .where(tables.masters.c.sha512 == bindparam("wanted"))
+    .order_by(tables.masters.c.item_id)
+    .limit(1)
+)
 
 
 def _text(value: object) -> str:
