@@ -22,6 +22,7 @@ MAX_PRECINCTS = 1_000_000
 MAX_METADATA = 16 << 20
 PIXELS_A_BYTE = 10_000
 """More pixels than this to a stored byte, whatever the size: no scan is so empty."""
+_READ = frozenset({b"colr", b"pclr", b"cdef", b"resc", b"resd", b"uuid"})
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF = b"JpgTiffExif->JP2"
 _IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
@@ -86,7 +87,7 @@ def _boxes(source: FileBytes, at: int, end: int, result: Jp2Structure, found: Fi
             _boxes(source, start, stop, result, found, depth + 1)
         elif name == b"jp2c" and not result.codestream[1]:
             result.codestream = (start, stop)
-        elif stop - start <= MAX_METADATA:
+        elif name in _READ and stop - start <= MAX_METADATA:
             _box(name, source.read(start, stop - start), result)
         at = stop
     found.error("JP2_TOO_MANY_BOXES", f"the file has more than {MAX_BOXES} boxes", "ISO 15444-1 §I.4")

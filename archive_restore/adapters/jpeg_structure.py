@@ -16,6 +16,8 @@ from archive_restore.adapters.plain_samples import implausible
 
 MAX_SCANS = 100
 """A decoder works through the whole picture once a scan; encoders write about ten."""
+MAX_RESOURCES = 1 << 20
+"""Photoshop resources kept, bytes."""
 _MAX_SEGMENTS = 20_000
 _CHUNK = 1 << 20
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
@@ -81,12 +83,8 @@ def read_jpeg(source: FileBytes, *, headers_only: bool = False) -> JpegStructure
         return result
     at = 2
     for _ in range(_MAX_SEGMENTS):
+        at = _skip_fill(source, at)
         head = source.read(at, 4)
-        while len(head) >= 2 and head[:2] == b"\xff\xff":
-            at += 1
-            head = source.read(at, 4)
-            if at > source.size:
-                break
         if len(head) < 2 or head[0] != 0xFF:
             result.problem = "the file ends before EOI" if len(head) < 2 else f"there is no marker at byte {at}"
             break
@@ -115,6 +113,14 @@ def read_jpeg(source: FileBytes, *, headers_only: bool = False) -> JpegStructure
         result.problem = f"there are more than {_MAX_SEGMENTS} segments"
     result.end = at
     return result
+
+
+def _skip_fill(source: FileBytes, at: int) -> int:
+    """Last 0xFF of a run of fill bytes (T.81 §B.1.1.2)."""
+    while source.read(at, 2) == b"\xff\xff":
+        block = source.read(at, _CHUNK)
+        at += len(block) - len(block.lstrip(b"\xff")) - 1
+    return at
 
 
 def _skip_scan(source: FileBytes, at: int) -> int:
@@ -152,7 +158,7 @@ def _segment(result: JpegStructure, marker: int, body: bytes) -> None:
         result.icc_parts.setdefault(body[12], body[14:])
         result.icc_total = body[13]
     elif marker == APP13 and body.startswith(b"Photoshop 3.0\0"):
-        result.iptc += body[14:]
+        result.iptc += body[14:] if len(result.iptc) < MAX_RESOURCES else b""
     elif marker == APP14 and body.startswith(b"Adobe") and len(body) >= 12:
         result.adobe_transform = body[11]
 

@@ -22,6 +22,8 @@ from archive_restore.adapters.tiff_structure import RATIONAL_TYPES, Directory, T
 from archive_restore.adapters.xmp import read_packet
 from archive_restore.records.imagery import PictureFacts
 
+MAX_BLOCK = 16 << 20
+"""Longest metadata block that is read, bytes; real ones stay far below."""
 _MAX_TEXT = 4096
 _IFD0_NAMES = (269, 270, 271, 272, 305, 306, 315, 316, 33432)
 """Texts of the first directory: DocumentName to Copyright."""
@@ -82,16 +84,22 @@ def tiff_metadata(structure: TiffStructure, found: FindingList) -> RawMetadata:
     """Metadata of the first directory of a TIFF and of its EXIF and GPS directories."""
     page = structure.directories[0]
     extra = structure.numbers(page, 338)
-    iptc = structure.bytes_of(page, 33723)
+    for code, name in ((34675, "ICC profile"), (700, "XMP packet"), (33723, "IPTC block"), (34377, "Photoshop block")):
+        tag = page.tags.get(code)
+        if tag is not None and tag.size > MAX_BLOCK:
+            found.warning(
+                "METADATA_TOO_LARGE", f"the {name} has {tag.size} bytes and is not read", "TIFF 6.0 section 8"
+            )
+    iptc = structure.bytes_of(page, 33723, MAX_BLOCK)
     x, y = tiff_resolution(structure, page)
     orientation = structure.number(page, 274, 1)
     if not 1 <= orientation <= 8:
         found.warning("ORIENTATION_INVALID", f"the orientation is {orientation}, not 1 to 8", "TIFF 6.0 section 8")
         orientation = 1
     return RawMetadata(
-        icc=structure.bytes_of(page, 34675),
-        xmp=structure.bytes_of(page, 700),
-        iptc=iptc or iim_of_resources(structure.bytes_of(page, 34377)),
+        icc=structure.bytes_of(page, 34675, MAX_BLOCK),
+        xmp=structure.bytes_of(page, 700, MAX_BLOCK),
+        iptc=iptc or iim_of_resources(structure.bytes_of(page, 34377, MAX_BLOCK)),
         exif=exif_values(structure),
         x_resolution=x,
         y_resolution=y,
@@ -167,7 +175,7 @@ def exif_values(structure: TiffStructure) -> Mapping[str, str]:
         names: Mapping[int, str] = GPSTAGS if directory.kind == "gps" else TAGS
         for code in codes:
             name = names.get(code)
-            text = _text(structure, directory, code)
+            text = _text(structure, directory, code) if name else ""
             if name and text:
                 result[name] = text
     return MappingProxyType(result) if result else _EMPTY

@@ -15,8 +15,8 @@ from archive_restore.adapters.finding_list import FindingList
 from archive_restore.adapters.plain_samples import implausible
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_CHUNKS = 300_000
-"""At libpng's 8 KiB a chunk these hold 2.4 GB."""
+MAX_CHUNKS = 150_000
+"""At libpng's 8 KiB a chunk these hold 1.2 GB."""
 MAX_METADATA = 16 << 20
 _BLOCK = 1 << 20
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -159,6 +159,9 @@ def _walk(source: FileBytes, result: PngStructure, found: FindingList, *, check_
 
 
 def _crc_fits(source: FileBytes, at: int, length: int) -> bool:
+    if length <= _BLOCK:
+        whole = source.read(at + 4, length + 8)
+        return zlib.crc32(whole[:-4]) == int.from_bytes(whole[-4:], "big")
     crc, done = 0, 0
     while done < length + 4:
         block = source.read(at + 4 + done, min(_BLOCK, length + 4 - done))

@@ -18,6 +18,7 @@ from archive_restore.adapters.tiff_structure import INTEGER_TYPES, ByteOrder, Di
 
 MAX_SEGMENTS = 1 << 22
 MAX_SAMPLES = 16
+MAX_JPEG_TABLES = 1 << 16
 COMPRESSIONS = {
     1: "none", 2: "ccitt-rle", 3: "ccitt-t4", 4: "ccitt-t6", 5: "lzw", 6: "old-jpeg", 7: "jpeg", 8: "deflate",
     32773: "packbits", 32946: "deflate", 34712: "jpeg2000", 34892: "lossy-jpeg", 34925: "lzma", 50000: "zstd",
@@ -172,7 +173,7 @@ def read_layout(structure: TiffStructure, directory: Directory, found: FindingLi
         segment_height=segment_height,
         offsets=offsets.astype(np.uint64),
         counts=counts.astype(np.uint64),
-        jpeg_tables=structure.bytes_of(directory, JPEG_TABLES),
+        jpeg_tables=structure.bytes_of(directory, JPEG_TABLES, MAX_JPEG_TABLES),
         **shape,
     )
     # 6

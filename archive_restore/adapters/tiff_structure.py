@@ -23,8 +23,8 @@ MAX_DIRECTORIES = 1024
 """Directories of one file, of all kinds."""
 MAX_TAGS = 65536
 """Tags of one file."""
-MAX_VALUES = 1 << 22
-"""Numbers in one tag: a gigapixel picture in 16×16 tiles has this many offsets."""
+MAX_VALUES = 1 << 24
+"""Numbers in all tags: a gigapixel picture in 16×16 tiles has half as many offsets and byte counts."""
 
 SUB_IFDS = 330
 EXIF_IFD = 34665
@@ -118,10 +118,10 @@ class TiffStructure:
         values = self.numbers(directory, code)
         return default if values is None else int(values[0])
 
-    def bytes_of(self, directory: Directory, code: int) -> bytes:
-        """Bytes of a tag; empty where it is absent."""
+    def bytes_of(self, directory: Directory, code: int, limit: int) -> bytes:
+        """Bytes of a tag; empty where it is absent or longer than `limit`."""
         tag = directory.tags.get(code)
-        return b"" if tag is None else self.raw(tag)
+        return b"" if tag is None or tag.size > limit else self.raw(tag)
 
 
 def read_structure(source: FileBytes, found: FindingList) -> TiffStructure | None:
@@ -167,7 +167,10 @@ class _Walker:
         self._source = structure.source
         self._found = found
         self._seen: set[int] = set()
+        self._parents: dict[int, int] = {}
         self._tags = 0
+        self._values = 0
+        self._pointers = 0
 
     def walk(self, first: int) -> None:
         # 2
@@ -206,6 +209,12 @@ class _Walker:
             self._found.error("TIFF_SUBIFD_LOOP", "SubIFDs are nested more than 8 deep", "TIFF Tech Note 1")
             return
         for pointer in [] if pointers is None else pointers[:MAX_DIRECTORIES].tolist():
+            self._pointers += 1
+            if self._pointers > MAX_DIRECTORIES:
+                self._found.error(
+                    "TIFF_TOO_MANY_IFDS", f"the file lists more than {MAX_DIRECTORIES} SubIFDs", "TIFF Tech Note 1"
+                )
+                return
             before = len(self._structure.directories)
             self._chain(pointer, "sub", index, "TIFF_SUBIFD_LOOP", ancestors)
             for child in self._structure.directories[before:]:
@@ -216,7 +225,7 @@ class _Walker:
         while offset:
             if offset in self._seen:
                 # Some writers chain the SubIFDs that they also list: met again from outside, that is no circle.
-                if kind == "sub" and offset not in visited and self._is_sibling(offset, parent):
+                if kind == "sub" and offset not in visited and self._parents.get(offset) == parent:
                     return
                 self._found.error(
                     loop_code, f"directories point in a circle: byte {offset} is reached twice", "TIFF 6.0 section 2"
@@ -229,11 +238,9 @@ class _Walker:
                 return
             owner = len(self._structure.directories) if kind == "page" else parent
             visited.add(offset)
+            if kind == "sub":
+                self._parents[offset] = parent
             offset = self._directory(offset, kind, owner)
-
-    def _is_sibling(self, offset: int, parent: int) -> bool:
-        directories = self._structure.directories
-        return any(d.offset == offset and d.kind == "sub" and d.parent == parent for d in directories)
 
     def _directory(self, offset: int, kind: str, parent: int) -> int:
         """Read one directory; return the offset of the next one, 0 at the end."""
@@ -314,8 +321,15 @@ class _Walker:
                         "TIFF 6.0 section 2",
                     )
                     continue
-                if kind != 7 and kind != 1 and kind != 2 and count > MAX_VALUES:
-                    damaged(f"{prefix}_TOO_MANY_VALUES", f"the tag {code} claims {count} numbers", "TIFF 6.0 section 2")
+                if kind not in (1, 2, 7):
+                    # Many directories may point to the same numbers: what counts is what would be read in all.
+                    self._values += count
+                if self._values > MAX_VALUES:
+                    damaged(
+                        f"{prefix}_TOO_MANY_VALUES",
+                        f"with tag {code} the directories claim more than {MAX_VALUES} numbers",
+                        "TIFF 6.0 section 2",
+                    )
                     continue
                 if at % 2 and prefix == "TIFF":
                     found.warning(

@@ -25,7 +25,7 @@ from archive_restore.ports import Digests, Inspected
 from archive_restore.records.findings import Severity
 from archive_restore.records.imagery import Region
 from tests.support import bad_files
-from tests.support.tiff_builder import LONG, SHORT, gray, tiff
+from tests.support.tiff_builder import BYTE, LONG, SHORT, RawTag, gray, ifd, tiff
 
 CASES = {case.folder: case for case in bad_files.cases()}
 SECONDS = 2.0
@@ -133,11 +133,13 @@ def test_memory_of_all_bad_files_together(tmp_path: Path) -> None:
 
 def _true_png_bomb() -> bytes:
     """A valid PNG of 10^9 gray pixels, all zero, whose samples really inflate."""
-    width, height = 32_768, 30_518
+    width, height, rows = 32_767, 30_528, 64
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    deflate = zlib.compressobj(9)
-    rows = bytes((width + 1) * 64)
-    data = b"".join(deflate.compress(rows) for _ in range(height // 64 + 1)) + deflate.flush()
+    deflate = zlib.compressobj(9, wbits=-15)
+    block = deflate.compress(bytes((width + 1) * rows)) + deflate.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush blocks stand alone and repeat; Adler-32 of n zeros is n modulo 65521 and 1 (RFC 1950 §8).
+    checksum = struct.pack(">HH", (width + 1) * height % 65_521, 1)
+    data = b"\x78\xda" + block * (height // rows) + b"\x03\0" + checksum
     chunks = (
         bad_files.png_chunk(b"IHDR", header) + bad_files.png_chunk(b"IDAT", data) + bad_files.png_chunk(b"IEND", b"")
     )
@@ -165,6 +167,42 @@ def test_a_large_sparse_tiff_is_checked_without_reading_its_pixels(tmp_path: Pat
     assert time.perf_counter() - start < SECONDS / 4
     # The directory lies inside the strip: a finding, found without reading 3.6 GB.
     assert [f.code for f in result.findings if f.severity is Severity.ERROR] == ["TIFF_SEGMENT_OVERLAP"]
+
+
+def _chain(tags: dict, data: bytes, pages: int = 1000) -> bytes:
+    """Pages with the same tags behind `data`."""
+    base, size = 8 + len(data), len(ifd(tags, 0))
+    tables = (ifd(tags, base + i * size, next_ifd=base + (i + 1) * size if i < pages - 1 else 0) for i in range(pages))
+    return b"II*\0" + struct.pack("<I", base) + data + b"".join(tables)
+
+
+MILLION = 1_000_000
+SHARED = {257: (LONG, [MILLION]), 278: (SHORT, [1]), 273: RawTag(LONG, MILLION, 8), 279: RawTag(LONG, MILLION, 8)}
+POINTERS = {256: (SHORT, [1]), 330: RawTag(LONG, 1024, 8)}
+RESOURCE = b"\xff\xed\xff\xff" + b"Photoshop 3.0\0".ljust(65_533, b"x")
+GOOD_PNG = bad_files.png()
+COSTLY = {
+    "fill-bytes.jpg": lambda: b"\xff\xd8" + b"\xff" * 40_000_000 + bad_files.JPEG[2:],
+    "resources.jpg": lambda: b"\xff\xd8" + RESOURCE * 800 + bad_files.JPEG[2:],
+    "thousand-pages.tif": lambda: _chain(gray(), bad_files.DATA),
+    "thousand-pages-one-list.tif": lambda: _chain(gray() | SHARED, struct.pack("<I", 8) * MILLION),
+    "million-pointers.tif": lambda: _chain(POINTERS, struct.pack("<I", 8) * 1024),
+    "chunks.png": lambda: GOOD_PNG[:33] + bad_files.png_chunk(b"tEXt", b"") * 200_000 + GOOD_PNG[33:],
+    "attributes.tif": lambda: tiff(
+        gray() | {700: (BYTE, b"<x " + b" ".join(b'a%d="1"' % i for i in range(200_000)) + b"/>")}, bad_files.DATA
+    ),
+    "depth.tif": lambda: tiff(gray() | {700: (BYTE, b"<x>" * 500_000)}, bad_files.DATA),
+}
+"""Files that cost little to make and would cost much to believe."""
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_files_made_to_cost_time_do_not(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(COSTLY[name]())
+    start = time.process_time()
+    inspect(path)
+    assert time.process_time() - start < SECONDS
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
