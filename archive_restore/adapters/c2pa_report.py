@@ -156,7 +156,7 @@ def _horizon_findings(store: Store, subject: str, now: datetime) -> list[Finding
         return []
     message = (
         f"The signing certificate ends on {end[:10]} and the manifest has no time-stamp: from that day it reads as "
-        "Invalid. Sign again before then."
+        "Invalid. Import a longer-lived certificate before then and make restorations anew."
     )
     return [
         Finding(

@@ -345,7 +345,7 @@ def _key_findings(directory: Path, leaf: x509.Certificate, when: datetime) -> li
     elif leaf.not_valid_after_utc < when + timedelta(days=WARN_DAYS):
         message = (
             f"The signing certificate ends on {until}. After that day its manifests without a time-stamp read as "
-            "Invalid: import a longer-lived certificate and sign again before then."
+            "Invalid: import a longer-lived certificate before then, and make restorations anew under it."
         )
         add("KEYS_EXPIRE_SOON", Severity.WARNING, message, "C2PA 2.2 §15.8")
     elif needs_consent(leaf, when):

@@ -49,5 +49,5 @@ def _rows(session: Session, rows: Iterable[ItemRow]) -> int:
         made = ", ".join(row.derivatives) or "no derivatives"
         size = f"{row.width}×{row.height}" if row.width else "bytes only"
         session.say(printable(f"{row.item_id}  {row.title or '(untitled)'}  {row.date}  {size}  {made}"))
-    session.say(f"{len(shown)} items")
+    session.say(f"{len(shown)} item{'' if len(shown) == 1 else 's'}")
     return 0

@@ -59,7 +59,7 @@ BUILT_IN: Mapping[str, Recipe] = {
         Recipe(
             name="faded",
             description="As gentle, then a recorded curve against fading and uneven illumination; "
-            "every pixel becomes ADJUSTED.",
+            "every pixel it changes becomes ADJUSTED.",
             steps=(
                 RecipeStep(step="detect_damage"),
                 RecipeStep(step="fill"),

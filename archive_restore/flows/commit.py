@@ -63,7 +63,7 @@ def digest_event(archive: Archive, ref: str, files: Mapping[str, Digests]) -> Ev
         archive,
         "message digest calculation",
         ref,
-        "sha512 of every stored file that the event can know",
+        f"sha512 of {', '.join(sorted(files))}",
         {name: f"sha512:{digests.sha512}" for name, digests in sorted(files.items())},
     )
 
