@@ -30,7 +30,10 @@ _ROLES = {
     "synthesis-map.json": "synthesis map in numbers",
     "damage-map.png": "damage map",
     "derivation.json": "derivation",
+    "hand-damage-map": "damage map drawn by a person",
+    "hand-keep-map": "keep map drawn by a person",
 }
+"""Role of a stored file by its name, or by its name without the suffix."""
 
 
 class RecordDocuments(Documents):
@@ -102,7 +105,7 @@ class RecordDocuments(Documents):
 
     def _file(self, view: RestorationView, name: str, digests: Digests) -> ReportFile:
         ref = view.derivation.ref
-        role = "restoration" if name == view.derivation.products[0].name else _ROLES.get(name, "C2PA manifest")
+        role = "restoration" if name == view.derivation.products[0].name else _role(name)
         path = self._locate(ref.object_id, ref.version, name)
         return ReportFile(role=role, path=path, size=digests.size, sha512=digests.sha512)
 
@@ -121,6 +124,10 @@ class RecordDocuments(Documents):
             own_authority=keys.local,
             sidecar_path="" if view.embedded else self._locate(ref.object_id, ref.version, f"{name}.c2pa"),
         )
+
+
+def _role(name: str) -> str:
+    return _ROLES.get(name) or _ROLES.get(Path(name).stem, "C2PA manifest")
 
 
 def _treatment(derivation: PreservationDerivation) -> str:

@@ -162,7 +162,7 @@ def _make(
 ) -> tuple[Prepared, Made]:
     plan, seed = order.plan, order.seed
     master_file = files[master.file.name]
-    stored_hand, hand_materials = _take_hand(archive, staged, order.hand)
+    stored_hand, hand_materials, hand_digests = _take_hand(archive, staged, order.hand)
     lineage = _lineage(archive, ref, master, plan, archive.preservation_steps(), started)
     rendering = render(
         archive, master, master_file.path, plan.steps, lineage, stored_hand,
@@ -197,7 +197,7 @@ def _make(
     digests = {picture_name: staged.adopt(picture_name)}
     if not signed.embedded:
         digests[sidecar.name] = staged.adopt(sidecar.name)
-    digests |= {name: staged.adopt(name) for name in (MAP_PNG, DAMAGE_PNG)}
+    digests |= {name: staged.adopt(name) for name in (MAP_PNG, DAMAGE_PNG)} | hand_digests
     digests[MAP_RECORD] = staged.write(MAP_RECORD, canonical_bytes(map_statement(summary)))
     digests[DERIVATION_RECORD] = staged.write(DERIVATION_RECORD, canonical_bytes(derivation))
     view = RestorationView(
@@ -366,17 +366,20 @@ def _lineage(
     )
 
 
-def _take_hand(archive: Archive, staged: Staging, hand: HandFiles) -> tuple[HandFiles, tuple[Material, ...]]:
+def _take_hand(
+    archive: Archive, staged: Staging, hand: HandFiles
+) -> tuple[HandFiles, tuple[Material, ...], dict[str, Digests]]:
     """Copy what a person drew into the object, so that the run can be repeated."""
     kept: dict[str, Path] = {}
+    stored: dict[str, Digests] = {}
     materials = []
     for role, stem, path in (("damage map", HAND_DAMAGE, hand.damage), ("keep map", HAND_KEEP, hand.keep)):
         if path is None:
             continue
         name = f"{stem}{path.suffix.lower()}"
-        digests = staged.copy_in(name, path)
+        digests = stored[name] = staged.copy_in(name, path)
         kept[role] = staged.directory / name
-        with archive.pictures.open(path) as source:
+        with archive.pictures.open(kept[role]) as source:
             facts, of_pixels = source.facts, PixelDigest()
             for top, bottom in engine.bands(facts.height, 256):
                 of_pixels.update(source.read(Region(top=top, left=0, bottom=bottom, right=facts.width)))
@@ -386,7 +389,7 @@ def _take_hand(archive: Archive, staged: Staging, hand: HandFiles) -> tuple[Hand
                 sha512=digests.sha512, sha256=digests.sha256, pixels_sha256=of_pixels.hexdigest(),
             )
         )  # fmt: skip
-    return HandFiles(damage=kept.get("damage map"), keep=kept.get("keep map")), tuple(materials)
+    return HandFiles(damage=kept.get("damage map"), keep=kept.get("keep map")), tuple(materials), stored
 
 
 def _details(archive: Archive, master_path: Path, master: Master, rendering: Rendering) -> tuple[Detail, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.claims import map_statement
 from archive_restore.core.refs import AnyRef, make_ref, object_kind, parse_ref
 from archive_restore.core.synthesis_map import PixelDigest
-from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown
+from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown, StorageFailed
 from archive_restore.flows.commit import DERIVATION_RECORD, ITEM_RECORD, read_record, record_ref, sidecar_name
 from archive_restore.flows.rebuild import fill
 from archive_restore.flows.render import DAMAGE_PNG, MAP_PNG
@@ -82,6 +82,7 @@ class _Verifier:
             self.progress(str(ref))
             self._version(ref)
         if refs is None:
+            self._vanished({str(ref) for ref in targets})
             self._catalog()
         else:
             self._catalog_rows([str(ref) for ref in targets])
@@ -95,9 +96,20 @@ class _Verifier:
         try:
             for entry in self.archive.log.entries():
                 if entry.event.type == "message digest calculation":
-                    self.digests.setdefault(entry.event.ref, {}).update(entry.event.digests)
+                    self._vouch(entry.event.ref, entry.event.digests)
         except ArchiveRestoreError as exc:
             self._error("LOG_UNREADABLE", "log", str(exc))
+
+    def _vouch(self, ref: str, digests: Mapping[str, str]) -> None:
+        known = self.digests.setdefault(ref, {})
+        for name, digest in digests.items():
+            if known.setdefault(name, digest) != digest:
+                self._error("LOG_DISAGREES", f"{ref} {name}", "The audit log gives it two digests; the first counts.")
+
+    def _vanished(self, present: Collection[str]) -> None:
+        """What the log vouches for must still be there: an attacker can remove an object, but not its entry."""
+        for ref in sorted(self.digests.keys() - present):
+            self._error("LOG_DISAGREES", ref, "The audit log knows this version and it is not stored any more.")
 
     def _logged(self, ref: RecordRef, files: Mapping[str, StoredFile]) -> None:
         vouched = self.digests.get(str(ref))
@@ -187,9 +199,9 @@ class _Verifier:
         if derivation.ref != ref or derivation.parent.item_id != ref.item_id:
             self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} describes another derivative.")
             return
-        picture = files.get(derivation.products[0].name)
+        picture = files.get(derivation.products[0].name) if derivation.products else None
         if picture is None:
-            self._error("RECORD_DISAGREES", str(ref), f"{derivation.products[0].name} is not stored.")
+            self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} names no picture that is stored.")
             return
         report = self._credentials(str(ref), picture.path, "image/tiff", files.get(sidecar_name(picture.name)))
         if report is not None:
@@ -315,6 +327,10 @@ class _Verifier:
                     if isinstance(ref, MasterRef)
                     else self.archive.catalog.derivation(ref)
                 )
+            except ArchiveRestoreError as exc:
+                self._error("CATALOG_UNREADABLE", subject, str(exc))
+                continue
+            try:
                 kind, name = (
                     (Master, ITEM_RECORD) if isinstance(ref, MasterRef) else (PreservationDerivation, DERIVATION_RECORD)
                 )
@@ -357,7 +373,8 @@ def every_version(archive: Archive) -> Iterator[AnyRef]:
     """Every version of every object whose name can be read, in order."""
     for root in (archive.preservation, archive.stories):
         for object_id in sorted(root.object_ids()):
-            with contextlib.suppress(ReferenceUnknown):  # told by the structure checks of the root
+            # What has no readable name or inventory is told of by the structure checks of the root.
+            with contextlib.suppress(ReferenceUnknown, StorageFailed):
                 item_id, kind = object_kind(object_id)
                 for version in range(1, root.head(object_id) + 1):
                     yield make_ref(item_id, kind, version)

@@ -12,7 +12,7 @@ import pytest
 
 from archive_restore.cli import main
 from tests.conftest import Ran
-from tests.support.scans import write_scan
+from tests.support.scans import write_scan, write_scratch_map
 
 _made: dict[str, Path] = {}
 
@@ -57,5 +57,6 @@ def restored(archive: Path, scratch: Path) -> None:
     """An archive with the items `one` and `two`, two restorations of `one` and one of `two`."""
     must("init", archive, "--organization", "Test Museum")
     must("-A", archive, "ingest", write_scan(scratch / "one.tif", seed=1), write_scan(scratch / "two.tif", seed=2))
-    must("-A", archive, "restore", "one", "two")
-    must("-A", archive, "restore", "one", "--set", "fill.max_width=4")
+    drawn = write_scratch_map(scratch / "drawn.png")
+    for item in ("one", "two", "one"):
+        must("-A", archive, "restore", item, "--damage-map", drawn)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import tifffile
+from PIL import Image
 
 
 def picture(edge: int = 64, seed: int = 0) -> npt.NDArray[np.uint16]:
@@ -22,6 +23,14 @@ def write_scan(path: Path, *, edge: int = 64, seed: int = 0) -> Path:
     """A 16-bit gray TIFF at 600 pixels an inch."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tifffile.imwrite(path, picture(edge, seed), photometric="minisblack", resolution=(600, 600), resolutionunit=2)
+    return path
+
+
+def write_scratch_map(path: Path, *, edge: int = 64) -> Path:
+    """What a person draws over the scratch of a scan: a PNG of the same size."""
+    drawn = np.zeros((edge, edge), np.uint8)
+    drawn[:, edge // 2 - 1 : edge // 2 + 2] = 255
+    Image.fromarray(drawn).save(path)
     return path
 
 
