@@ -266,7 +266,7 @@ class _Work:
         else:
             a11, a12, a22 = (m[part, None] for m in metric)
             distance = a11 * (x * x) + (a12 * 2) * (x * y) + a22 * (y * y)
-        size = np.float32(0.6) * self.depth[part, None] + np.float32(0.5)
+        size = np.float32(0.35) * self.depth[part, None] + np.float32(0.4)
         w = _falloff(distance / (2 * size * size)) * known
         w += known * (np.float32(1e-7) / (1 + distance))
         w64 = w.astype(np.float64)
@@ -295,13 +295,13 @@ class _Work:
         whole = self._with(estimate)
         plane = self.luma(whole)
         sound = self.sound.reshape(-1)
-        trust = np.where(sound, np.float32(1), np.float32(0.3)) * self.usable.reshape(-1)
+        trust = np.where(sound, np.float32(1), np.float32(0.05)) * self.usable.reshape(-1)
         trust[self.base[~self.possible]] = 0
         dy, dx = _offsets(_WINDOW, disc=False)
         places = dy * self.step + dx
         py, px = _offsets(_PATCH, disc=False)
         py, px = np.append(py, 0), np.append(px, 0)
-        weight = _falloff(((py * py + px * px) / (2 * 1.8**2)).astype(np.float32))
+        weight = _falloff(((py * py + px * px) / (2 * 2.4**2)).astype(np.float32))
         patch = py * self.step + px
         coarse = (py + px) % 2 == 0
         coarse &= np.abs(py) + np.abs(px) <= 2
@@ -320,7 +320,7 @@ class _Work:
             usable = np.take_along_axis(usable, best, axis=1)
             d = self._distances(plane, trust, centre, chosen, patch, weight, usable)
             scale = np.partition(d, 8, axis=1)[:, 8:9]
-            w = _falloff(d / (np.float32(0.5) * scale + np.float32(1e-7))) * usable
+            w = _falloff(d / (np.float32(0.35) * scale + np.float32(1e-7))) * usable
             total = w.sum(axis=1)
             running = np.cumsum(w, axis=1)
             pick = (running < (chance[part] * total)[:, None]).sum(axis=1).clip(0, _BEST - 1)

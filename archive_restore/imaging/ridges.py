@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 Int16 = NDArray[np.int16]
 
-LEVELS = 2047
-"""Luma is quantized to 0..2047 (11 bits), so that its 3×3 binomial sum still fits 16 bits without rounding."""
+LEVELS = 2046
+"""Luma is quantized to 0..2046: its 3×3 binomial sum still fits 16 bits without rounding, and, being even, it lets
+rounding to even treat a picture and its negative alike."""
 FULL = LEVELS * 16
 """Value of white in a smoothed plane; black is 0."""
 ORIENTATIONS = 16
@@ -111,7 +112,7 @@ EVIDENCE = (
 
 
 def quantize(luma: NDArray[np.float32]) -> Int16:
-    """Luma float32 in [0, 1] to int16 0..2047; values outside and NaN are clamped (NaN to black)."""
+    """Luma float32 in [0, 1] to int16 0..LEVELS; values outside and NaN are clamped (NaN to black)."""
     scaled = np.nan_to_num(luma, nan=0.0, posinf=1.0, neginf=0.0) * np.float32(LEVELS)
     return np.asarray(np.clip(np.rint(scaled), 0, LEVELS), np.int16)
 

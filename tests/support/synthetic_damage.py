@@ -1,6 +1,6 @@
 """Synthetic damage over a clean photograph, with its ground truth, for tests and benchmarks.
 
-Four kinds, as conservators list them: scratches, hairs, dust, creases. Partial opacity, the blur of a
+Four kinds: scratches (long and short), hairs, dust, creases (with cracks). Partial opacity, the blur of a
 scan and its grain are simulated, so that the damage is not conveniently easy. Seeded; never used at run time.
 """
 
@@ -151,6 +151,17 @@ def _scratch(c: _Canvas, unit: float) -> Mask:
     return c.lay(c.stroke(path, widths, strength), c.tone(bool(rng.random() < 0.6)))
 
 
+def _nick(c: _Canvas, unit: float) -> Mask:
+    """A short scratch, of which an old print has many."""
+    rng = c.rng
+    path = _wander(
+        rng, c.point(), rng.uniform(0, 2 * np.pi), (3 + rng.exponential(9)) * unit, rng.normal(0, 0.02) / unit, 1e-3
+    )
+    widths = np.full(len(path), rng.uniform(0.6, 1.8) * unit)
+    strength = np.full(len(path), rng.uniform(0.25, 0.95))
+    return c.lay(c.stroke(path, widths, strength), c.tone(bool(rng.random() < 0.7)))
+
+
 def _hair(c: _Canvas, unit: float) -> Mask:
     rng = c.rng
     path = _wander(
@@ -204,6 +215,21 @@ def _crease(c: _Canvas, unit: float) -> Mask:
     return mask
 
 
+def _crack(c: _Canvas, unit: float) -> Mask:
+    """A jagged tear of the emulsion, wider here and narrower there, down to the white of the paper."""
+    rng = c.rng
+    path, angle, at = [], rng.uniform(0, 2 * np.pi), c.point()
+    for _ in range(int(rng.integers(2, 7))):
+        leg = _wander(rng, at, angle + rng.normal(0, 0.7), rng.uniform(6, 40) * unit, rng.normal(0, 0.02) / unit, 2e-3)
+        path.append(leg)
+        at = leg[-1]
+    line = np.concatenate(path)
+    n = len(line)
+    widths = rng.uniform(0.8, 2.6) * unit * (0.3 + 1.5 * _smooth_noise(rng, n, 14))
+    strength = rng.uniform(0.6, 1.0) * (0.7 + 0.3 * _smooth_noise(rng, n, 10))
+    return c.lay(c.stroke(line, widths, strength), c.tone(bool(rng.random() < 0.8)))
+
+
 def damage(
     picture: NDArray[np.float32],
     seed: int,
@@ -222,14 +248,19 @@ def damage(
     rng = np.random.Generator(np.random.Philox(key=[seed, 0x5CA7C4]))
     c = _Canvas(picture, rng)
     area = c.height * c.width / (1024 * 768) / unit**2 * amount
-    plan = {"crease": (_crease, 1.6), "scratch": (_scratch, 9), "hair": (_hair, 7), "dust": (_dust, 90)}
+    plan = {
+        "crease": ((_crease, 1.4), (_crack, 2.5)),
+        "scratch": ((_scratch, 8), (_nick, 35)),
+        "hair": ((_hair, 7),),
+        "dust": ((_dust, 90),),
+    }
     masks: dict[str, Mask] = {}
     for kind in KINDS:
         masks[kind] = np.zeros((c.height, c.width), np.bool_)
         if kind in kinds:
-            make, rate = plan[kind]
-            for _ in range(max(1, int(rng.poisson(rate * area)))):
-                masks[kind] |= make(c, unit)
+            for make, rate in plan[kind]:
+                for _ in range(max(1, int(rng.poisson(rate * area)))):
+                    masks[kind] |= make(c, unit)
     out = c.picture
     if jpeg is not None:
         coded = np.round(out * 255).astype(np.uint8)
