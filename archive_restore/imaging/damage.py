@@ -49,8 +49,9 @@ index (first question = highest bit) of the leaf whose score is added."""
 class DamageParameters:
     """What a recipe may choose."""
 
-    threshold: float = 0.5
-    """Least probability of damage, 0..1; lower finds more and errs more."""
+    threshold: float = 0.8
+    """Least probability of damage, 0..1; lower finds more and errs more. What is wrongly filled is lost, what is missed
+    can be marked by hand: so the default asks for certainty."""
     bright: bool = True
     """Look for damage lighter than the picture."""
     dark: bool = True

@@ -31,7 +31,7 @@ class DetectDamage(PreservationStep):
     digital_source_type: ClassVar[str] = ""
     parameters_schema: ClassVar[Mapping[str, Any]] = {
         "threshold": {
-            "type": "number", "minimum": 0.05, "maximum": 0.95, "default": 0.5,
+            "type": "number", "minimum": 0.05, "maximum": 0.95, "default": damage.DamageParameters().threshold,
             "description": "Least probability of damage; lower finds more and errs more.",
         },
         "bright": {"type": "boolean", "default": True, "description": "Look for damage lighter than the picture."},
