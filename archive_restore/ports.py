@@ -675,6 +675,8 @@ class JournalEntry:
     refs: tuple[str, ...]
     """REFs with versions; a master's is its item_id."""
     events: tuple[Event, ...]
+    batch: str = ""
+    """Key of the batch whose tasks are done when the versions are stored; the tasks are named by item."""
 
 
 class Quarantine(ABC):

@@ -115,20 +115,20 @@ def restore_many(
             orders.append(Order(item_id=item_id, plan=planned, hand=hand, seed=seed))
     with contextlib.closing(archive.executor.run(archive, prepare, orders)) as results:
         for order, finished in results:
-            error = _settle(archive, batch, order, finished)
-            if chosen.named:
+            error = _settle(archive, batch, order, finished, key if chosen.named else "")
+            if chosen.named and error:
                 archive.jobs.finish(key, order.item_id, error)
             progress(order.item_id)
     archive.jobs.close_batch(key)
     return batch
 
 
-def _settle(archive: Archive, batch: Batch, order: Order, finished: Finished | ArchiveRestoreError) -> str:
+def _settle(archive: Archive, batch: Batch, order: Order, finished: Finished | ArchiveRestoreError, key: str) -> str:
     """Commit one result; return why it failed, or an empty string."""
     try:
         if isinstance(finished, ArchiveRestoreError):
             raise finished
-        batch.made.append(store(archive, finished))
+        batch.made.append(store(archive, finished, key))
     except StorageFailed:
         raise
     except ArchiveRestoreError as exc:

@@ -68,9 +68,10 @@ def digest_event(archive: Archive, ref: str, files: Mapping[str, Digests]) -> Ev
     )
 
 
-def commit(archive: Archive, prepared: Sequence[Prepared]) -> None:
+def commit(archive: Archive, prepared: Sequence[Prepared], batch: str = "") -> None:
     """Make these versions part of the record, all or those that fit before a failure.
 
+    With the key of a `batch` each item's task is done in the same transaction: after a crash nothing is made twice.
     Raises StorageConflict, StorageFailed; what was committed before stays and is logged by `recover`.
     """
     if not prepared:
@@ -78,6 +79,7 @@ def commit(archive: Archive, prepared: Sequence[Prepared]) -> None:
     entry = JournalEntry(
         refs=tuple(str(item.ref) for item in prepared),
         events=tuple(event for item in prepared for event in item.events),
+        batch=batch,
     )
     key = archive.journal.open(entry)
     created = archive.clock.now()
@@ -91,6 +93,8 @@ def commit(archive: Archive, prepared: Sequence[Prepared]) -> None:
     with archive.catalog.batch():
         for item in prepared:
             _index(archive, item.record, item.events)
+            if batch:
+                archive.jobs.finish(batch, item.ref.item_id)
     archive.journal.close(key)
 
 
@@ -109,6 +113,8 @@ def recover(archive: Archive) -> int:
         with archive.catalog.batch():
             for record, events in kept:
                 _index(archive, record, events)
+                if entry.batch:
+                    archive.jobs.finish(entry.batch, record.ref.item_id)
         archive.journal.close(key)
         finished += len(kept)
     return finished

@@ -139,10 +139,10 @@ def prepare(archive: Archive, order: Order) -> Finished:
     return Finished(prepared=prepared, made=replace(made, seconds=time.monotonic() - clock_start))
 
 
-def store(archive: Archive, finished: Finished) -> Made:
-    """Commit a finished restoration; raises StorageConflict, StorageFailed."""
+def store(archive: Archive, finished: Finished, batch: str = "") -> Made:
+    """Commit a finished restoration, as a task of `batch` if it is one; raises StorageConflict, StorageFailed."""
     try:
-        commit(archive, [finished.prepared])
+        commit(archive, [finished.prepared], batch)
     except BaseException:
         finished.prepared.staged.discard()
         raise

@@ -176,9 +176,8 @@ STORED = [
 
 
 @pytest.mark.parametrize(("ref", "name"), STORED)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_one_bit_of_a_stored_file(victim: Victim, ref: str, name: str, seed: int):
-    flip(victim.file(ref, name), seed)
+def test_one_bit_of_a_stored_file(victim: Victim, ref: str, name: str):
+    flip(victim.file(ref, name), 1)
     found = victim.errors()
     (subject,) = subjects(found, "OCFL_DIGEST_MISMATCH")
     assert subject.startswith(f"{ref}: ")
