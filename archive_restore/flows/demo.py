@@ -13,6 +13,7 @@ from archive_restore.errors import SelfCheckFailed
 from archive_restore.flows.batch import make_plan
 from archive_restore.flows.browse import resolve
 from archive_restore.flows.ingest import find_files, ingest
+from archive_restore.flows.render import HandFiles
 from archive_restore.flows.reproduce import reproduce
 from archive_restore.flows.restore import Order, restore
 from archive_restore.flows.verify import verify
@@ -42,10 +43,10 @@ class Demonstration:
 
 
 def demo(archive: Archive, folder: Path, say: Callable[[str], None]) -> Demonstration:
-    """Ingest what lies in `folder`, restore it, verify everything, make it again."""
+    """Ingest the photograph in `folder`, restore it twice (alone, then with a person's maps), verify, make it again."""
     sheet_path = folder / SHEET
     sheet = read_sheet(sheet_path.read_bytes(), SHEET)
-    candidates = [c for c in find_files([folder], skip=[sheet_path]) if c.path.suffix != ".md"]
+    candidates = list(find_files([folder / name for name in sheet.by_file]))
     taken = ingest(archive, candidates, sheet=sheet, sheet_name=SHEET)
     if len(taken.accepted) != 1:
         raise SelfCheckFailed(
@@ -53,8 +54,13 @@ def demo(archive: Archive, folder: Path, say: Callable[[str], None]) -> Demonstr
         )
     master = taken.accepted[0]
     say(f"Ingested {master.ref}: {master.description.title}, {master.file.name}, sha512 {master.file.sha512[:16]}…")
-    made = restore(archive, Order(item_id=master.ref.item_id, plan=make_plan(archive, DEFAULT_RECIPE, ())))
-    say(f"Restored {made.ref}: {made.original_fraction:.2%} of the pixels equal the master bit for bit")
+    item_id, plan = master.ref.item_id, make_plan(archive, DEFAULT_RECIPE, ())
+    alone = restore(archive, Order(item_id=item_id, plan=plan))
+    say(f"Restored {alone.ref} by machine alone: it takes roads and markings for scratches (see its report)")
+    # A person's word stands above the machine's: what to fill, and what to leave alone.
+    hand = HandFiles(damage=folder / "hand" / "damage.png", keep=folder / "hand" / "keep.png")
+    made = restore(archive, Order(item_id=item_id, plan=plan, hand=hand))
+    say(f"Restored {made.ref} with a person's maps: {made.original_fraction:.2%} of the pixels equal the master")
     found = verify(archive)
     report = shutil.copyfile(made.report, archive.root / made.report.name)
     say(
