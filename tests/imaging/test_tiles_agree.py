@@ -64,7 +64,7 @@ def damaged() -> NDArray[np.float32]:
 def test_detection(damaged: NDArray[np.float32], edge: int) -> None:
     luma = luma_of(damaged)
     seen = damage.survey(luma)
-    parameters = damage.DamageParameters()
+    parameters = damage.DamageParameters(threshold=0.5)
     whole = damage.detect(luma, parameters, seen)
     assert len(np.unique(whole)) == 5
     tiled = by_tiles(luma.shape, edge, damage.HALO, lambda t: damage.detect(cut(luma, t), parameters, seen), whole)
