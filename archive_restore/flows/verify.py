@@ -34,6 +34,11 @@ from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.stories import StoryRef
 
+IN_PROGRESS = frozenset(
+    {"LOG_ENTRY_MISSING", "CATALOG_DISAGREES", "OCFL_VERSION_UNEXPECTED", "OCFL_INVENTORY_DIGEST", "OCFL_COPY_DIFFERS"}
+)
+"""What an object may show while it is committed: it is visible first, logged next and catalogued last."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
@@ -71,8 +76,11 @@ class _Verifier:
         self.pixels = 0
 
     def run(self, refs: Sequence[AnyRef] | None) -> Verification:
-        self._log()
+        began = self._log_size()
+        # In this order: what is visible and not pending any more is in the log when that is read.
         targets = list(every_version(self.archive) if refs is None else refs)
+        moving = self._pending()
+        self._log()
         object_ids = None if refs is None else {ref.object_id for ref in targets}
         self.progress("storage")
         self.findings.extend(self.archive.preservation.validate(object_ids))
@@ -82,11 +90,49 @@ class _Verifier:
             self.progress(str(ref))
             self._version(ref)
         if refs is None:
-            self._vanished({str(ref) for ref in targets})
+            self._vanished({str(ref) for ref in targets} | self._logged_since(began))
             self._catalog()
         else:
             self._catalog_rows([str(ref) for ref in targets])
-        return Verification(subjects=self.subjects, findings=tuple(self.findings), pixels_compared=self.pixels)
+        moving |= self._pending() | self._logged_since(began)
+        findings = tuple(self._settled(moving))
+        return Verification(subjects=self.subjects, findings=findings, pixels_compared=self.pixels)
+
+    # -- a writer at work ----------------------------------------------------------------------------------
+
+    def _pending(self) -> set[str]:
+        """REFs that a living writer is committing just now; a dead one's were finished when the archive was opened."""
+        try:
+            return {ref for _, entry in self.archive.journal.pending() for ref in entry.refs}
+        except ArchiveRestoreError as exc:
+            self._error("JOURNAL_UNREADABLE", "work/journal", str(exc))
+            return set()
+
+    def _log_size(self) -> int | None:
+        try:
+            return self.archive.log.size()
+        except ArchiveRestoreError:
+            return None  # told with the rest of the log
+
+    def _logged_since(self, began: int | None) -> set[str]:
+        try:
+            return set() if began is None else {entry.event.ref for entry in self.archive.log.entries(began)}
+        except ArchiveRestoreError:
+            return set()
+
+    def _settled(self, moving: Collection[str]) -> Iterator[Finding]:
+        """What was found, but for what a commit in progress looks like: that is told as not judged."""
+        objects = {ref.partition("@")[0] for ref in moving}
+        for finding in self.findings:
+            if finding.code not in IN_PROGRESS or not any(_is_about(finding.subject, name) for name in objects):
+                yield finding
+        for ref in sorted(moving):
+            yield Finding(
+                code="COMMITTED_MEANWHILE",
+                severity=Severity.WARNING,
+                subject=ref,
+                message="It was being stored while this ran and was not judged; verify it again.",
+            )
 
     # -- 1. log ------------------------------------------------------------------------------------------
 
@@ -359,6 +405,15 @@ class _Verifier:
         self.findings.append(
             Finding(code=code, severity=Severity.ERROR, subject=subject, message=message, clause=clause)
         )
+
+
+def _is_about(subject: str, object_id: str) -> bool:
+    """Whether a finding's subject is an object, one of its versions, files or rows."""
+    for prefix in ("", "items/", "masters/", "derivatives/", "ingredients/", "events/"):
+        begin = prefix + object_id
+        if subject.startswith(begin) and subject[len(begin) : len(begin) + 1] in ("", "@", ":", " ", "/"):
+            return True
+    return False
 
 
 def sampled(archive: Archive, share: float) -> list[AnyRef]:

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ PRELOADED = (
 
 @dataclass(frozen=True)
 class Death:
-    """Where a process is to kill itself."""
+    """Where a process is to kill itself, or to stop."""
 
     place: str
     """`module:attribute.attribute`, a function."""
@@ -50,6 +50,8 @@ class Death:
     """`before` the call or `after` it."""
     count: int = 1
     """Which call."""
+    signal: int = signal.SIGKILL
+    """SIGSTOP holds it there."""
 
 
 @dataclass
@@ -63,6 +65,14 @@ class Process:
     def stop(self) -> None:
         """Hold it where it is, to look at what others see."""
         self._signal(signal.SIGSTOP)
+
+    def stopped(self) -> bool:
+        """Whether it was stopped."""
+        return self._state() == "T"
+
+    def go_on(self) -> None:
+        """After a stop."""
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL to it and all it started."""
@@ -79,10 +89,13 @@ class Process:
 
     def ended(self) -> bool:
         """Whether it has ended already (as a zombie until it is waited for)."""
+        return self._state() in ("Z", "")
+
+    def _state(self) -> str:
         try:
-            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
-            return True
+            return ""
 
     def _signal(self, number: signal.Signals) -> None:
         os.killpg(self.pid, number)
@@ -91,24 +104,34 @@ class Process:
 class Launcher:
     """The parent of all commands."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, prefix: Sequence[str] = ()) -> None:
+        """`prefix` is a command that runs the rest of its words, for instance in a namespace."""
         self._scratch = scratch
         self._count = 0
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OPENBLAS_NUM_THREADS": "1"}
         self._parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.launcher"],
+            [*prefix, sys.executable, "-m", "tests.support.launcher"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environment,
         )  # fmt: skip
         assert self._parent.stdout is not None
         ready = self._parent.stdout.readline()
         assert ready == "ready\n", ready
 
+    @property
+    def root(self) -> Path:
+        """The file system as the commands see it."""
+        return Path(f"/proc/{self._parent.pid}/root")
+
     def start(self, *words: str | Path, death: Death | None = None) -> Process:
         """Start `archive-restore WORDS` and do not wait."""
         self._count += 1
         scratch = self._scratch / f"process-{self._count}"
         scratch.mkdir()
-        task = {"words": [str(word) for word in words], "scratch": str(scratch), "death": vars(death) if death else None}
+        task = {
+            "words": [str(word) for word in words],
+            "scratch": str(scratch),
+            "death": vars(death) if death else None,
+        }
         return Process(launcher=self, pid=self.ask(task)["pid"], scratch=scratch)
 
     def run(self, *words: str | Path, death: Death | None = None) -> Ran:
@@ -133,9 +156,9 @@ class Launcher:
 
 
 @contextmanager
-def launcher(scratch: Path) -> Iterator[Launcher]:
+def launcher(scratch: Path, prefix: Sequence[str] = ()) -> Iterator[Launcher]:
     """A launcher that is closed at the end."""
-    made = Launcher(scratch)
+    made = Launcher(scratch, prefix)
     try:
         yield made
     finally:
@@ -196,11 +219,12 @@ def _arrange(death: Death) -> None:
     def deadly(*words: Any, **options: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == death.count and death.when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+        mine = calls
+        if mine == death.count and death.when == "before":
+            os.kill(os.getpid(), death.signal)
         result = real(*words, **options)
-        if calls == death.count and death.when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
+        if mine == death.count and death.when == "after":
+            os.kill(os.getpid(), death.signal)
         return result
 
     setattr(holder, name, deadly)
