@@ -141,13 +141,13 @@ class Fill(PreservationStep):
         channels = list(colour_indices(tile.facts.roles))
         filled, done = inpaint.fill(
             np.ascontiguousarray(tile.samples[:, :, channels]),
-            wanted,
+            thin,
+            unsound=loss,
             grain=_number(parameters["grain"]),
             seed=seed,
             origin=(tile.region.top, tile.region.left),
             white=_number(survey["white_code"]),
         )
-        done &= thin
         samples = tile.samples.copy()
         for position, channel in enumerate(channels):
             samples[:, :, channel][done] = filled[:, :, position][done]
