@@ -21,4 +21,4 @@ def test_two_workers_make_the_same_pixels_as_one(shelf: Shelf):
     assert sorted(m["ref"] for m in made["made"]) == [f"{item}/restoration@2" for item in ITEMS]
     assert digests(shelf) == alone
     assert shelf.ok("verify", "--all")["subjects"] == 9
-    assert not [p for p in Path(shelf.root, "work").iterdir() if p.name not in ("lock", "journal")]
+    assert not [p for p in Path(shelf.root, "work").iterdir() if p.name not in ("lock", "journal", "readers")]
