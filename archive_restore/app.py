@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -19,7 +20,7 @@ from archive_restore import __version__, plugins
 from archive_restore.adapters import keys, ocfl, shipped
 from archive_restore.adapters.auditlog import FileAuditLog, create_log
 from archive_restore.adapters.catalog import open_catalog
-from archive_restore.adapters.durable import sync_directory
+from archive_restore.adapters.durable import storage_errors, sync_directory
 from archive_restore.adapters.ocfl_layout import object_path
 from archive_restore.adapters.workspace import (
     CONFIG,
@@ -61,12 +62,23 @@ def create_archive(root: Path, *, name: str, organization: str, passphrase: str 
         raise ArchiveMissing(f"{str(root)!r} is an archive already", hint="Choose another directory, or go on with it")
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ArchiveMissing(f"{str(root)!r} is not an empty directory", hint="Choose another one")
+    there = root.exists()
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        for folder in ("work", "quarantine"):
-            (root / folder).mkdir()
-    except OSError as exc:
-        raise StorageFailed(f"{str(root)!r} cannot be made: {exc.strerror}") from exc
+        with storage_errors("making", root):
+            root.mkdir(parents=True, exist_ok=True)
+            _fill(root, name, organization, passphrase)
+    except BaseException:
+        # The directory was empty or not there: half an archive in it would only be in the way.
+        for path in root.iterdir() if root.is_dir() else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not there and root.is_dir():
+            root.rmdir()
+        raise
+
+
+def _fill(root: Path, name: str, organization: str, passphrase: str | None) -> None:
+    for folder in ("work", "quarantine"):
+        (root / folder).mkdir()
     for folder in ("preservation", "stories"):
         ocfl.create_root(root / folder)
     keys.create_keys(root / "keys", organization, passphrase)

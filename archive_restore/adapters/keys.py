@@ -41,7 +41,7 @@ from archive_restore.adapters.certificates import (
     read_chain,
 )
 from archive_restore.adapters.signers import ExternalSigner, LocalSigner
-from archive_restore.errors import KeysUnusable
+from archive_restore.errors import KeysUnusable, StorageFailed
 from archive_restore.ports import Signer
 from archive_restore.records.findings import Finding, Severity
 
@@ -64,7 +64,7 @@ def create_keys(
     """Make the local signing key, its certificates and the Ed25519 log key in the new directory `keys/`.
 
     The private key of the local root is discarded (see certificates.local_chain). `algorithm` is `es256` or
-    `ed25519`. Raises KeysUnusable where keys are there already, the name does not fit, or the disk refuses.
+    `ed25519`. Raises KeysUnusable where keys are there already or the name does not fit, StorageFailed.
     """
     if name_problem(organization):
         raise KeysUnusable(
@@ -90,7 +90,7 @@ def create_keys(
         _sync(directory / SIGNER)
         _sync(directory)
     except OSError as exc:
-        raise KeysUnusable(f"keys cannot be written to {str(directory)!r}: {exc.strerror}") from exc
+        raise StorageFailed(f"keys cannot be written to {str(directory)!r}: {exc.strerror}") from exc
 
 
 def import_keys(
@@ -154,7 +154,7 @@ def _replace_signer(directory: Path, chain: Chain, secret_name: str, secret: byt
         incoming.rename(old)
         _sync(directory)
     except OSError as exc:
-        raise KeysUnusable(f"keys cannot be written to {str(directory)!r}: {exc.strerror}") from exc
+        raise StorageFailed(f"keys cannot be written to {str(directory)!r}: {exc.strerror}") from exc
 
 
 def _finish_import(directory: Path) -> None:

@@ -46,6 +46,7 @@ class SqlCatalog(Catalog, Jobs):
         self._path = path
         self._engine: Engine | None = None
         self._open: Connection | None = None
+        self._frozen = False
         self._depth = 0
         # Held through a whole batch, so that a thread that reads never flushes or joins another one's half-told batch.
         self._lock = threading.RLock()
@@ -270,7 +271,7 @@ class SqlCatalog(Catalog, Jobs):
                 page = self._rows(statement.where(tuple_(*keys) > tuple_(*last)))
 
     def check(self) -> Iterator[Finding]:
-        """See ports.Catalog. Steps: 1 opens, 2 structure, 3 schema with its triggers, 4 separation."""
+        """See ports.Catalog. Steps: 1 opens, 2 structure, 3 schema with its triggers, 4 separation, 5 search index."""
         problems: list[tuple[str, str, str]] = []
         try:
             connection = self._connection()
@@ -283,6 +284,15 @@ class SqlCatalog(Catalog, Jobs):
                     problems.append(("CATALOG_SCHEMA_CHANGED", said, "P4"))
                 fresh.close()
                 problems += [("CATALOG_SEPARATION", line, "P4") for line in sql.separation_problems(connection)]
+                if self._frozen:
+                    yield Finding(
+                        code="CATALOG_SEARCH_UNCHECKED",
+                        severity=Severity.WARNING,
+                        subject="catalog",
+                        message="The search index could not be compared: the disk is full or read-only.",
+                    )
+                else:
+                    problems += [("CATALOG_DAMAGED", line, "") for line in sql.search_problems(connection)]
         except (CatalogDamaged, StorageFailed) as exc:
             problems.append(("CATALOG_DAMAGED", str(exc), ""))
         for code, message, clause in problems:
@@ -297,6 +307,7 @@ class SqlCatalog(Catalog, Jobs):
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+            self._frozen = False
 
     # --- jobs ---
 
@@ -344,6 +355,18 @@ class SqlCatalog(Catalog, Jobs):
         """The one connection; raise CatalogDamaged where the file is no catalog of this version."""
         if self._open is not None:
             return self._open
+        try:
+            return self._connect()
+        except StorageFailed:
+            # A full or read-only disk: reading needs no more than the file, where everything is in it.
+            if self._path is None or not self._path.is_file() or _size(self._path.with_name(f"{self._path.name}-wal")):
+                raise
+            self.close()
+            self._engine = sql.open_frozen(self._path)
+            self._frozen = True
+            return self._connect()
+
+    def _connect(self) -> Connection:
         with sql.translated():
             if self._engine is None:
                 self._engine = sql.open_engine(self._url)
@@ -425,6 +448,13 @@ class SqlCatalog(Catalog, Jobs):
 
     def _forget(self) -> None:
         self._pending, self._replaced = {}, set()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 _KEYS = {"items": "item_id", "masters": "item_id", "derivatives": "ref"}

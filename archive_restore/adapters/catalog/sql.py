@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects.sqlite import insert
@@ -49,6 +51,16 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
+def open_frozen(path: Path) -> Engine:
+    """Engine that reads a database where nothing can be written, not even the file that WAL shares among processes.
+
+    Only for a database that nobody has open for writing and whose WAL is empty: what lies in a WAL is not seen.
+    """
+    address = quote(str(path), safe="/")
+    url = f"sqlite:///file:{address}?mode=ro&immutable=1&uri=true"
+    return create_engine(url, poolclass=StaticPool, connect_args={"isolation_level": None})
+
+
 def create_schema(connection: Connection) -> None:
     """All tables, triggers and the index of an empty database, in one transaction."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -59,8 +71,14 @@ def create_schema(connection: Connection) -> None:
         connection.execute(tables.schema_info.insert().values(version=tables.SCHEMA_VERSION))
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
+        _roll_back(connection)
         raise
+
+
+def _roll_back(connection: Connection) -> None:
+    # It fails only where the database has rolled back by itself, for instance on a full disk.
+    with suppress(DBAPIError):
+        connection.exec_driver_sql("ROLLBACK")
 
 
 def schema_of(connection: Connection) -> dict[str, str]:
@@ -70,12 +88,16 @@ def schema_of(connection: Connection) -> dict[str, str]:
 
 
 def integrity_problems(connection: Connection) -> Iterator[str]:
-    """What SQLite itself finds wrong: structure, foreign keys, full-text index."""
+    """What SQLite itself finds wrong: structure, foreign keys."""
     for (line,) in connection.exec_driver_sql("PRAGMA integrity_check(20)"):
         if line != "ok":
             yield str(line)
     for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
         yield f"a row of {row[0]} refers to a row of {row[2]} that does not exist"
+
+
+def search_problems(connection: Connection) -> Iterator[str]:
+    """Whether the full-text index fits the items; needs a database that can be written to, and changes nothing."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
         # rank 1 compares the index with the rows themselves (SQLite FTS5 §6.5)
@@ -85,7 +107,7 @@ def integrity_problems(connection: Connection) -> Iterator[str]:
             raise
         yield "the search index does not fit the items"
     finally:
-        connection.exec_driver_sql("ROLLBACK")
+        _roll_back(connection)
 
 
 def separation_problems(connection: Connection) -> Iterator[str]:
