@@ -32,6 +32,7 @@ _BEST = 32
 HALO = 64
 """Pixels around a tile that `fill` (on a mask that is itself exact there) and `split_by_width` must see."""
 _BATCH = 512  # pixels at once: their neighbourhoods fit the cache
+_VOTERS = 128  # likewise, where the neighbourhood is a whole window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,64 +298,106 @@ class _Work:
         sound = self.sound.reshape(-1)
         trust = np.where(sound, np.float32(1), np.float32(0.05)) * self.usable.reshape(-1)
         trust[self.base[~self.possible]] = 0
-        dy, dx = _offsets(_WINDOW, disc=False)
-        places = dy * self.step + dx
-        py, px = _offsets(_PATCH, disc=False)
-        py, px = np.append(py, 0), np.append(px, 0)
-        weight = _falloff(((py * py + px * px) / (2 * 2.4**2)).astype(np.float32))
-        patch = py * self.step + px
-        coarse = (py + px) % 2 == 0
-        coarse &= np.abs(py) + np.abs(px) <= 2
-        coarse |= (np.abs(py) == 2) & (np.abs(px) == 2)
         chance = _chance(self.rows, self.columns, seed, top, left)
         out = np.empty_like(estimate)
-        for begin in range(0, len(self.base), _BATCH):
-            part = slice(begin, begin + _BATCH)
+        dy, dx = _offsets(_WINDOW, disc=False)
+        places = (dy * self.step + dx)[:, None]
+        middle = len(places) // 2
+        for begin in range(0, len(self.base), _VOTERS):
+            part = slice(begin, begin + _VOTERS)
             centre = self.base[part]
-            usable = sound[centre[:, None] + places]
-            rough = self._distances(plane, trust, centre, places, patch[coarse], weight[coarse], None)
-            rough = np.where(usable, rough, np.float32(1e9))
-            best = np.argpartition(rough, _BEST, axis=1)[:, :_BEST]
-            best.sort(axis=1)
-            chosen = places[best]
-            usable = np.take_along_axis(usable, best, axis=1)
-            d = self._distances(plane, trust, centre, chosen, patch, weight, usable)
-            scale = np.partition(d, 8, axis=1)[:, 8:9]
+            around = _Around(plane, trust, centre, self.step)
+            usable = sound[places + centre]
+            rough = around.rough()
+            rough = np.where(usable, np.concatenate([rough[:middle], rough[middle + 1 :]]), np.float32(1e9))
+            best = np.argpartition(np.ascontiguousarray(rough.T), _BEST, axis=1)[:, :_BEST].T
+            best = np.sort(best, axis=0)
+            usable = np.take_along_axis(usable, best, axis=0)
+            d = np.where(usable, around.exact(best + (best >= middle)), np.float32(1e9))
+            scale = np.partition(d, 8, axis=0)[8]
             w = _falloff(d / (np.float32(0.35) * scale + np.float32(1e-7))) * usable
-            total = w.sum(axis=1)
-            running = np.cumsum(w, axis=1)
-            pick = (running < (chance[part] * total)[:, None]).sum(axis=1).clip(0, _BEST - 1)
-            drawn = centre + np.take_along_axis(chosen, pick[:, None], axis=1)[:, 0]
+            running = np.cumsum(w, axis=0)
+            total = running[-1]
+            pick = (running < chance[part] * total).sum(axis=0).clip(0, _BEST - 1)
+            at = places[best, 0] + centre
+            drawn = np.take_along_axis(at, pick[None], axis=0)[0]
             some = total > 0
             for c in range(self.channels):
-                value = (w * whole[:, c][centre[:, None] + chosen]).sum(axis=1) / np.where(some, total, 1)
+                channel = whole[:, c]
+                value = (w * channel[at]).sum(axis=0) / np.where(some, total, 1)
                 value = value * np.float32(0.75) + estimate[part, c] * np.float32(0.25)
-                value = value + np.float32(grain) * (whole[:, c][drawn] - value)
+                value = value + np.float32(grain) * (channel[drawn] - value)
                 out[part, c] = np.where(some, value, estimate[part, c])
         return out
 
-    @staticmethod
-    def _distances(
-        plane: Floats,
-        trust: Floats,
-        centre: NDArray[np.intp],
-        places: NDArray[np.intp],
-        patch: NDArray[np.intp],
-        weight: Floats,
-        usable: Mask | None,
-    ) -> Floats:
-        """Mean squared difference of patches, weighted by trust in both: (n, places)."""
-        here = plane[centre[:, None] + patch]
-        faith = trust[centre[:, None] + patch] * weight
-        count = places.shape[-1]
-        out = np.empty((len(centre), count), np.float32)
-        for k in range(count):
-            place = places[k] if places.ndim == 1 else places[:, k, None]
-            at = centre[:, None] + patch + place
-            w = faith * trust[at]
-            step = plane[at] - here
-            out[:, k] = (w * step * step).sum(axis=1) / (w.sum(axis=1) + np.float32(1e-9))
-        return out if usable is None else np.where(usable, out, np.float32(1e9))
+
+class _Around:
+    """What lies around some pixels, gathered once and compared by shifting: arrays run over the n pixels last.
+
+    Patches are compared by their mean squared difference, weighted by the trust in both.
+    """
+
+    SIDE = 2 * _WINDOW + 1
+    REACH = 2 * (_WINDOW + _PATCH) + 1
+
+    def __init__(self, plane: Floats, trust: Floats, centre: NDArray[np.intp], step: int) -> None:
+        rows = np.arange(-(self.REACH // 2), self.REACH // 2 + 1)
+        at = (rows[:, None] * step + rows).reshape(-1, 1) + centre
+        self.plane = plane[at].reshape(self.REACH, self.REACH, -1)
+        self.trust = trust[at].reshape(self.REACH, self.REACH, -1)
+        shape = (self.SIDE, self.SIDE, len(centre))
+        self.above, self.below = np.zeros(shape, np.float32), np.full(shape, 1e-9, np.float32)
+
+    def rough(self) -> Floats:
+        """Distance to each place of the window by the patch's most telling pixels: (SIDE², n)."""
+        w, step = np.empty_like(self.above), np.empty_like(self.above)
+        for y, x, weight in _TELLING:
+            there = slice(_PATCH + y, _PATCH + y + self.SIDE), slice(_PATCH + x, _PATCH + x + self.SIDE)
+            here = self.REACH // 2 + y, self.REACH // 2 + x
+            np.multiply(self.trust[there], self.trust[here] * weight, out=w)
+            np.subtract(self.plane[there], self.plane[here], out=step)
+            self.below += w
+            w *= step
+            w *= step
+            self.above += w
+        np.divide(self.above, self.below, out=step)
+        return step.reshape(self.SIDE * self.SIDE, -1)
+
+    def exact(self, places: NDArray[np.intp]) -> Floats:
+        """Distance to some places, (k, n) of SIDE², by all of the patch, once `rough` has seen its part: (k, n)."""
+        count = self.plane.shape[2]
+        own = np.arange(count)
+        above, below = (total.reshape(-1)[places * count + own] for total in (self.above, self.below))
+        down, across = np.divmod(places, self.SIDE)
+        corner = (down * self.REACH + across) * count + own
+        plane, trust = self.plane.reshape(-1), self.trust.reshape(-1)
+        w, step = np.empty_like(above), np.empty_like(above)
+        for y, x, weight in _REST:
+            here = self.REACH // 2 + y, self.REACH // 2 + x
+            shift = ((_PATCH + y) * self.REACH + _PATCH + x) * count
+            # No index is out of range: "clip" only spares numpy a copy.
+            np.take(trust[shift:], corner, out=w, mode="clip")
+            np.take(plane[shift:], corner, out=step, mode="clip")
+            w *= self.trust[here] * weight
+            step -= self.plane[here]
+            below += w
+            w *= step
+            w *= step
+            above += w
+        above /= below
+        return np.asarray(above)
+
+
+def _patch_weights(*, telling: bool) -> tuple[tuple[int, int, np.float32], ...]:
+    """(row, column, weight) of pixels of a patch, from its middle: a coarse lattice near the middle, or the rest."""
+    rows = range(-_PATCH, _PATCH + 1)
+    chosen = [(y, x) for y in rows for x in rows if ((y + x) % 2 == 0 and max(abs(y), abs(x)) <= 2) == telling]
+    falloff = [np.asarray((y * y + x * x) / (2 * 2.4**2), np.float32) for y, x in chosen]
+    return tuple((y, x, np.float32(_falloff(far))) for (y, x), far in zip(chosen, falloff, strict=True))
+
+
+_TELLING = _patch_weights(telling=True)
+_REST = _patch_weights(telling=False)
 
 
 _CELL = 64
