@@ -1,0 +1,19 @@
+"""The benchmarks run: a tiny turn of each, so that they never rot. No time is judged here."""
+
+import pytest
+
+from tests.benchmarks import ingest, restoration
+
+
+def test_ingest(capsys: pytest.CaptureFixture[str], tmp_path):
+    ingest.main(["--files", "4", "--large-mib", "4", "--runs", "1", "--directory", str(tmp_path)])
+    told = capsys.readouterr().out
+    for words in ("ocfl-py, adding finished objects", "identify (PRONOM)", "cp + sha512sum + sha256sum", "Deflate"):
+        assert words in told
+
+
+def test_restoration(capsys: pytest.CaptureFixture[str], tmp_path):
+    restoration.main(["--mpx", "1", "--channels", "1", "--recipe", "by-hand", "--directory", str(tmp_path)])
+    told = capsys.readouterr().out
+    for words in ("| ingest |", "| restore |", "| verify |", "| reproduce |", "tifffile"):
+        assert words in told
