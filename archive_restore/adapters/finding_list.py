@@ -13,8 +13,13 @@ from archive_restore.records.findings import Finding, Severity
 class FindingList:
     """Findings about one subject, in the order in which they were first seen."""
 
-    def __init__(self, subject: str) -> None:
-        """Gather for the subject as the user named it."""
+    def __init__(self, subject: str, *, may_be_blank: bool = False) -> None:
+        """Gather for the subject as the user named it.
+
+        `may_be_blank`: it is no scan that comes in but a picture to be read in bounded memory, such as a map that is
+        nearly all zeros; emptiness is then no sign of a bomb.
+        """
+        self.may_be_blank = may_be_blank
         self._subject = subject
         self._first: dict[str, Finding] = {}
         self._more: dict[str, int] = {}

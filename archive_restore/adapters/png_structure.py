@@ -115,7 +115,7 @@ def read_png(source: FileBytes, found: FindingList, *, check_crc: bool = True) -
     # 5
     stored = sum(length for _, length in result.data)
     expanded = result.height * (1 + result.row_bytes)
-    if expanded > 1032 * (stored + 16) or implausible(expanded, stored):
+    if expanded > 1032 * (stored + 16) or (implausible(expanded, stored) and not found.may_be_blank):
         found.error(
             "PICTURE_BOMB",
             f"the header claims {result.width}×{result.height} pixels in {stored} bytes: no scan is so empty",

@@ -131,7 +131,7 @@ _NOISE = bytes((i * 73 + (i >> 3) * 41 + 17) % 255 for i in range(512))
 
 
 def _found(source: FileBytes, name: str) -> Picture:
-    found = FindingList(name)
+    found = FindingList(name, may_be_blank=True)
     picture = find_picture(source, found, check=False)
     if picture is None:
         raise PictureUnreadable(f"{name!r}: {found.first_error()}", hint="The file is damaged or not supported")

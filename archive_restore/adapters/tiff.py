@@ -39,7 +39,7 @@ def open_tiff(path: Path, directory_index: int, facts: PictureFacts, scratch: Pa
     """
     source = FileBytes(path)
     try:
-        found = FindingList(path.name)
+        found = FindingList(path.name, may_be_blank=True)
         structure = read_structure(source, found)
         layout = None
         if structure is not None and directory_index < len(structure.directories):
@@ -61,7 +61,7 @@ def open_map(path: Path, scratch: Path | None = None) -> TiffSource:
     Raise PictureUnreadable where there is none.
     """
     with FileBytes(path) as source:
-        found = FindingList(path.name)
+        found = FindingList(path.name, may_be_blank=True)
         structure = read_structure(source, found)
         layout, index = None, 0
         if structure is not None:

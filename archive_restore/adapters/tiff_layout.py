@@ -317,7 +317,7 @@ def _check_segments(layout: PageLayout, structure: TiffStructure, found: Finding
             clause,
         )
         return False
-    if stored > size or implausible(total, stored):
+    if stored > size or (implausible(total, stored) and not found.may_be_blank):
         found.error(
             "PICTURE_BOMB",
             f"{where} claims {layout.width}×{layout.height} pixels in {min(stored, size)} bytes: no scan is so empty",
