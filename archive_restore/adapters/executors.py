@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import copyreg
 import multiprocessing
+import multiprocessing.connection
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -77,7 +80,16 @@ _worker: list[Archive] = []
 _open: ExitStack = ExitStack()
 
 
+def _die_with_parent() -> None:
+    """End this worker when the coordinator is killed: nobody would ever tell it that there is no more work."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
 def _open_in_worker(opener: Callable[[], AbstractContextManager[Archive]]) -> None:
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     _worker.append(_open.enter_context(opener()))
 
 

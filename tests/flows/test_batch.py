@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +17,6 @@ from tests.conftest import Ran, Shelf
 from tests.support.archives import copy_of, empty, run
 from tests.support.launcher import Death, Launcher, Process, launcher
 from tests.support.scans import write_scans
-
-STOP = 19  # SIGSTOP
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def one_line(ran: Ran) -> str:
 
 def held(processes: Launcher, place: str, *words: str | Path, when: str = "after", count: int = 1) -> Process:
     """A command that is stopped at one place of the code."""
-    process = processes.start(*words, death=Death(place, when, count, STOP))
+    process = processes.start(*words, death=Death(place, when, count, signal.SIGSTOP))
     until(lambda: process.stopped() or process.ended())
     assert process.stopped(), process.wait()
     return process
@@ -198,6 +199,30 @@ def test_an_interrupted_batch_goes_on_where_it_stopped(
     # The batch ran to its end: the same words now mean new versions.
     again = processes.run("--json", "-A", shelf.root, "restore", refs[0]).json
     assert [one["ref"] for one in again["made"]] == [f"{refs[0]}/restoration@2"]
+
+
+def test_workers_do_not_outlive_their_coordinator(processes: Launcher, shelf: Shelf, scans: list[Path]):
+    shelf.ok("ingest", *scans[:4])
+    config = shelf.root / "archive.toml"
+    config.write_text(config.read_text().replace("workers = 1", "workers = 2"))
+    coordinator = processes.start("-A", shelf.root, "restore", "--all")
+
+    def family() -> list[int]:
+        """Processes of its session, itself not counted."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                words = path.read_text().rpartition(")")[2].split()
+                if int(words[3]) == coordinator.pid and words[0] != "Z" and int(path.parent.name) != coordinator.pid:
+                    found.append(int(path.parent.name))
+        return found
+
+    until(lambda: coordinator.ended() or any((shelf.root / "work").glob("ocfl-*")))
+    os.kill(coordinator.pid, signal.SIGKILL)
+    assert coordinator.wait().code == -9
+    until(lambda: not family(), 30)
+    assert shelf.ok("verify", "--all")["findings"] == []
+    assert shelf.ok("restore", "--all")["failed"] == []
 
 
 def test_one_bad_item_does_not_stop_the_rest(shelf: Shelf, scans: list[Path], tmp_path: Path):
