@@ -312,10 +312,12 @@ class PictureSource(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class PreservationTile:
-    """One tile on its way through the steps of a restoration; arrays cover `region` (core plus halo)."""
+    """One tile on its way through the steps of a restoration; arrays cover `region`."""
 
     region: Region
     """Rectangle of the frame that the arrays cover."""
+    needed: Region
+    """The part of it that counts: the step's halo around it is there to be seen and may be left as it is."""
     facts: PictureFacts
     samples: Samples
     """(h, w, samples) in the master's dtype."""

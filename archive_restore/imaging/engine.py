@@ -6,7 +6,6 @@ Must never resample, crop or turn the frame.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from archive_restore.errors import SelfCheckFailed
 from archive_restore.imaging.reduce import PictureReducer
 from archive_restore.imaging.tiles import Tile, grid
 from archive_restore.ports import Overview, PictureSource, PreservationStep, PreservationTile
-from archive_restore.records.imagery import PRESERVATION_FLAGS, DamageClass, PixelFlag, Region
+from archive_restore.records.imagery import PRESERVATION_FLAGS, DamageClass, PictureFacts, PixelFlag, Region
 from archive_restore.records.provenance import Json
 
 OVERVIEW_EDGE = 2048
@@ -108,70 +107,111 @@ def run(
     Raise SelfCheckFailed where a step changed a pixel without saying so, PictureUnreadable from the source.
     """
     facts = source.facts
-    halo = sum(step.step.halo(step.parameters) for step in steps)
+    halo = sum(_reach(step) for step in steps)
 
     rows = list(grid(facts.height, facts.width, edge=tile, halo=halo))
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="tile") as pool:
 
-        def submit(tiles: Sequence[Tile]) -> list[Future[tuple[PreservationTile, list[int]]]]:
-            return [pool.submit(_tile, source, steps, hand, place, seed) for place in tiles]
+        def submit(tiles: Sequence[Tile]) -> tuple[Band, list[Future[list[int]]]]:
+            band = _empty_band(source, tiles[0].core, len(steps))
+            return band, [pool.submit(_tile, source, steps, hand, place, seed, band) for place in tiles]
 
         ahead = submit(rows[0])
-        for tiles, following in itertools.zip_longest(rows, rows[1:]):
-            current, ahead = ahead, submit(following) if following else []
-            top, height = tiles[0].core.top, tiles[0].core.height
-            samples = np.empty((height, facts.width, facts.samples), source.dtype)
-            flags = np.empty((height, facts.width), np.uint8)
-            damage = np.empty((height, facts.width), np.uint8)
-            changed = [0] * len(steps)
-            for place, future in zip(tiles, current, strict=True):
-                made, counts = future.result()
-                changed = [total + count for total, count in zip(changed, counts, strict=True)]
-                columns = slice(place.core.left, place.core.right)
-                samples[:, columns] = made.samples
-                flags[:, columns] = made.flags
-                damage[:, columns] = made.damage
-            yield Band(top=top, samples=samples, flags=flags, damage=damage, changed=tuple(changed))
+        for following in (*rows[1:], None):
+            band, running = ahead
+            if following is not None:
+                ahead = submit(following)
+            counts = [future.result() for future in running]
+            yield replace(band, changed=tuple(map(sum, zip(*counts, strict=True))))
+
+
+def _empty_band(source: PictureSource, first: Region, steps: int) -> Band:
+    shape = (first.height, source.facts.width)
+    return Band(
+        top=first.top,
+        samples=np.empty((*shape, source.facts.samples), source.dtype),
+        flags=np.empty(shape, np.uint8),
+        damage=np.empty(shape, np.uint8),
+        changed=(0,) * steps,
+    )
+
+
+def _reach(bound: BoundStep) -> int:
+    """A step's halo, made even: steps that pair pixels find their first one at an even row and column."""
+    return bound.step.halo(bound.parameters) + 1 & ~1
+
+
+def _given(core: Region, steps: Sequence[BoundStep], facts: PictureFacts) -> list[Region]:
+    """What each step gets to see, and last the core: less with every step, since only later halos are still needed."""
+    regions, reach = [core], 0
+    for bound in reversed(steps):
+        reach += _reach(bound)
+        regions.append(
+            Region(
+                top=max(core.top - reach, 0),
+                left=max(core.left - reach, 0),
+                bottom=min(core.bottom + reach, facts.height),
+                right=min(core.right + reach, facts.width),
+            )
+        )
+    return regions[::-1]
 
 
 def _tile(
-    source: PictureSource, steps: Sequence[BoundStep], hand: HandMaps, place: Tile, seed: int
-) -> tuple[PreservationTile, list[int]]:
+    source: PictureSource, steps: Sequence[BoundStep], hand: HandMaps, place: Tile, seed: int, band: Band
+) -> list[int]:
+    """Run the steps over one tile and lay its core into the band; return the pixels each step flagged in it."""
     facts, core = source.facts, place.core
     master = source.read(place.read)
     keep = _drawn(hand.keep, place.read)
     drawn = _drawn(hand.damage, place.read)
+    regions = _given(core, steps, facts)
     tile = PreservationTile(
         region=place.read,
+        needed=place.read,
         facts=facts,
         samples=master.copy(),
         flags=np.zeros(master.shape[:2], np.uint8),
         damage=_decided(np.zeros(master.shape[:2], np.uint8), drawn, keep),
     )
-    rows, columns = place.crop
     counts = []
-    for bound in steps:
-        before, tile = tile, bound.step.apply(tile, bound.parameters, bound.survey, seed)
-        if keep is not None and not bound.step.flags & PixelFlag.ADJUSTED:
-            tile.samples[keep] = before.samples[keep]
-            tile.flags[keep] = before.flags[keep]
+    for bound, given, needed in zip(steps, regions, regions[1:], strict=False):
+        before = _cut(tile, given, needed)
+        kept, meant = (None if plane is None else plane[given.within(place.read)] for plane in (keep, drawn))
+        tile = bound.step.apply(before, bound.parameters, bound.survey, seed)
+        if kept is not None and not bound.step.flags & PixelFlag.ADJUSTED:
+            tile.samples[kept] = before.samples[kept]
+            tile.flags[kept] = before.flags[kept]
         # A person's word stands above the detector's, after every step that may have changed the damage plane.
-        tile = replace(tile, damage=_decided(tile.damage, drawn, keep))
-        counts.append(int((tile.flags[rows, columns] != before.flags[rows, columns]).sum()))
-    made = PreservationTile(
-        region=core,
-        facts=facts,
-        samples=tile.samples[rows, columns],
-        flags=tile.flags[rows, columns],
-        damage=tile.damage[rows, columns],
-    )
-    for breach in check_claims(made.flags, made.samples, master[rows, columns], PRESERVATION_FLAGS):
+        tile = replace(tile, damage=_decided(tile.damage, meant, kept))
+        here = core.within(given)
+        counts.append(int(np.count_nonzero(tile.flags[here] != before.flags[here])))
+    made = _cut(tile, core, core)
+    for breach in check_claims(made.flags, made.samples, master[place.crop], PRESERVATION_FLAGS):
         raise SelfCheckFailed(
             f"a step changed {breach.pixels} pixels without saying so, the first at "
             f"x={core.left + breach.x}, y={core.top + breach.y}",
             hint="Nothing was stored; please report this with the recipe",
         )
-    return made, counts
+    columns = slice(core.left, core.right)
+    band.samples[:, columns] = made.samples
+    band.flags[:, columns] = made.flags
+    band.damage[:, columns] = made.damage
+    return counts
+
+
+def _cut(tile: PreservationTile, region: Region, needed: Region) -> PreservationTile:
+    if tile.region == region:
+        return replace(tile, needed=needed)
+    part = region.within(tile.region)
+    return replace(
+        tile,
+        region=region,
+        needed=needed,
+        samples=np.ascontiguousarray(tile.samples[part]),
+        flags=np.ascontiguousarray(tile.flags[part]),
+        damage=np.ascontiguousarray(tile.damage[part]),
+    )
 
 
 def _drawn(plane: PictureSource | None, region: Region) -> npt.NDArray[np.bool_] | None:

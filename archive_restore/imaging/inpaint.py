@@ -29,6 +29,7 @@ _ROUNDS = 2  # of structure measured on the previous estimate
 _PATCH = 3  # 7×7 patches
 _WINDOW = 10  # similar places are sought within 21×21 pixels
 _BEST = 32
+_CHAIN = _ROUNDS * (_TENSOR + 2) + _WINDOW + _PATCH  # from this far on no estimate reaches a vote
 HALO = 64
 """Pixels around a tile that `fill` (on a mask that is itself exact there) and `split_by_width` must see."""
 _BATCH = 512  # pixels at once: their neighbourhoods fit the cache
@@ -97,6 +98,7 @@ def fill(
     mask: Mask,
     *,
     unsound: Mask | None = None,
+    needed: tuple[slice, slice] | None = None,
     grain: float = 0.35,
     seed: int = 0,
     origin: tuple[int, int] = (0, 0),
@@ -105,35 +107,49 @@ def fill(
     """Fill the masked pixels from their surroundings.
 
     `samples`: (H, W) or (H, W, C), uint8, uint16 or float32, any channels (all are filled alike); `mask`: bool (H, W),
-    rim included (`with_rim`); `unsound`: other pixels that must not be learnt from (losses); `grain`: see
-    FillParameters; `seed` and `origin` (row and column of samples[0, 0] in the picture) fix the grain, whatever the
-    tiles; `white`: value of full scale, by default 255, 65535 or 1.0. Returns a filled copy and the mask of what was
-    filled: pixels with no sound pixel within reach stay as found.
+    rim included (`with_rim`); `unsound`: other pixels that must not be learnt from (losses); `needed`: rows and
+    columns whose fill counts, by default all: outside nothing is filled; `grain`: see FillParameters; `seed` and
+    `origin` (row and column of samples[0, 0] in the picture) fix the grain, whatever the tiles; `white`: value of full
+    scale, by default 255, 65535 or 1.0. Returns a filled copy and the mask of what was filled: pixels with no sound
+    pixel within reach stay as found.
     """
     planes = samples if samples.ndim == 3 else samples[..., None]
     full = float(white or (np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1.0))
     done = np.zeros(mask.shape, np.bool_)
     out = samples.copy()
-    if not mask.any():
+    wanted, counts = mask, mask
+    if needed is not None:
+        counts = np.zeros_like(mask)
+        counts[needed] = mask[needed]
+        wanted = mask & _around(needed, _CHAIN, mask.shape)
+    if not counts.any():
         return out, done
-    box = _box_around(mask, HALO)
+    box = _box_around(wanted, HALO)
     part = planes[box].astype(np.float32) / np.float32(full)
     unknown = mask[box] | ~np.isfinite(part).all(axis=2)
     if unsound is not None:
         unknown |= unsound[box]
     part = np.where(unknown[..., None], np.float32(0), part)
-    work = _Work(part, unknown, mask[box])
+    work = _Work(part, unknown, wanted[box])
     estimate = work.regress()
     top, left = origin[0] + (box[0].start or 0), origin[1] + (box[1].start or 0)
-    values = work.vote(estimate, grain, seed, top, left)
-    rows, columns = work.rows[work.possible], work.columns[work.possible]
-    values = values[work.possible] * np.float32(full)
+    voters = np.nonzero(work.possible & counts[box][work.rows, work.columns])[0]
+    values = work.vote(estimate, voters, grain, seed, top, left) * np.float32(full)
+    rows, columns = work.rows[voters], work.columns[voters]
     if samples.dtype.kind == "u":
         values = np.clip(np.rint(values), 0, np.iinfo(samples.dtype).max)
     target = out[box] if samples.ndim == 3 else out[box][..., None]
     target[rows, columns] = values.astype(samples.dtype)
     done[box][rows, columns] = True
     return out, done
+
+
+def _around(part: tuple[slice, slice], margin: int, shape: tuple[int, ...]) -> Mask:
+    """A rectangle and what lies up to `margin` pixels around it: bool of `shape`."""
+    inside = np.zeros(shape, np.bool_)
+    rows, columns = (slice(max(side.start - margin, 0), side.stop + margin) for side in part)
+    inside[rows, columns] = True
+    return inside
 
 
 def _box_around(mask: Mask, margin: int) -> tuple[slice, slice]:
@@ -291,21 +307,22 @@ class _Work:
             out[:, c] = np.where(np.isfinite(low), np.clip(value, low, high), value)
         return out
 
-    def vote(self, estimate: Floats, grain: float, seed: int, top: int, left: int) -> Floats:
-        """Similar sound places within the window vote with their own values: (N, C)."""
+    def vote(self, estimate: Floats, voters: NDArray[np.intp], grain: float, seed: int, top: int, left: int) -> Floats:
+        """Similar sound places within the window vote with their own values for some of the pixels: (voters, C)."""
         whole = self._with(estimate)
         plane = self.luma(whole)
         sound = self.sound.reshape(-1)
         trust = np.where(sound, np.float32(1), np.float32(0.05)) * self.usable.reshape(-1)
         trust[self.base[~self.possible]] = 0
-        chance = _chance(self.rows, self.columns, seed, top, left)
+        base, estimate = self.base[voters], estimate[voters]
+        chance = _chance(self.rows[voters], self.columns[voters], seed, top, left)
         out = np.empty_like(estimate)
         dy, dx = _offsets(_WINDOW, disc=False)
         places = (dy * self.step + dx)[:, None]
         middle = len(places) // 2
-        for begin in range(0, len(self.base), _VOTERS):
+        for begin in range(0, len(base), _VOTERS):
             part = slice(begin, begin + _VOTERS)
-            centre = self.base[part]
+            centre = base[part]
             around = _Around(plane, trust, centre, self.step)
             usable = sound[places + centre]
             rough = around.rough()

@@ -24,8 +24,7 @@ class Tile:
     @property
     def crop(self) -> tuple[slice, slice]:
         """Rows and columns of the core inside an array that holds `read`."""
-        top, left = self.core.top - self.read.top, self.core.left - self.read.left
-        return slice(top, top + self.core.height), slice(left, left + self.core.width)
+        return self.core.within(self.read)
 
 
 def grid(height: int, width: int, *, edge: int, halo: int, align: int = 2) -> Iterator[tuple[Tile, ...]]:

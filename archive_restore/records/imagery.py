@@ -93,6 +93,11 @@ class Region:
         """Columns."""
         return self.right - self.left
 
+    def within(self, whole: Region) -> tuple[slice, slice]:
+        """Rows and columns of this rectangle in an array that covers `whole`."""
+        top, left = self.top - whole.top, self.left - whole.left
+        return slice(top, top + self.height), slice(left, left + self.width)
+
 
 Geometry = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 """3×3 homogeneous matrix from derivative pixel centres (x, y, 1) to master pixel centres."""

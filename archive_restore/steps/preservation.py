@@ -143,6 +143,7 @@ class Fill(PreservationStep):
             np.ascontiguousarray(tile.samples[:, :, channels]),
             thin,
             unsound=loss,
+            needed=tile.needed.within(tile.region),
             grain=_number(parameters["grain"]),
             seed=seed,
             origin=(tile.region.top, tile.region.left),
