@@ -17,6 +17,7 @@ import pytest
 from archive_restore.adapters import ocfl
 from archive_restore.adapters.auditlog import CHECKPOINT, ENTRIES
 from archive_restore.adapters.catalog import open_catalog
+from archive_restore.errors import ArchiveBusy
 from tests.conftest import Ran, Shelf
 from tests.support.archives import copy_of, empty, must, run
 from tests.support.launcher import Death, Launcher, launcher
@@ -59,7 +60,10 @@ def listed(shelf: Shelf) -> set[str]:
 def visible(shelf: Shelf) -> set[str]:
     """REFs in the catalog just now, without any command that would repair something."""
     with closing(open_catalog(shelf.root / "catalog.sqlite")) as catalog:
-        rows = list(catalog.items())
+        try:
+            rows = list(catalog.items())
+        except ArchiveBusy:  # whoever was stopped holds the database's lock for a moment that now lasts
+            return set()
     return {row.item_id for row in rows} | {ref for row in rows for ref in row.derivatives}
 
 
@@ -152,6 +156,7 @@ def test_killed_at_random_moments_of_restorations(processes: Launcher, fresh: Ca
     while killed < KILLS:
         rounds += 1
         before = listed(shelf)
+        wanted = {f"{item}/restoration@{rounds}" for item in items}
         while True:
             process = processes.start("--json", "-A", shelf.root, "restore", *items, "--seed", str(rounds))
             if killed < KILLS:
@@ -164,13 +169,15 @@ def test_killed_at_random_moments_of_restorations(processes: Launcher, fresh: Ca
             assert before <= now
             before = now
             if ran.code == 0:
+                assert ran.json["failed"] == []
+                assert len(ran.json["made"]) + len(ran.json["unchanged"]) == len(items)
                 break
             assert ran.code == -9, ran
             killed += 1
-        assert ran.json["failed"] == []
-        assert len(ran.json["made"]) + len(ran.json["unchanged"]) == len(items)
+            if wanted <= now:  # killed between its last work and its end: the same words would begin anew
+                break
         # As without interruption: one version more of each, never two.
-        made |= {f"{item}/restoration@{rounds}" for item in items}
+        made |= wanted
         assert listed(shelf) == made | set(items)
     sound(shelf)
 
