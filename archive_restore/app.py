@@ -258,6 +258,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
             icc_of=icc_profile,
         ),
         executor=_executor(root, settings, secrets),
+        intake=_intake(root, settings, secrets),
         journal=place.journal,
         quarantine=FolderQuarantine(root),
         preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
@@ -276,6 +277,12 @@ def _executor(root: Path, settings: Settings, secrets: _Passphrase) -> Executor:
         return SerialExecutor()
     share = max(1, settings.threads // settings.workers)
     return ProcessExecutor(settings.workers, partial(_open_for_worker, root, secrets.known, share))
+
+
+def _intake(root: Path, settings: Settings, secrets: _Passphrase) -> Executor:
+    from archive_restore.adapters.executors import MixedExecutor
+
+    return MixedExecutor(settings.threads, partial(_open_for_worker, root, secrets.known, 1))
 
 
 def _locate(object_id: str, version: int, name: str) -> str:

@@ -696,7 +696,7 @@ class Settings:
     name: str
     organization: str
     threads: int
-    """Worker threads for pixels and files."""
+    """Workers for pixels and files: threads, and processes for many small files."""
     workers: int
     """Processes for batches of derivatives."""
 
@@ -720,6 +720,9 @@ class Archive:
     credentials: Credentials
     documents: Documents
     executor: Executor
+    """For batches of derivatives."""
+    intake: Executor
+    """For files that come in: many small jobs."""
     journal: Journal
     quarantine: Quarantine
     preservation_steps: Callable[[], Mapping[str, PreservationStep]]

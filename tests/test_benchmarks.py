@@ -8,7 +8,7 @@ from tests.benchmarks import ingest, restoration
 def test_ingest(capsys: pytest.CaptureFixture[str], tmp_path):
     ingest.main(["--files", "4", "--large-mib", "4", "--runs", "1", "--directory", str(tmp_path)])
     told = capsys.readouterr().out
-    for words in ("ocfl-py, adding finished objects", "identify (PRONOM)", "cp + sha512sum + sha256sum", "Deflate"):
+    for words in ("ocfl-py: make objects", "identify (PRONOM)", "cp + sha512sum + sha256sum", "Deflate"):
         assert words in told
 
 

@@ -9,10 +9,11 @@ import copyreg
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack
 from types import MappingProxyType
@@ -56,9 +57,7 @@ class ProcessExecutor(Executor):
         self, archive: Archive, job: Callable[[Archive, TaskT], ResultT], tasks: Sequence[TaskT]
     ) -> Generator[tuple[TaskT, ResultT | ArchiveRestoreError], None, None]:
         """See ports.Executor. A worker that dies ends the batch with StorageFailed; what was yielded stays."""
-        # Spawned, not forked: threads of OpenCV and of the C2PA library do not survive a fork.
-        count = min(self._workers, max(1, len(tasks)))
-        pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _open_in_worker, (self._opener,))
+        pool = _process_pool(min(self._workers, max(1, len(tasks))), self._opener)
         waiting = deque(tasks)
         running: dict[Future[Any], TaskT] = {}
         try:
@@ -69,11 +68,67 @@ class ProcessExecutor(Executor):
                 for future in wait(running, return_when="FIRST_COMPLETED").done:
                     yield running.pop(future), future.result()
         except BrokenProcessPool as exc:
-            raise StorageFailed(
-                "a worker process died", hint="Memory may have run out: lower processing.workers and run it again"
-            ) from exc
+            raise _worker_died() from exc
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+class MixedExecutor(Executor):
+    """Threads of this process for a few tasks; for many, one thread here and processes beside it.
+
+    Short Python work does not gain from a second thread, since the interpreter runs one at a time: measured on two
+    processors, two threads took longer than one. A process is worth its half second of start only for many tasks.
+    """
+
+    def __init__(self, workers: int, opener: Callable[[], AbstractContextManager[Archive]], *, many: int = 12) -> None:
+        """`workers` threads and processes in all; `many` tasks are worth a process; `opener` as in ProcessExecutor."""
+        self._workers = workers
+        self._opener = opener
+        self._many = many
+
+    def run(
+        self, archive: Archive, job: Callable[[Archive, TaskT], ResultT], tasks: Sequence[TaskT]
+    ) -> Generator[tuple[TaskT, ResultT | ArchiveRestoreError], None, None]:
+        """See ports.Executor. A worker that dies ends the batch with StorageFailed; what was yielded stays."""
+        beside = self._workers - 1 if len(tasks) >= self._many else 0
+        waiting = deque(tasks)
+        running: dict[Future[Any], tuple[TaskT, bool]] = {}
+        with ExitStack() as pools:
+            here = ThreadPoolExecutor(1 if beside else self._workers, thread_name_prefix="worker")
+            pools.callback(here.shutdown, wait=True, cancel_futures=True)
+            there = _process_pool(beside, self._opener) if beside else None
+            if there is not None:
+                pools.callback(there.shutdown, wait=True, cancel_futures=True)
+            # Tasks wait at a worker's door, so that it need not wait while the coordinator is busy with a commit.
+            free = {False: 2 * (1 if beside else self._workers), True: 5 * beside}
+            try:
+                while waiting or running:
+                    for away in (True, False):
+                        while waiting and free[away]:
+                            task = waiting.popleft()
+                            free[away] -= 1
+                            if away and there is not None:
+                                future: Future[Any] = there.submit(_run_in_worker, job, task)
+                            else:
+                                future = here.submit(_attempt, archive, job, task)
+                            running[future] = (task, away)
+                    for future in wait(running, return_when="FIRST_COMPLETED").done:
+                        task, away = running.pop(future)
+                        free[away] += 1
+                        yield task, future.result()
+            except BrokenProcessPool as exc:
+                raise _worker_died() from exc
+
+
+def _process_pool(count: int, opener: Callable[[], AbstractContextManager[Archive]]) -> ProcessPoolExecutor:
+    # Spawned, not forked: threads of OpenCV and of the C2PA library do not survive a fork.
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _open_in_worker, (opener,))
+
+
+def _worker_died() -> StorageFailed:
+    return StorageFailed(
+        "a worker process died", hint="Memory may have run out: lower processing.workers and run it again"
+    )
 
 
 _worker: list[Archive] = []
@@ -89,6 +144,8 @@ def _die_with_parent() -> None:
 
 
 def _open_in_worker(opener: Callable[[], AbstractContextManager[Archive]]) -> None:
+    # Ctrl-C reaches every process of the terminal; the coordinator alone answers it, and nobody waits for a worker.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _worker.append(_open.enter_context(opener()))
 

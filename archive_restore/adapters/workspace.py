@@ -37,7 +37,7 @@ id = {id}
 organization = {organization}
 
 [processing]
-# Worker threads for files and pixels; 0 takes the number of processors, at most 8.
+# Workers for files and pixels; 0 takes the number of processors, at most 8.
 threads = 0
 # Processes for batches of derivatives.
 workers = 1

@@ -1,47 +1,35 @@
 """Ingest: files become masters, or are told why not (OAIS SIP to AIP; PREMIS events of ingestion).
 
-Workers read each file once into staging and check it there; the coordinator alone commits, in small
+Workers read each file once into staging and check it there (flows/intake.py); the coordinator alone commits, in small
 groups, so that an interruption leaves every finished item whole.
 """
 
 from __future__ import annotations
 
 import os
-import stat
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from archive_restore.core.canonical import canonical_bytes
-from archive_restore.core.refs import identifier_from_name
 from archive_restore.core.rules import Row, Sheet, find_row
-from archive_restore.errors import CatalogDamaged, SourceUnreadable, UsageError
-from archive_restore.flows.commit import (
-    DERIVATION_RECORD,
-    ITEM_RECORD,
-    PREMIS_RECORD,
-    Prepared,
-    commit,
-    digest_event,
-    event,
-    sidecar_name,
-)
-from archive_restore.ports import Archive, Digests, Staging
+from archive_restore.errors import ArchiveRestoreError, CatalogDamaged, UsageError
+from archive_restore.flows.commit import Prepared, commit
+from archive_restore.flows.intake import Candidate, Parcel, Taken, Wanted, take_parcel
+from archive_restore.ports import Archive
 from archive_restore.records.findings import Finding, Severity, has_errors
-from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
-from archive_restore.records.provenance import Event
+from archive_restore.records.objects import Master
 
 GROUP = 32
 """Items committed together: one journal entry, one checkpoint, one transaction."""
 GROUP_BYTES = 256 * 1024 * 1024
 """A group is closed early when its files exceed this, so that large masters are safe one by one."""
-AHEAD = 2 * GROUP
-"""Files taken in before the first of them is settled, so that workers are busy while a group waits for the disk."""
+PARCEL = 8
+"""Small files that travel to a worker together."""
+PARCEL_BYTES = 16 * 1024 * 1024
+"""A parcel is closed when its files reach this."""
 LITTER = frozenset({"thumbs.db", "desktop.ini", ".ds_store"})
 """Files that file managers drop; passed over without a word."""
-RESERVED = frozenset({ITEM_RECORD, PREMIS_RECORD, DERIVATION_RECORD})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,22 +58,6 @@ class IngestResult:
     quarantined: list[Refused] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
     """Findings about the metadata sheet that stopped nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A file to be taken in."""
-
-    path: Path
-    relative: str
-    """Path below the folder that was given, with slashes."""
-    finding: Finding | None = None
-    """Why nothing is read here: a folder that cannot be opened, or the archive itself."""
-
-    @property
-    def shown(self) -> str:
-        """The path as text for records and people: bytes that are not UTF-8 as `\\xff`."""
-        return os.fsencode(self.path).decode("utf-8", "backslashreplace")
 
 
 def find_files(sources: Iterable[Path], skip: Iterable[Path] = (), archive: Path | None = None) -> Iterator[Candidate]:
@@ -130,18 +102,6 @@ def _passed(source: Path, path: Path, code: str, severity: Severity, message: st
     return replace(candidate, finding=Finding(code=code, severity=severity, subject=candidate.shown, message=message))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Taken:
-    """What a worker made of a candidate."""
-
-    candidate: Candidate
-    prepared: Prepared | None = None
-    duplicate_of: str = ""
-    findings: tuple[Finding, ...] = ()
-    size: int = 0
-    sha512: str = ""
-
-
 def ingest(
     archive: Archive,
     candidates: Sequence[Candidate],
@@ -156,10 +116,11 @@ def ingest(
     Raises what stops a whole batch: StorageFailed (disk full), KeysUnusable, CredentialsFailed.
     """
     result = IngestResult()
-    batch = _Batch(archive, result, sheet, keep_unreadable)
-    with ThreadPoolExecutor(max_workers=archive.settings.threads, thread_name_prefix="ingest") as pool:
+    batch = _Batch(archive, result)
+    parcels = list(_parcels(candidates, sheet, keep_unreadable))
+    with closing(archive.intake.run(archive, take_parcel, parcels)) as running:
         try:
-            for taken in _ordered(pool, batch.take, candidates, least=archive.settings.threads):
+            for taken in _in_order(running):
                 batch.settle(taken)
                 progress(taken.candidate.shown, taken.size)
         finally:
@@ -169,30 +130,51 @@ def ingest(
     return result
 
 
-def _ordered(
-    pool: ThreadPoolExecutor, work: Callable[[Candidate], _Taken], tasks: Sequence[Candidate], least: int
-) -> Iterator[_Taken]:
-    """Results in the order of tasks; a failure cancels what has not begun.
+def _parcels(candidates: Sequence[Candidate], sheet: Sheet | None, keep_unreadable: bool) -> Iterator[Parcel]:
+    """Small files a few at a time, large ones alone: a parcel costs a journey, and one that fails is done again."""
+    files: list[Wanted] = []
+    size, number = 0, 0
+    for candidate in candidates:
+        row, refusal = _row(sheet, candidate)
+        files.append(Wanted(candidate=candidate, row=row, refusal=refusal, keep_unreadable=keep_unreadable))
+        size += _size(candidate.path)
+        if len(files) >= PARCEL or size >= PARCEL_BYTES:
+            yield Parcel(number=number, files=tuple(files))
+            files, size, number = [], 0, number + 1
+    if files:
+        yield Parcel(number=number, files=tuple(files))
 
-    Under way are at most AHEAD tasks, and at most GROUP_BYTES but for `least` tasks: large masters that were taken in
-    and not committed would only fill the disk.
+
+def _row(sheet: Sheet | None, candidate: Candidate) -> tuple[Row | None, Finding | None]:
+    if sheet is None:
+        return None, None
+    for name in (candidate.relative, candidate.path.name):
+        if name in sheet.refused:
+            return None, sheet.refused[name]
+    return find_row(sheet, candidate.path.name, candidate.relative), None
+
+
+def _in_order(running: Iterable[tuple[Parcel, tuple[Taken, ...] | ArchiveRestoreError]]) -> Iterator[Taken]:
+    """Files in the order in which they were given, whatever the order in which parcels come back.
+
+    Raise the error of a parcel that failed, after what came before it; what came back after it is discarded.
     """
-    waiting: deque[tuple[Future[_Taken], int]] = deque()
-    under_way = 0
+    early: dict[int, tuple[Taken, ...] | ArchiveRestoreError] = {}
+    following = 0
     try:
-        for task in tasks:
-            size = _size(task.path)
-            while len(waiting) >= AHEAD or (len(waiting) >= least and under_way + size > GROUP_BYTES):
-                future, settled = waiting.popleft()
-                under_way -= settled
-                yield future.result()
-            waiting.append((pool.submit(work, task), size))
-            under_way += size
-        while waiting:
-            yield waiting.popleft()[0].result()
+        for parcel, outcome in running:
+            early[parcel.number] = outcome
+            while following in early:
+                ready = early.pop(following)
+                if isinstance(ready, ArchiveRestoreError):
+                    raise ready
+                following += 1
+                yield from ready
     finally:
-        for future, _ in waiting:
-            future.cancel()
+        for outcome in early.values():
+            for taken in () if isinstance(outcome, ArchiveRestoreError) else outcome:
+                if taken.prepared is not None:
+                    taken.prepared.staged.discard()
 
 
 def _size(path: Path) -> int:
@@ -206,92 +188,15 @@ def _size(path: Path) -> int:
 class _Batch:
     """State of one ingest: what is known in this run before the catalog knows it."""
 
-    def __init__(self, archive: Archive, result: IngestResult, sheet: Sheet | None, keep_unreadable: bool) -> None:
+    def __init__(self, archive: Archive, result: IngestResult) -> None:
         self.archive = archive
         self.result = result
-        self.sheet = sheet
-        self.keep_unreadable = keep_unreadable
         self.group: list[Prepared] = []
         self.group_bytes = 0
         self.digests: dict[str, str] = {}
         self.sources: dict[str, str] = {}
 
-    # -- in worker threads -----------------------------------------------------------------------------
-
-    def take(self, candidate: Candidate) -> _Taken:
-        """Copy, hash, check and describe one file; nothing is committed."""
-        subject = candidate.shown
-        if candidate.finding is not None:
-            return _Taken(candidate=candidate, findings=(candidate.finding,))
-        row, refusal = self._row(candidate)
-        if refusal is not None:
-            return _Taken(candidate=candidate, findings=(replace(refusal, subject=subject),))
-        problem = _not_a_file(candidate)
-        if problem is not None:
-            return _Taken(candidate=candidate, findings=(problem,))
-        item_id = row.item_id if row and row.item_id else identifier_from_name(candidate.path.stem)
-        staged = self.archive.preservation.stage(item_id)
-        try:
-            return self._take_staged(candidate, staged, item_id, row)
-        except SourceUnreadable as exc:
-            staged.discard()
-            return _Taken(candidate=candidate, findings=(_unreadable(subject, str(exc)),))
-        except BaseException:
-            staged.discard()
-            raise
-
-    def _take_staged(self, candidate: Candidate, staged: Staging, item_id: str, row: Row | None) -> _Taken:
-        subject, name = candidate.shown, candidate.path.name
-        safe_name = "refused" if has_errors(self.archive.formats.name_findings(name)) else name
-        digests = staged.copy_in(safe_name, candidate.path)
-        taken = _Taken(candidate=candidate, size=digests.size, sha512=digests.sha512)
-        known = self.archive.catalog.master_by_sha512(digests.sha512)
-        if known is not None:
-            staged.discard()
-            return replace(taken, duplicate_of=known)
-        inspected = self.archive.formats.inspect(
-            staged.directory / safe_name, subject=subject, name=name, digests=digests
-        )
-        findings = list(inspected.findings)
-        if name in RESERVED:
-            findings.append(_name_reserved(subject, name))
-        refused = has_errors(findings) or inspected.file_format is None
-        if refused and not (self.keep_unreadable and safe_name == name and name not in RESERVED and digests.size):
-            self.archive.quarantine.take(
-                staged.directory / safe_name, name=name, sha256=digests.sha256, findings=findings
-            )
-            staged.discard()
-            return replace(taken, findings=tuple(findings))
-        facts = inspected.file_format or FileFacts(
-            name=name,
-            size=digests.size,
-            sha512=digests.sha512,
-            sha256=digests.sha256,
-            puid="UNKNOWN",
-            mime="application/octet-stream",
-        )
-        master = Master(
-            ref=MasterRef(item_id=item_id),
-            description=row.description if row else Description(),
-            file=facts,
-            picture=None if refused else inspected.picture,
-            findings=tuple(findings),
-            original_path=subject,
-            ingested=self.archive.clock.now(),
-        )
-        return replace(taken, prepared=_prepare(self.archive, master, staged, digests))
-
-    def _row(self, candidate: Candidate) -> tuple[Row | None, Finding | None]:
-        if self.sheet is None:
-            return None, None
-        for name in (candidate.relative, candidate.path.name):
-            if name in self.sheet.refused:
-                return None, self.sheet.refused[name]
-        return find_row(self.sheet, candidate.path.name, candidate.relative), None
-
-    # -- in the coordinator ----------------------------------------------------------------------------
-
-    def settle(self, taken: _Taken) -> None:
+    def settle(self, taken: Taken) -> None:
         """Decide about one file, in the order in which files were given."""
         path = taken.candidate.shown
         known = taken.duplicate_of or self.digests.get(taken.sha512, "")
@@ -354,35 +259,6 @@ class _Batch:
         )
 
 
-def _prepare(archive: Archive, master: Master, staged: Staging, digests: Digests) -> Prepared:
-    name, ref = master.file.name, str(master.ref)
-    sidecar = sidecar_name(name)
-    archive.credentials.sign_master(master, staged.directory / name, staged.directory / sidecar)
-    files = {
-        name: digests,
-        sidecar: staged.adopt(sidecar),
-        ITEM_RECORD: staged.write(ITEM_RECORD, canonical_bytes(master)),
-    }
-    events = _events(archive, master, files)
-    premis = staged.write(PREMIS_RECORD, archive.documents.master_premis(master, events))
-    events = (*events, digest_event(archive, ref, {PREMIS_RECORD: premis}))
-    return Prepared(ref=master.ref, staged=staged, record=master, events=events, message=f"Ingest {ref}")
-
-
-def _events(archive: Archive, master: Master, files: Mapping[str, Digests]) -> tuple[Event, ...]:
-    ref, facts = str(master.ref), master.file
-    worst = "warning" if any(f.severity is not Severity.INFO for f in master.findings) else "success"
-    checked = event(archive, "validation", ref, f"{len(master.findings)} findings on {facts.name}")
-    return (
-        event(archive, "ingestion", ref, f"{facts.name} from {master.original_path}"),
-        digest_event(archive, ref, files),
-        event(archive, "format identification", ref, f"{facts.puid} {facts.format_name}".strip()),
-        replace(checked, outcome=worst),
-        event(archive, "metadata extraction", ref, "technical facts and embedded metadata into item.json"),
-        event(archive, "digital signature generation", ref, f"C2PA manifest in {sidecar_name(facts.name)}"),
-    )
-
-
 def _report_sheet(result: IngestResult, sheet: Sheet, sheet_name: str, candidates: Sequence[Candidate]) -> None:
     """Tell of bad rows, and of rows that no file answered."""
     result.notes.extend(f for f in sheet.findings if f.severity is not Severity.ERROR)
@@ -401,31 +277,3 @@ def _report_sheet(result: IngestResult, sheet: Sheet, sheet_name: str, candidate
                 message=f"Line {row.line} names {row.file!r}, which is not among the files given.",
             )
             result.quarantined.append(Refused(path=sheet_name, findings=(finding,)))
-
-
-def _not_a_file(candidate: Candidate) -> Finding | None:
-    try:
-        mode = candidate.path.lstat().st_mode
-    except OSError as exc:
-        return _unreadable(candidate.shown, f"The file cannot be read: {exc.strerror}")
-    if stat.S_ISREG(mode):
-        return None
-    return Finding(
-        code="NOT_A_FILE",
-        severity=Severity.ERROR,
-        subject=candidate.shown,
-        message="Links, pipes and devices are not followed; give the file itself.",
-    )
-
-
-def _unreadable(subject: str, why: str) -> Finding:
-    return Finding(code="FILE_UNREADABLE", severity=Severity.ERROR, subject=subject, message=f"{why}.")
-
-
-def _name_reserved(subject: str, name: str) -> Finding:
-    return Finding(
-        code="NAME_RESERVED",
-        severity=Severity.ERROR,
-        subject=subject,
-        message=f"{name!r} is the name of one of our own records; rename the file.",
-    )

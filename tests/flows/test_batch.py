@@ -67,7 +67,7 @@ def held(processes: Launcher, place: str, *words: str | Path, when: str = "after
 
 
 def test_two_writers(processes: Launcher, shelf: Shelf, scans: list[Path]):
-    first = held(processes, "archive_restore.flows.ingest:_prepare", "-A", shelf.root, "ingest", *scans[:4])
+    first = held(processes, "archive_restore.flows.intake:_prepare", "-A", shelf.root, "ingest", *scans[:4])
     for words in (("ingest", scans[5]), ("restore", "--all"), ("catalog", "rebuild")):
         ran = shelf.run(*words)
         assert (ran.code, ran.json["error"]["class"]) == (11, "ArchiveBusy")
