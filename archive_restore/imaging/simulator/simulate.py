@@ -1,0 +1,194 @@
+"""A photograph and its damage: the simulator's door.
+
+Order as in life: a scene is taken (with things that only look like damage), the picture ages, is damaged, is scanned.
+The ground truth is what visibly changed, class by class, before noise and coding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from archive_restore.imaging.simulator.ageing import age, luma_of, scan
+from archive_restore.imaging.simulator.cracks import cracks, creases
+from archive_restore.imaging.simulator.job import Job, Veil
+from archive_restore.imaging.simulator.losses import losses
+from archive_restore.imaging.simulator.marks import hairs, scratches
+from archive_restore.imaging.simulator.noise import Plane, field, generator
+from archive_restore.imaging.simulator.scene import add_hard_negatives
+from archive_restore.imaging.simulator.settings import SimulatedClass, SimulatorSettings
+from archive_restore.imaging.simulator.spots import dust, mould
+from archive_restore.imaging.simulator.stains import silvering, stains
+
+VISIBLE = 0.03
+"""Least change of any channel that counts as damage, of full scale (about 8 of 255), where the picture has no noise."""
+OVER_NOISE = 1.25
+"""Where it has, a change must also exceed this many of the noise's standard deviations."""
+
+_PAINTERS = {
+    # In this order they come to lie on one another.
+    SimulatedClass.SILVERING: silvering,
+    SimulatedClass.STAIN: stains,
+    SimulatedClass.MOULD: mould,
+    SimulatedClass.CREASE: creases,
+    SimulatedClass.CRACK: cracks,
+    SimulatedClass.SCRATCH: scratches,
+    SimulatedClass.TEAR: losses,
+    SimulatedClass.HAIR: hairs,
+    SimulatedClass.DUST: dust,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """A damaged picture and the truth about it."""
+
+    damaged: Plane
+    """float32 (h, w, c) in [0, 1]."""
+    clean: Plane
+    """The same picture with the same ageing, hard negatives, noise and coding, without the damage: what a perfect fill
+    would give; float32 (h, w, c) in [0, 1]."""
+    damage: NDArray[np.uint16]
+    """`SimulatedClass` bits, (h, w): where each class changed the picture visibly."""
+    opacity: Plane
+    """How much of the picture the damage covers, float32 (h, w) in [0, 1]; also where it is too faint for a bit."""
+    visible: float
+    """The change from which on this picture's damage counts, of full scale."""
+
+
+def simulate(picture: Plane, seed: int, settings: SimulatorSettings) -> Simulated:
+    """Damage a photograph: equal arguments give equal results.
+
+    `picture`: float32 (h, w, c) in [0, 1], sRGB-encoded, c 1 or 3, at least 16 px each way; it is not changed.
+    `seed`: any integer, taken modulo 2**64. Raise ValueError for another shape or type.
+    """
+    if picture.ndim != 3 or picture.shape[2] not in (1, 3) or min(picture.shape[:2]) < 16:
+        raise ValueError(f"a picture of shape {picture.shape} is not (h, w, 1 or 3) with at least 16 px each way")
+    if picture.dtype != np.float32:
+        raise ValueError(f"a picture of {picture.dtype} is not float32")
+    picture = np.clip(np.nan_to_num(picture), 0, 1)
+    scene = add_hard_negatives(picture, settings.hard_negatives, generator(seed, "scene"))
+    clean = age(scene, settings.ageing, settings.dpi, generator(seed, "ageing"))
+    luma = luma_of(clean)
+    sample = luma[:: max(luma.shape[0] // 128, 1), :: max(luma.shape[1] // 128, 1)]
+    black, white = np.percentile(sample, [0.5, 99.5])
+    job = Job(
+        height=luma.shape[0], width=luma.shape[1], settings=settings, luma=luma, white=float(white), black=float(black)
+    )
+    for kind, paint in _PAINTERS.items():
+        if settings.rates.get(kind, 0.0) > 0:
+            paint(job, generator(seed, kind.name or ""))
+    visible = max(VISIBLE, OVER_NOISE * noise_of(luma))
+    laid = _Laying(clean, job, visible, generator(seed, "laying"))
+    for kind in _PAINTERS:
+        laid.lay(kind, generator(seed, f"laying {kind.name}"))
+    clean, damaged = scan(clean, laid.finished(), settings.ageing, generator(seed, "scan"))
+    return Simulated(damaged=damaged, clean=clean, damage=laid.truth(), opacity=1 - laid.clear, visible=visible)
+
+
+def noise_of(luma: Plane) -> float:
+    """Standard deviation of the noise in the picture's smooth parts (Immerkær 1996, over the quietest third)."""
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    step = max(min(luma.shape) // 512, 1)
+    part = luma[: luma.shape[0] // step, : luma.shape[1] // step]  # resolution must not change: a corner of large ones
+    energy = cv2.blur(np.abs(cv2.filter2D(part, -1, kernel)), (9, 9))[::4, ::4]
+    return float(np.percentile(energy, 33)) * float(np.sqrt(np.pi / 2) / 6)
+
+
+class _Laying:
+    """The clean picture while class after class is laid over it."""
+
+    def __init__(self, clean: Plane, job: Job, visible: float, rng: np.random.Generator) -> None:
+        self.clean, self.job, self.visible, self.rng = clean, job, visible, rng
+        self.out = clean.copy()
+        height, width = clean.shape[:2]
+        self.bits = np.zeros((height, width), np.uint16)
+        self.traces = np.zeros((height, width), np.uint16)
+        self.clear = np.ones((height, width), np.float32)
+        self.sigma = float(rng.uniform(0.4, 0.95))  # the scanner's blur over everything that lies on the picture
+        ageing = job.settings.ageing
+        self.halo = float(rng.uniform(0.15, 0.6)) if rng.random() < ageing.sharpening else 0.0
+        sample = clean[:: max(height // 128, 1), :: max(width // 128, 1)].reshape(-1, clean.shape[2])
+        self.dark, self.light = (p.astype(np.float32) for p in np.percentile(sample, [0.5, 99.5], axis=0))
+        # The texture of bare paper and of dirt: a little of it everywhere, shared by all marks.
+        self.texture = field(rng, (height, width), max(0.5 * job.mm, 2.0)) * np.float32(0.022)
+        self.texture += rng.standard_normal((height, width), dtype=np.float32) * np.float32(
+            0.004 + 0.7 * noise_of(job.luma)
+        )
+
+    def lay(self, kind: SimulatedClass, rng: np.random.Generator) -> None:
+        """All veils and sheets of one class."""
+        self.rng = rng
+        for veil in self.job.veils:
+            if veil.kind == kind:
+                self._veil(veil)
+        for bright in (False, True):
+            for soft in (True, False):
+                sheet = self.job.sheets.get((kind, bright, soft))
+                drawn = sheet.render() if sheet else None
+                if drawn is not None:
+                    self._marks(kind, drawn[0], drawn[1], bright, soft)
+
+    def _marks(self, kind: SimulatedClass, alpha: Plane, window: tuple[slice, slice], bright: bool, soft: bool) -> None:
+        sigma = self.sigma
+        if soft:
+            sigma = float(np.hypot(sigma, self.rng.uniform(0.5, 2.0)))
+        alpha = cv2.GaussianBlur(alpha, (0, 0), sigma)
+        if self.halo and not soft:  # what an unsharp mask does to a mark: its negative around it
+            alpha = alpha + np.float32(self.halo) * (alpha - cv2.GaussianBlur(alpha, (0, 0), 1.6))
+            np.clip(alpha, -0.3, 1, out=alpha)
+        depth = min(abs(float(self.rng.normal(0, 0.13))), 0.4)
+        lost = bright and kind in (SimulatedClass.TEAR, SimulatedClass.CRACK)
+        span = self.light - self.dark
+        tone = (
+            self.light + 0.04 - span * (depth * 0.5 if lost else depth) if bright else self.dark - 0.03 + span * depth
+        )
+        if len(tone) == 3:
+            tone = tone * (1 + self.rng.uniform(-0.02, 0.02, 3).astype(np.float32))
+            if lost:  # paper is less yellow than the gelatin over it, or more
+                tone = tone * np.array([1.0, 1.0, 1.0 + float(self.rng.normal(0.0, 0.05))], np.float32)
+        self._blend(kind, alpha, window, tone.astype(np.float32), multiplies=False)
+
+    def _veil(self, veil: Veil) -> None:
+        colour = np.array(veil.colour, np.float32)
+        if self.clean.shape[2] == 1:
+            colour = colour @ np.array([[0.2126], [0.7152], [0.0722]], np.float32)
+        self._blend(veil.kind, veil.opacity, veil.window, colour, multiplies=veil.multiplies)
+
+    def _blend(
+        self, kind: SimulatedClass, alpha: Plane, window: tuple[slice, slice], tone: Plane, *, multiplies: bool
+    ) -> None:
+        alpha = alpha * np.float32(self.job.settings.strength)
+        before = self.out[window]
+        if multiplies:
+            change = before * ((tone - 1) * alpha[:, :, None])
+        else:
+            change = (tone + self.texture[window][:, :, None] - before) * alpha[:, :, None]
+        after = np.clip(before + change, 0, 1)
+        change = np.abs(after - before)
+        seen = change[:, :, 0] if change.shape[2] == 1 else change.max(2)
+        self.out[window] = after
+        np.multiply(self.clear[window], 1 - np.clip(alpha, 0, 1), out=self.clear[window])
+        bits, traces = self.bits[window], self.traces[window]
+        if not multiplies:
+            covered = alpha > 0.9
+            bits[covered] = 0  # what lay below is no longer seen
+            traces[covered] = 0
+            whole = np.abs(after - self.clean[window]).max(2)
+            seen = np.where(covered, np.maximum(seen, whole), seen)
+        bits[seen >= self.visible] |= np.uint16(kind)
+        traces[seen >= self.visible / 16] |= np.uint16(kind)
+
+    def finished(self) -> Plane:
+        """The damaged picture before the scan."""
+        return self.out
+
+    def truth(self) -> NDArray[np.uint16]:
+        """Bits where the sum of all changes is visible; every such pixel has at least one."""
+        change = np.abs(self.out - self.clean).max(2)
+        bits = np.where(self.bits == 0, self.traces, self.bits)
+        bits[change < self.visible] = 0
+        return bits
