@@ -41,7 +41,7 @@ from archive_restore.errors import (
     StorageFailed,
 )
 from archive_restore.flows.commit import recover
-from archive_restore.ports import Archive, Clock, Executor, Settings
+from archive_restore.ports import Archive, Clock, Executor, Models, Settings
 
 CATALOG = "catalog.sqlite"
 PASSPHRASE_VARIABLE = "ARCHIVE_RESTORE_PASSPHRASE"  # noqa: S105 - the name of a variable, not a secret
@@ -141,6 +141,13 @@ def rebuilding(start: Path | None, passphrase_prompt: Callable[[], str] | None =
                 recover(archive)
 
 
+def shipped_models() -> Models:
+    """The models of this program, for commands that need no archive."""
+    from archive_restore.adapters.models import FolderModels
+
+    return FolderModels(shipped.shipped("models"))
+
+
 def log_origin(identifier: str) -> str:
     """Name of an archive's log in its checkpoints (C2SP tlog-checkpoint: unique, without a scheme)."""
     return f"archive-restore/{identifier}"
@@ -225,6 +232,7 @@ def _open_for_worker(root: Path, passphrase: str | None, threads: int) -> Abstra
 def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
+    from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
 
     root, config, secrets = place.root, place.config, place.secrets
@@ -257,6 +265,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
             locate=_locate,
             icc_of=icc_profile,
         ),
+        models=FolderModels(shipped.shipped("models"), root),
         executor=_executor(root, settings, secrets),
         intake=_intake(root, settings, secrets),
         journal=place.journal,

@@ -16,12 +16,14 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from archive_restore.errors import ArchiveRestoreError
+from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
+from archive_restore.errors import ArchiveRestoreError, ModelUnusable
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import PictureFacts, PixelFlag, Region
+from archive_restore.records.models import InstalledModel, ModelCard
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
-from archive_restore.records.provenance import Event, Json, SoftwareAgent
+from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
 from archive_restore.records.stories import StoryRef
 
 Samples = npt.NDArray[Any]
@@ -274,6 +276,100 @@ class Jobs(ABC):
         """Forget a batch that ran to its end, so that the same command later begins anew."""
 
 
+# --- trained models ----------------------------------------------------------------------------------
+
+
+class Network(ABC):
+    """A trained model that is loaded and can run. Its card is a contract, and `predict` keeps it."""
+
+    @property
+    @abstractmethod
+    def model(self) -> InstalledModel:
+        """The model that was loaded; its weights had the digest of its card."""
+
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """Where it runs: `cpu`, `cuda` or `mps`."""
+
+    @property
+    @abstractmethod
+    def determinism(self) -> Determinism:
+        """What a second run gives."""
+
+    @property
+    @abstractmethod
+    def agent(self) -> SoftwareAgent:
+        """The library that runs it."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Purpose, contract, licence and all else that is said of it."""
+        return self.model.card
+
+    def predict(self, planes: FloatPlanes) -> FloatPlanes:
+        """Run it: float32 (n, c, h, w) to float32 (n, c', h·scale, w·scale), planes and ranges as the card says.
+
+        Several threads may call at once; the argument is left as it is. Raise ModelUnusable where the input does not
+        fit the card, the library fails, or the output is not what the card promises; values beyond a range of the card
+        are clipped to it.
+        """
+        problem = input_problem(self.card, planes)
+        if problem:
+            raise ModelUnusable(f"the model {self.card.name!r} cannot take its input: {problem}")
+        try:
+            return kept_contract(self.card, planes.shape, self._predict(planes))
+        except (ArchiveRestoreError, MemoryError):
+            raise
+        except Exception as exc:
+            raise ModelUnusable(
+                f"the model {self.card.name!r} failed on {self.device}: {exc}",
+                hint="See: archive-restore models verify",
+            ) from exc
+
+    @abstractmethod
+    def _predict(self, planes: FloatPlanes) -> FloatPlanes:
+        """Run it on an input that fits the card; may raise anything."""
+
+
+class Models(ABC):
+    """The trained models that lie here: those shipped with the program and those added to the archive."""
+
+    @abstractmethod
+    def cards(self) -> tuple[InstalledModel, ...]:
+        """Every model whose card can be used, by name; what is wrong with the others is a finding of `verify`."""
+
+    @abstractmethod
+    def card(self, name: str) -> InstalledModel:
+        """One model; raise ModelUnusable where there is none, or its card cannot be used."""
+
+    @abstractmethod
+    def load(self, name: str, device: str = "auto") -> Network:
+        """The model, ready to run on `cpu`, `cuda`, `mps`, or with `auto` the best of them that is there.
+
+        Its weights are hashed before they are used. Raise ModelUnusable where it is missing, damaged, does not fit its
+        card, or a library or the device is not there; the message says what to install.
+        """
+
+    @abstractmethod
+    def verify(self, names: Sequence[str] | None = None, *, deep: bool = True) -> Iterator[Finding]:
+        """Check these models, or all: cards and files; with `deep` also digests, weights and self-tests.
+
+        Raise ModelUnusable where a name is not that of a model.
+        """
+
+    @abstractmethod
+    def add(self, card: Path, weights: Path) -> InstalledModel:
+        """Check a model as `verify` does and add it to the archive, durably and atomically; the files stay.
+
+        Raise ModelUnusable where it does not pass, StorageConflict where the name is taken.
+        """
+
+    @abstractmethod
+    def remove(self, name: str) -> InstalledModel:
+        """Take an added model out of the archive; raise ModelUnusable where it is shipped or not there."""
+
+
 # --- pixels ------------------------------------------------------------------------------------------
 
 
@@ -359,6 +455,17 @@ class PreservationStep(ABC):
     """C2PA action."""
     digital_source_type: ClassVar[str]
     """IPTC digital source type (last part of the URI) of what it makes; empty where it changes no pixel."""
+
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """Names of the trained models it runs with these parameters; none unless a step says otherwise."""
+        return ()
+
+    def equip(self, networks: Mapping[str, Network]) -> PreservationStep:
+        """A copy that holds the networks of `models(parameters)`, by name; called before everything below.
+
+        A step without models stays as it is. Never keep a network in the step itself: one step serves many pictures.
+        """
+        return self
 
     @abstractmethod
     def halo(self, parameters: Mapping[str, Json]) -> int:
@@ -719,6 +826,7 @@ class Archive:
     pictures: Pictures
     credentials: Credentials
     documents: Documents
+    models: Models
     executor: Executor
     """For batches of derivatives."""
     intake: Executor

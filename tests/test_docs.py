@@ -22,6 +22,7 @@ from archive_restore.cli import COMMANDS, main_group
 from archive_restore.flows.demo import Demonstration
 from tests.conftest import PHOTOGRAPHS
 from tests.support import reference
+from tests.support.tiny_models import card, onnx_blur, write_model
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -97,7 +98,7 @@ def test_every_page_is_in_the_index():
 # --- findings ----------------------------------------------------------------------------------------
 
 CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
-NOT_CODES = re.compile(r"SQLITE_\w+|ARCHIVE_RESTORE_\w+|NOT_ALLOWED|FIRST_COMPLETED")
+NOT_CODES = re.compile(r"SQLITE_\w+|CUBLAS_\w+|ARCHIVE_RESTORE_\w+|NOT_ALLOWED|FIRST_COMPLETED")
 """Words that look like codes and are none: SQLite's own, environment variables, a rule of the map, a constant."""
 PREFIXES = {
     "prefix": ("TIFF", "EXIF"),
@@ -299,7 +300,7 @@ def parses(words: list[str]) -> None:
 # --- json --------------------------------------------------------------------------------------------
 
 EXAMPLE = re.compile(r"^<!-- json: ([\w -]+) -->\n```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OPEN = {"record", "files", "digests", "pixels", "damage", "parameters"}
+OPEN = {"record", "files", "digests", "pixels", "damage", "parameters", "card"}
 """Members whose own members depend on what is in the archive."""
 
 
@@ -339,9 +340,13 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
     real["restore"] = shelf.run("restore", "a", "d").json
     real["error"] = shelf.run("show", "LHS-0009").json
     for words in (
-        "list", "verify", "log verify", "log show", "keys show", "recipes list", "models list", "catalog rebuild",
+        "list", "verify", "log verify", "log show", "keys show", "recipes list", "catalog rebuild",
     ):  # fmt: skip
         real[words] = shelf.run(*words.split()).json
+    model = write_model(tmp_path / "model", card(onnx_blur()), onnx_blur())
+    real["models add"] = shelf.ok("models", "add", model, model.with_name("weights.onnx"))
+    for words in ("models list", "models verify tiny-blur", "models show tiny-blur", "models remove tiny-blur"):
+        real[words.removesuffix(" tiny-blur")] = shelf.ok(*words.split())
     real["show"] = shelf.ok("show", "a")
     real["restore --dry-run"] = shelf.ok("restore", "a", "--dry-run")
     real["reproduce"] = shelf.ok("reproduce", "a/restoration")

@@ -1,4 +1,4 @@
-"""What ships beside the code: JSON Schemas, model cards, the demonstration photograph.
+"""What ships beside the code: JSON Schemas, models, the demonstration photograph.
 
 An installed package carries them inside itself, a checkout at its top level.
 """
@@ -12,7 +12,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from archive_restore.errors import ModelUnusable
 from archive_restore.records.provenance import Json
 
 
@@ -43,17 +42,6 @@ def check_document(name: str, data: object) -> str:
 def check_parameters(properties: Mapping[str, Any], parameters: Mapping[str, Json]) -> str:
     """Hold a step's parameters against its own JSON Schema properties."""
     return _first_problem({"type": "object", "properties": dict(properties)}, dict(parameters))
-
-
-def model_cards() -> list[Mapping[str, Any]]:
-    """The cards of installed models, by folder name; raise ModelUnusable where one cannot be read."""
-    cards = []
-    for path in sorted(shipped("models").glob("*/card.json")):
-        try:
-            cards.append(json.loads(path.read_bytes()))
-        except (OSError, ValueError) as exc:
-            raise ModelUnusable(f"the model card {str(path)!r} cannot be read: {exc}") from exc
-    return cards
 
 
 def _first_problem(rules: Mapping[str, Any], data: object) -> str:

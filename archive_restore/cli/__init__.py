@@ -28,7 +28,7 @@ COMMANDS = {
     "reproduce": ("check", "Make a derivative again and say whether the same pixels come out."),
     "log": ("check", "Show or verify the tamper-evident audit log."),
     "recipes": ("recipes", "List recipes and steps."),
-    "models": ("recipes", "List the trained models that are installed."),
+    "models": ("models", "List, check, add and remove trained models."),
     "keys": ("archive", "Show or import signing keys and certificates."),
     "catalog": ("archive", "Rebuild the catalog from the storage roots and the log."),
     "demo": ("demo", "Run the whole main job on a real photograph."),

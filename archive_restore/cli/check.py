@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from archive_restore.cli.output import Session, printable
+from archive_restore.cli.output import Session, device_option, printable
 
 
 @click.command("verify")
@@ -48,14 +48,15 @@ def verify_command(session: Session, refs: tuple[str, ...], everything: bool, sa
 
 @click.command("reproduce")
 @click.argument("ref")
+@device_option
 @click.pass_obj
-def reproduce_command(session: Session, ref: str) -> int:
+def reproduce_command(session: Session, ref: str, device: str) -> int:
     """Make REF again from its recipe and compare decoded pixels; nothing is stored. Exit code 1 when they differ."""
     from archive_restore.flows.browse import resolve
     from archive_restore.flows.reproduce import reproduce
 
     with session.open(write=False) as archive:
-        result = reproduce(archive, resolve(archive, ref))
+        result = reproduce(archive, resolve(archive, ref), device)
     session.result(result)
     if result.identical:
         session.say(f"{result.ref}: identical, pixel for pixel")

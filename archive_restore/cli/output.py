@@ -14,6 +14,11 @@ import click
 from archive_restore.core.canonical import to_plain
 from archive_restore.records.findings import Finding, Severity
 
+device_option = click.option(
+    "--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    help="Where trained models run; auto takes a graphics processor where there is one.",
+)  # fmt: skip
+"""For commands that make pixels."""
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
 

@@ -1,4 +1,4 @@
-"""`recipes` and `models`."""
+"""`recipes`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archive_restore.cli.output import Session, printable
+from archive_restore.cli.output import Session
 
 if TYPE_CHECKING:
     from archive_restore.ports import PreservationStep
@@ -74,23 +74,4 @@ def recipes_show(session: Session, name: str) -> int:
     if name not in BUILT_IN:
         raise RecipeInvalid(f"there is no recipe {name!r}", hint="See: archive-restore recipes list")
     click.echo(json.dumps(to_plain(BUILT_IN[name]), indent=2, ensure_ascii=False))
-    return 0
-
-
-@click.group("models")
-def models_command() -> None:
-    """List the trained models that are installed."""
-
-
-@models_command.command("list")
-@click.pass_obj
-def models_list(session: Session) -> int:
-    """List model cards; an empty list means that nothing here is made by a trained model."""
-    from archive_restore.adapters.shipped import model_cards
-
-    cards = model_cards()
-    session.result({"models": cards})
-    for card in cards:
-        session.say(printable(f"{card['name']} {card['version']}: {card['purpose']} ({card['licence']})"))
-    session.say(f"{len(cards)} models{'' if cards else '; no pixel is made by a trained model'}")
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archive_restore.cli.output import Session, printable
+from archive_restore.cli.output import Session, device_option, printable
 from archive_restore.core.planning import DEFAULT_RECIPE
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--damage-map", type=_FILE, help="A picture of the master's size: every non-black pixel is damaged.")
 @click.option("--keep-map", type=_FILE, help="A picture of the master's size: no non-black pixel is taken for damage.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Seed of the grain.")
+@device_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.pass_obj
 def restore_command(
@@ -37,6 +38,7 @@ def restore_command(
     damage_map: Path | None,
     keep_map: Path | None,
     seed: int,
+    device: str,
     dry_run: bool,
 ) -> int:
     """Make a preservation derivative of each REF.
@@ -47,20 +49,24 @@ def restore_command(
     """
     from archive_restore.core.planning import describe
     from archive_restore.flows.batch import choose, make_plan, restore_many
-    from archive_restore.flows.render import HandFiles
+    from archive_restore.flows.render import HandFiles, models_of
 
     with session.open(write=not dry_run) as archive:
         plan = make_plan(archive, recipe, settings)
         chosen = choose(archive, refs, everything=everything, query=query, drawn=bool(damage_map or keep_map))
         if dry_run:
-            session.result({"items": chosen.item_ids, "plan": plan})
-            for line in (*describe(plan), f"for {len(chosen.item_ids)} items: {', '.join(chosen.item_ids[:20])}"):
-                session.say(line)
+            models = [model.use for model in models_of(archive, plan.steps)]
+            session.result({"items": chosen.item_ids, "plan": plan, "models": models})
+            told = [f"model {m.name} {m.version} ({m.licence}), weights sha256 {m.sha256}" for m in models]
+            items = f"for {len(chosen.item_ids)} items: {', '.join(chosen.item_ids[:20])}"
+            for line in (*describe(plan), *told, items):
+                session.say(printable(line))
             return 0
         with session.progress(len(chosen.item_ids), "restore") as bar:
             batch = restore_many(
-                archive, chosen, plan, HandFiles(damage=damage_map, keep=keep_map), seed, lambda ref: bar.step(ref)
-            )
+                archive, chosen, plan, HandFiles(damage=damage_map, keep=keep_map), seed,
+                lambda ref: bar.step(ref), device,
+            )  # fmt: skip
     session.result(
         {
             "made": [as_json(made) for made in batch.made],

@@ -21,7 +21,7 @@ from archive_restore.core.planning import (
 from archive_restore.core.refs import parse_ref
 from archive_restore.errors import ArchiveRestoreError, RecipeInvalid, ReferenceUnknown, StorageFailed, UsageError
 from archive_restore.flows.commit import load_record
-from archive_restore.flows.render import HandFiles
+from archive_restore.flows.render import HandFiles, models_of
 from archive_restore.flows.restore import Finished, Made, Order, prepare, store
 from archive_restore.ports import Archive
 from archive_restore.records.preservation import PreservationDerivation, PreservationKind, PreservationRef
@@ -94,25 +94,28 @@ def restore_many(
     hand: HandFiles,
     seed: int,
     progress: Callable[[str], None] = lambda ref: None,
+    device: str = "auto",
 ) -> Batch:
-    """Restore every chosen item.
+    """Restore every chosen item; trained models run on `device`.
 
     An interrupted batch of named items goes on where it stopped when it is given again; with --all or --query an
-    equal derivative that exists is not made twice. Raises only what makes going on pointless: a full disk.
+    equal derivative that exists is not made twice. Raises only what makes going on pointless: a full disk, a model
+    that is not here.
     """
     batch = Batch()
-    key = _batch_key(chosen, planned, hand, seed)
+    models = [(model.card.name, model.card.weights.sha256) for model in models_of(archive, planned.steps)]
+    key = _batch_key(chosen, planned, hand, seed, models)
     pending = set(archive.jobs.open_batch(key, chosen.item_ids)) if chosen.named else set(chosen.item_ids)
     orders = []
     for item_id in chosen.item_ids:
         existing = _newest(archive, item_id) if item_id not in pending else ""
         if not chosen.named:
-            existing = _equal(archive, item_id, planned, seed)
+            existing = _equal(archive, item_id, planned, seed, models)
         if existing:
             batch.unchanged.append(existing)
             progress(item_id)
         else:
-            orders.append(Order(item_id=item_id, plan=planned, hand=hand, seed=seed))
+            orders.append(Order(item_id=item_id, plan=planned, hand=hand, seed=seed, device=device))
     with contextlib.closing(archive.executor.run(archive, prepare, orders)) as results:
         for order, finished in results:
             error = _settle(archive, batch, order, finished, key if chosen.named else "")
@@ -154,7 +157,7 @@ def _newest(archive: Archive, item_id: str) -> str:
     return str(PreservationRef(item_id=item_id, kind=kind, version=version))
 
 
-def _equal(archive: Archive, item_id: str, planned: Plan, seed: int) -> str:
+def _equal(archive: Archive, item_id: str, planned: Plan, seed: int, models: Sequence[tuple[str, str]]) -> str:
     """The newest restoration when this plan would only make it again; an empty string otherwise."""
     kind = PreservationKind.RESTORATION
     version = archive.preservation.head(f"{item_id}/{kind.value}")
@@ -167,6 +170,7 @@ def _equal(archive: Archive, item_id: str, planned: Plan, seed: int) -> str:
     if (
         isinstance(known, PreservationDerivation)
         and [(s.step, s.version, to_plain(s.parameters)) for s in known.steps] == wanted
+        and [(model.name, model.sha256) for model in known.environment.models] == models
         and known.seed == seed
         and len(known.materials) == 1
     ):
@@ -174,7 +178,7 @@ def _equal(archive: Archive, item_id: str, planned: Plan, seed: int) -> str:
     return ""
 
 
-def _batch_key(chosen: Chosen, planned: Plan, hand: HandFiles, seed: int) -> str:
+def _batch_key(chosen: Chosen, planned: Plan, hand: HandFiles, seed: int, models: Sequence[tuple[str, str]]) -> str:
     drawn = [hashlib.sha256(path.read_bytes()).hexdigest() if path else "" for path in (hand.damage, hand.keep)]
-    words = ["restore", list(chosen.item_ids), to_plain(planned), drawn, str(seed)]
+    words = ["restore", list(chosen.item_ids), to_plain(planned), drawn, str(seed), to_plain(models)]
     return hashlib.sha256(canonical_bytes(words)).hexdigest()

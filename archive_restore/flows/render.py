@@ -5,8 +5,8 @@ Used to make a restoration and to make it again, so that both run the very same 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,25 @@ from archive_restore.errors import PictureUnreadable, ReferenceUnknown
 from archive_restore.flows.commit import load_record
 from archive_restore.imaging import engine
 from archive_restore.imaging.reduce import MapReducer
-from archive_restore.ports import Archive, Lineage, Loss, Overview, PictureSource, StoredFile
+from archive_restore.ports import (
+    Archive,
+    Lineage,
+    Loss,
+    Network,
+    Overview,
+    PictureSource,
+    PreservationStep,
+    StoredFile,
+)
 from archive_restore.records.imagery import DamageClass, PictureFacts, Region
+from archive_restore.records.models import InstalledModel
 from archive_restore.records.objects import Master, MasterRef
-from archive_restore.records.provenance import StepRun
+from archive_restore.records.provenance import Json, StepRun
 
 MAP_PNG = "synthesis-map.png"
 DAMAGE_PNG = "damage-map.png"
+MODELS = "models"
+"""Member of a step's survey that names the models it ran with."""
 CELL = 64
 """Edge of the cells in which changed places are gathered into regions, pixels."""
 
@@ -56,6 +68,8 @@ class Rendering:
     damage_sha256: str
     master_pixels_sha256: str
     steps: tuple[StepRun, ...]
+    networks: tuple[Network, ...]
+    """The models that took part, each once, in the order of the steps."""
 
 
 def load_master(archive: Archive, item_id: str) -> tuple[Master, Mapping[str, StoredFile]]:
@@ -73,6 +87,42 @@ def load_master(archive: Archive, item_id: str) -> tuple[Master, Mapping[str, St
     return master, archive.preservation.files(ref)
 
 
+def models_of(archive: Archive, planned: Iterable[PlannedStep]) -> tuple[InstalledModel, ...]:
+    """The models that these steps want, each once, in their order; raise ModelUnusable where one is not here."""
+    library = archive.preservation_steps()
+    wanted = dict.fromkeys(name for step in planned for name in library[step.step].models(step.parameters))
+    return tuple(archive.models.card(name) for name in wanted)
+
+
+def _equipped(
+    archive: Archive, planned: Sequence[PlannedStep], device: str
+) -> tuple[list[tuple[PreservationStep, Mapping[str, Json]]], dict[str, Network]]:
+    """The steps with their networks, and all networks by name."""
+    library = archive.preservation_steps()
+    networks: dict[str, Network] = {}
+    steps = []
+    for step in planned:
+        plain = library[step.step]
+        names = plain.models(step.parameters)
+        for name in names:
+            if name not in networks:
+                networks[name] = archive.models.load(name, device)
+        steps.append((plain.equip({name: networks[name] for name in names}) if names else plain, step.parameters))
+    return steps, networks
+
+
+def _surveyed(
+    steps: Sequence[tuple[PreservationStep, Mapping[str, Json]]], seen: Overview
+) -> tuple[engine.BoundStep, ...]:
+    """As engine.survey; what a step found says which models it ran with."""
+    bound = engine.survey(steps, seen)
+    named = [step.step.models(step.parameters) for step in bound]
+    return tuple(
+        replace(step, survey={**step.survey, MODELS: names}) if names else step
+        for step, names in zip(bound, named, strict=True)
+    )
+
+
 def render(
     archive: Archive,
     master: Master,
@@ -84,17 +134,22 @@ def render(
     seed: int,
     tile: int,
     directory: Path,
+    device: str = "auto",
 ) -> Rendering:
-    """Run the steps and write picture, map and damage map into `directory`; nothing is signed or stored."""
-    library = archive.preservation_steps()
+    """Run the steps and write picture, map and damage map into `directory`; nothing is signed or stored.
+
+    `device` is where trained models run. Raise ModelUnusable where one is missing or does not do what its card says.
+    """
+    equipped, networks = _equipped(archive, planned, device)
     with archive.pictures.open(master_path, master.picture) as source:
         damage_source, keep_source = (_hand_map(archive, path, source) for path in (hand.damage, hand.keep))
         try:
             seen = engine.overview(source)
-            steps = engine.survey([(library[step.step], step.parameters) for step in planned], seen)
+            steps = _surveyed(equipped, seen)
             hand_maps = engine.HandMaps(damage=damage_source, keep=keep_source)
             bands = engine.run(source, steps, hand_maps, seed=seed, tile=tile, threads=archive.settings.threads)
-            return _write(archive, source, master_path, seen, steps, bands, lineage, directory)
+            made = _write(archive, source, master_path, seen, steps, bands, lineage, directory)
+            return replace(made, networks=tuple(networks.values()))
         finally:
             for drawn in (damage_source, keep_source):
                 if drawn is not None:
@@ -153,6 +208,7 @@ def _write(
         damage_sha256=of_damage.hexdigest(),
         master_pixels_sha256=of_master.hexdigest(),
         steps=tuple(_step_run(step, int(pixels)) for step, pixels in zip(steps, changed, strict=True)),
+        networks=(),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
-from archive_restore.errors import CatalogDamaged, ReferenceUnknown
+from archive_restore.errors import CatalogDamaged, ModelUnusable, ReferenceUnknown
 from archive_restore.flows.commit import load_record
 from archive_restore.flows.render import DAMAGE_PNG, HandFiles, Rendering, load_master, render
 from archive_restore.flows.restore import HAND_DAMAGE, HAND_KEEP, environment
@@ -40,13 +40,15 @@ class Reproduction:
     determinism: str
     """What the derivation promised."""
     environment_changes: tuple[str, ...]
-    """Software that is another version now."""
+    """Software that is another version now, and models that are not the same."""
 
 
-def reproduce(archive: Archive, ref: AnyRef) -> Reproduction:
+def reproduce(archive: Archive, ref: AnyRef, device: str = "auto") -> Reproduction:
     """Re-run the derivation of one version into a temporary place; nothing is stored.
 
-    Raises ReferenceUnknown where `ref` is not a restoration, PictureUnreadable, RecipeInvalid.
+    `device` is where trained models run; `auto` takes the processor where the derivation did. Raises ReferenceUnknown
+    where `ref` is not a restoration, PictureUnreadable, RecipeInvalid, ModelUnusable where a model of the derivation is
+    not here.
     """
     if not isinstance(ref, PreservationRef):
         raise ReferenceUnknown(f"{str(ref)!r} is not a restoration", hint="Only derivatives can be made again")
@@ -56,6 +58,9 @@ def reproduce(archive: Archive, ref: AnyRef) -> Reproduction:
     files = archive.preservation.files(ref)
     master, master_files = load_master(archive, ref.item_id)
     _check_steps(archive, derivation)
+    changed_models = _changed_models(archive, derivation)
+    if device == "auto" and derivation.environment.device == "cpu":
+        device = "cpu"
     archive.work.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=archive.work, prefix="reproduce-") as folder:
         rendering = render(
@@ -68,8 +73,9 @@ def reproduce(archive: Archive, ref: AnyRef) -> Reproduction:
             seed=derivation.seed,
             tile=derivation.tile,
             directory=Path(folder),
+            device=device,
         )
-        return _judge(archive, ref, derivation, rendering, files)
+        return _judge(archive, ref, derivation, rendering, files, changed_models)
 
 
 def _check_steps(archive: Archive, derivation: PreservationDerivation) -> None:
@@ -77,6 +83,27 @@ def _check_steps(archive: Archive, derivation: PreservationDerivation) -> None:
     for run in derivation.steps:
         if run.step not in library:
             raise ReferenceUnknown(f"the step {run.step!r} of {derivation.ref} is not installed here")
+
+
+def _changed_models(archive: Archive, derivation: PreservationDerivation) -> list[str]:
+    """What differs between the models of then and of now; raise ModelUnusable where one is not here at all."""
+    changes = []
+    for then in derivation.environment.models:
+        try:
+            now = archive.models.card(then.name).use
+        except ModelUnusable as exc:
+            raise ModelUnusable(
+                f"{derivation.ref} was made with the model {then.name!r} {then.version}, weights sha256 {then.sha256}, "
+                f"which cannot be used here: {exc}"
+            ) from exc
+        if now.sha256 != then.sha256:
+            changes.append(
+                f"model {then.name} was {then.version} with weights sha256 {then.sha256} and is {now.version} with "
+                f"{now.sha256}; the same pixels need the former weights"
+            )
+        elif now.card_sha256 != then.card_sha256:
+            changes.append(f"card of model {then.name} was sha256 {then.card_sha256} and is {now.card_sha256}")
+    return changes
 
 
 def _hand(files: Mapping[str, StoredFile], stem: str) -> Path | None:
@@ -89,6 +116,7 @@ def _judge(
     derivation: PreservationDerivation,
     rendering: Rendering,
     files: Mapping[str, StoredFile],
+    changed_models: list[str],
 ) -> Reproduction:
     same_pixels = rendering.pixels_sha256 == derivation.products[0].pixels_sha256
     different, largest = (
@@ -106,7 +134,7 @@ def _judge(
         damage_identical=damage_same,
         surveys_identical=[run.survey for run in rendering.steps] == [run.survey for run in derivation.steps],
         determinism=derivation.environment.determinism.value,
-        environment_changes=tuple(_changes(archive, derivation, rendering)),
+        environment_changes=(*changed_models, *_changes(archive, derivation, rendering)),
     )
 
 
@@ -123,12 +151,15 @@ def _differences(archive: Archive, rendering: Rendering, stored: StoredFile) -> 
 
 
 def _changes(archive: Archive, derivation: PreservationDerivation, rendering: Rendering) -> list[str]:
-    now = {agent.name: agent.version for agent in environment(archive, rendering.before).agents}
+    here = environment(archive, rendering)
+    now = {agent.name: agent.version for agent in here.agents}
     changes = [
         f"{agent.name} was {agent.version} and is {now.get(agent.name, 'absent')}"
         for agent in derivation.environment.agents
         if now.get(agent.name) != agent.version
     ]
+    if here.device != derivation.environment.device:
+        changes.append(f"models ran on {derivation.environment.device} and run on {here.device}")
     versions = {run.step: run.version for run in derivation.steps}
     changes += [
         f"step {run.step} was version {versions[run.step]} and is {run.version}"

@@ -45,7 +45,6 @@ from archive_restore.ports import (
     Detail,
     Digests,
     Lineage,
-    Overview,
     PreservationStep,
     RestorationView,
     Staging,
@@ -101,6 +100,8 @@ class Order:
     plan: Plan
     hand: HandFiles = field(default_factory=HandFiles)
     seed: int = 0
+    device: str = "auto"
+    """Where trained models run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ def restore(archive: Archive, order: Order) -> Made:
 def prepare(archive: Archive, order: Order) -> Finished:
     """Do all the work of a restoration in `work/`, commit nothing; safe in another process.
 
-    Raises ReferenceUnknown, PictureUnreadable, SelfCheckFailed, StorageFailed, CredentialsFailed.
+    Raises ReferenceUnknown, PictureUnreadable, ModelUnusable, SelfCheckFailed, StorageFailed, CredentialsFailed.
     """
     started, clock_start = archive.clock.now(), time.monotonic()
     item_id, kind = order.item_id, PreservationKind.RESTORATION
@@ -166,7 +167,7 @@ def _make(
     lineage = _lineage(archive, ref, master, plan, archive.preservation_steps(), started)
     rendering = render(
         archive, master, master_file.path, plan.steps, lineage, stored_hand,
-        seed=seed, tile=TILE, directory=staged.directory,
+        seed=seed, tile=TILE, directory=staged.directory, device=order.device,
     )  # fmt: skip
     summary = _summary(master, rendering)
     derivation = _derivation(archive, ref, master, plan, hand_materials, rendering, summary, seed, started)
@@ -321,14 +322,14 @@ def _derivation(
         tile=TILE,
         products=products,
         map=summary,
-        environment=environment(archive, rendering.before),
+        environment=environment(archive, rendering),
         started=started,
         ended=archive.clock.now(),
         events=(event(archive, "creation", str(ref), f"recipe {plan.recipe.name} on {master.ref}"),),
     )
 
 
-def environment(archive: Archive, seen: Overview) -> Environment:
+def environment(archive: Archive, rendering: Rendering) -> Environment:
     """What the pixels were made with."""
     import cv2
 
@@ -336,11 +337,18 @@ def environment(archive: Archive, seen: Overview) -> Environment:
         SoftwareAgent(name=archive.agent.split()[0], version=archive.agent.split()[-1], role="restoration"),
         SoftwareAgent(name="numpy", version=np.__version__, role="pixels"),
         SoftwareAgent(name="OpenCV", version=cv2.__version__, role="pixels"),
-        *archive.pictures.agents(seen.facts),
+        *dict.fromkeys(network.agent for network in rendering.networks),
+        *archive.pictures.agents(rendering.before.facts),
         *archive.credentials.agents(),
     )
+    networks = rendering.networks
+    promises = {Determinism.SAME_MACHINE, *(network.determinism for network in networks)}
     return Environment(
-        agents=agents, models=(), platform=archive.platform, device="cpu", determinism=Determinism.SAME_MACHINE
+        agents=agents,
+        models=tuple(network.model.use for network in networks),
+        platform=archive.platform,
+        device=next((network.device for network in networks if network.device != "cpu"), "cpu"),
+        determinism=Determinism.CLOSE if Determinism.CLOSE in promises else Determinism.SAME_MACHINE,
     )
 
 

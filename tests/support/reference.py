@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are made from the code: commands, errors, recipes.
+"""Writes the pages of docs/ that are made from the code: commands, errors, recipes, model cards.
 
 Run `python -m tests.support.reference` after changing a command, an error or a step; tests/test_docs.py compares.
 """
@@ -18,6 +18,7 @@ from archive_restore.cli import COMMANDS, INTERNAL_ERROR, main_group
 from archive_restore.core.planning import BUILT_IN, DEFAULT_RECIPE
 from archive_restore.plugins import preservation_steps
 from archive_restore.records.imagery import PixelFlag
+from tests.support.card_reference import model_cards_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _NOTE = "<!-- Made from the code by `python -m tests.support.reference`; do not edit. -->\n"
@@ -29,6 +30,7 @@ def pages() -> Mapping[str, str]:
         "reference/commands.md": commands_page(),
         "errors.md": errors_page(),
         "reference/recipes.md": recipes_page(),
+        "reference/model-cards.md": model_cards_page(_NOTE),
     }
 
 
