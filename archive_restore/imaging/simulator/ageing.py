@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from archive_restore.imaging.simulator.noise import Plane, field, fine
+from archive_restore.imaging.simulator.noise import Plane, field, fine, white
 from archive_restore.imaging.simulator.settings import Ageing
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -30,14 +31,16 @@ def _as3(picture: Plane) -> Plane:
 def age(picture: Plane, ageing: Ageing, dpi: float, rng: np.random.Generator) -> Plane:
     """The picture as it would be found undamaged: float32 (h, w, c) in [0, 1]."""
     out = picture
-    if picture.shape[2] == 3 and rng.random() < ageing.toned:
-        out = _toned(out, rng)
     if ageing.blur > 0:
         sigma = 2.0 * ageing.blur * float(rng.random()) ** 2
         if sigma > 0.25:
             out = _as3(cv2.GaussianBlur(out, (0, 0), sigma))
-    if ageing.fading > 0:
-        out = _faded(out, ageing.fading, rng)
+    toned = picture.shape[2] == 3 and rng.random() < ageing.toned
+    if toned or ageing.fading > 0:
+        curves = _tone(rng) if toned else np.repeat(_LEVELS[:, None], picture.shape[2], 1)
+        if ageing.fading > 0:
+            curves = _faded(curves, ageing.fading, rng)
+        out = _through(luma_of(out)[:, :, None] if toned else out, curves)
     if ageing.yellowing > 0 and picture.shape[2] == 3:
         out = _yellowed(out, ageing.yellowing * float(rng.random()), rng)
     if ageing.illumination > 0:
@@ -53,9 +56,9 @@ def scan(clean: Plane, damaged: Plane, ageing: Ageing, rng: np.random.Generator)
     """The same noise and the same coding over both pictures."""
     if ageing.noise > 0:
         sigma = 0.02 * ageing.noise * float(rng.random())
-        noise = fine(rng, clean.shape[:2], 0.0)[:, :, None] * np.float32(sigma)
+        noise = white(rng, clean.shape[:2])[:, :, None] * np.float32(sigma)
         if clean.shape[2] == 3:
-            noise = noise + rng.standard_normal(clean.shape, dtype=np.float32) * np.float32(0.4 * sigma)
+            noise = noise + white(rng, clean.shape) * np.float32(0.4 * sigma)
         clean, damaged = np.clip(clean + noise, 0, 1), np.clip(damaged + noise, 0, 1)
     if rng.random() < ageing.jpeg:
         quality = int(rng.integers(ageing.jpeg_quality[0], ageing.jpeg_quality[1] + 1))
@@ -63,23 +66,33 @@ def scan(clean: Plane, damaged: Plane, ageing: Ageing, rng: np.random.Generator)
     return clean, damaged
 
 
-def _toned(picture: Plane, rng: np.random.Generator) -> Plane:
-    """Monochrome with a tone of its own: each channel another power of the luma, so black and white stay."""
-    luma = np.maximum(luma_of(picture), 1e-4)
+_LEVELS = np.linspace(0, 1, 4097)
+
+
+def _tone(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Curves (levels, 3) of a toned print: each channel another power of the luma, so black and white stay."""
     warm = float(rng.normal(0.12, 0.16)) if rng.random() < 0.9 else float(rng.uniform(-0.5, -0.2))  # rarely blue
     powers = (1 - 0.7 * warm, 1.0 + float(rng.normal(0, 0.02)), 1 + 1.3 * warm)
-    return np.stack([luma ** np.float32(max(p, 0.3)) for p in powers], 2)
+    return np.stack([_LEVELS ** max(p, 0.3) for p in powers], 1)
 
 
-def _faded(picture: Plane, strength: float, rng: np.random.Generator) -> Plane:
+def _faded(curves: NDArray[np.float64], strength: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Contrast lost at both ends; in colour each dye at its own pace."""
-    channels = picture.shape[2]
+    channels = curves.shape[1]
     each = 0.35 if channels == 3 else 0.0
     low = strength * (0.28 * rng.random() ** 1.5 + each * 0.12 * rng.random(channels))
     high = 1 - strength * (0.3 * rng.random() ** 1.5 + each * 0.15 * rng.random(channels))
     gamma = np.exp(strength * (0.3 * rng.normal() + each * 0.2 * rng.normal(size=channels)))
-    out = np.maximum(picture, 0) ** gamma.astype(np.float32) if strength > 0.05 else picture
-    return np.asarray(out * (high - low).astype(np.float32) + low.astype(np.float32))
+    return np.asarray(curves**gamma * (high - low) + low)
+
+
+def _through(picture: Plane, curves: NDArray[np.float64]) -> Plane:
+    """Look up each channel (or the only one, for each curve) in its curve of 4097 levels."""
+    index = np.rint(picture * np.float32(len(curves) - 1)).astype(np.int16)
+    out = np.empty((*picture.shape[:2], curves.shape[1]), np.float32)
+    for channel, curve in enumerate(curves.T.astype(np.float32)):
+        np.take(curve, index[:, :, channel if picture.shape[2] > 1 else 0], out=out[:, :, channel], mode="clip")
+    return out
 
 
 def _yellowed(picture: Plane, amount: float, rng: np.random.Generator) -> Plane:

@@ -12,7 +12,7 @@ import numpy as np
 
 from archive_restore.imaging.simulator.job import Job
 from archive_restore.imaging.simulator.noise import Path, wave
-from archive_restore.imaging.simulator.paths import blob, gaps, jagged, normals, resample, taper
+from archive_restore.imaging.simulator.paths import blobs, gaps, jagged, normals, resample, taper
 from archive_restore.imaging.simulator.settings import SimulatedClass
 from archive_restore.imaging.simulator.sheet import WIDEST
 
@@ -79,14 +79,16 @@ def _flakes(
     """Angular chips of emulsion lost along a path; `rate` a px of length, likelier where `where` is high."""
     length = float(np.hypot(*np.diff(points, axis=0).T).sum())
     count = min(int(rng.poisson(length * rate)), 150)
+    at = rng.integers(0, len(points), count)
+    at = at[rng.random(count) <= where[at]]
+    if not len(at):
+        return
+    radii = np.maximum(size * np.exp(rng.normal(-0.5, 0.5, len(at))), 0.5)
+    chips = blobs(rng, radii, 0.35, rng.uniform(1.0, 2.2, len(at)), int(rng.integers(4, 9)))
+    chips += (points[at] + rng.normal(0, size * 0.5, (len(at), 2)))[:, None, :]
     sheet = job.sheet(kind, bright)
-    for index in rng.integers(0, len(points), count):
-        if rng.random() > where[index]:
-            continue
-        radius = size * float(np.exp(rng.normal(-0.5, 0.5)))
-        offset = rng.normal(0, size * 0.5, 2)
-        chip = blob(rng, max(radius, 0.5), 0.35, float(rng.uniform(1.0, 2.2)), int(rng.integers(4, 9)))
-        sheet.polygon(points[index] + offset + chip, float(rng.uniform(0.6, 1.0)))
+    for chip, value in zip(chips, rng.uniform(0.6, 1.0, len(at)).tolist(), strict=True):
+        sheet.polygon(chip, value)
 
 
 def _branch(

@@ -60,6 +60,12 @@ class Job:
         """The sheet for such marks."""
         return self.sheets.setdefault((kind, bright, soft), Sheet(self.height, self.width))
 
+    def has(self, kind: SimulatedClass) -> bool:
+        """Whether anything of a class is to be seen."""
+        return any(key[0] == kind and sheet for key, sheet in self.sheets.items()) or any(
+            veil.kind == kind for veil in self.veils
+        )
+
     def is_bright(self, rng: np.random.Generator) -> bool:
         """The polarity of one mark."""
         return bool(rng.random() < self.settings.bright)

@@ -39,7 +39,7 @@ def losses(job: Job, rng: np.random.Generator) -> None:
 def _chip(job: Job, rng: np.random.Generator, centre: Path) -> None:
     """A flake gone: angular when brittle, lobed when soft; a few join."""
     radius = float(np.clip(0.45 * np.exp(rng.normal(0, 0.7)), 0.1, 5.0)) * job.mm
-    sheet = job.sheet(TEAR, job.is_bright(rng))
+    sheet = job.sheet(TEAR, job.is_bright(rng) or rng.random() < 0.6)
     opacity = float(rng.uniform(0.75, 1.0))
     for _ in range(int(rng.integers(1, 5))):
         points = int(np.clip(radius * 1.5, 5, 40))

@@ -152,6 +152,7 @@ def _hair(job: Job, rng: np.random.Generator, start: Path) -> None:
     length = float(rng.uniform(0.8, 5.0) if lint else rng.uniform(2.5, 28.0)) * mm
     step = max(1.2, length / 250)
     curl = float(np.exp(rng.normal(-1.9 if not lint else -0.7, 0.8)))  # radians a millimetre
+    curl = min(curl, 7.0 * mm / length)  # it does not roll up into a ball
     bend = float(rng.choice([-1, 1])) * curl * float(rng.uniform(0.2, 1.0)) / mm
     points = wander(rng, start, float(rng.uniform(0, 2 * np.pi)), length, bend, curl * 0.12 / mm / np.sqrt(mm), step)
     count = len(points)

@@ -65,9 +65,17 @@ def gaps(rng: np.random.Generator, count: int, period: float, missing: float) ->
 
 def blob(rng: np.random.Generator, radius: float, roughness: float, stretch: float, points: int = 14) -> Path:
     """A closed irregular outline around (0, 0): angular when few points and rough, round when neither."""
-    turn = np.sort(rng.uniform(0, 2 * np.pi / points * 0.8, points) + np.arange(points) * 2 * np.pi / points)
-    reach = radius * np.clip(1 + roughness * rng.standard_normal(points), 0.25, 2.2)
-    shape = np.stack([reach * np.cos(turn) * stretch, reach * np.sin(turn) / np.sqrt(stretch)], 1)
-    tilt = rng.uniform(0, np.pi)
+    return np.asarray(blobs(rng, np.array([radius]), roughness, np.array([stretch]), points)[0])
+
+
+def blobs(
+    rng: np.random.Generator, radii: NDArray[np.float64], roughness: float, stretch: NDArray[np.float64], points: int
+) -> NDArray[np.float64]:
+    """Many outlines of equally many points: (m, points, 2) px for m radii and stretches."""
+    many, sector = len(radii), 2 * np.pi / points
+    turn = (rng.random((many, points)) * 0.8 + np.arange(points)) * sector
+    reach = radii[:, None] * np.clip(1 + roughness * rng.standard_normal((many, points)), 0.25, 2.2)
+    x, y = reach * np.cos(turn) * stretch[:, None], reach * np.sin(turn) / np.sqrt(stretch)[:, None]
+    tilt = rng.uniform(0, np.pi, (many, 1))
     c, s = np.cos(tilt), np.sin(tilt)
-    return np.asarray(shape @ np.array([[c, s], [-s, c]]))
+    return np.stack([x * c - y * s, x * s + y * c], 2)

@@ -42,8 +42,8 @@ def add_hard_negatives(picture: Plane, rate: float, rng: np.random.Generator) ->
 def lens_blur(luma: Plane) -> float:
     """Gaussian sigma in px of the picture's sharp edges, 0.4..3 (Zhuo and Sim 2011: ratio of gradients before and
     after another blur)."""
-    top, left = max((luma.shape[0] - 512) // 2, 0), max((luma.shape[1] - 512) // 2, 0)
-    part = luma[top : top + 512, left : left + 512]
+    top, left = max((luma.shape[0] - 320) // 2, 0), max((luma.shape[1] - 320) // 2, 0)
+    part = luma[top : top + 320, left : left + 320]
     again = cv2.GaussianBlur(part, (0, 0), 1.0)
 
     def gradient(plane: Plane) -> Plane:

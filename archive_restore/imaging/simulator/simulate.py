@@ -17,7 +17,7 @@ from archive_restore.imaging.simulator.cracks import cracks, creases
 from archive_restore.imaging.simulator.job import Job, Veil
 from archive_restore.imaging.simulator.losses import losses
 from archive_restore.imaging.simulator.marks import hairs, scratches
-from archive_restore.imaging.simulator.noise import Plane, field, generator
+from archive_restore.imaging.simulator.noise import Plane, field, generator, white
 from archive_restore.imaging.simulator.scene import add_hard_negatives
 from archive_restore.imaging.simulator.settings import SimulatedClass, SimulatorSettings
 from archive_restore.imaging.simulator.spots import dust, mould
@@ -81,28 +81,39 @@ def simulate(picture: Plane, seed: int, settings: SimulatorSettings) -> Simulate
     for kind, paint in _PAINTERS.items():
         if settings.rates.get(kind, 0.0) > 0:
             paint(job, generator(seed, kind.name or ""))
-    visible = max(VISIBLE, OVER_NOISE * noise_of(luma))
-    laid = _Laying(clean, job, visible, generator(seed, "laying"))
+    laid = _Laying(clean, job, generator(seed, "laying"))
     for kind in _PAINTERS:
-        laid.lay(kind, generator(seed, f"laying {kind.name}"))
+        if job.has(kind):
+            laid.lay(kind, generator(seed, f"laying {kind.name}"))
     clean, damaged = scan(clean, laid.finished(), settings.ageing, generator(seed, "scan"))
-    return Simulated(damaged=damaged, clean=clean, damage=laid.truth(), opacity=1 - laid.clear, visible=visible)
+    return Simulated(damaged=damaged, clean=clean, damage=laid.truth(), opacity=1 - laid.clear, visible=laid.visible)
 
 
 def noise_of(luma: Plane) -> float:
     """Standard deviation of the noise in the picture's smooth parts (Immerkær 1996, over the quietest third)."""
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    step = max(min(luma.shape) // 512, 1)
-    part = luma[: luma.shape[0] // step, : luma.shape[1] // step]  # resolution must not change: a corner of large ones
+    top, left = max((luma.shape[0] - 512) // 2, 0), max((luma.shape[1] - 512) // 2, 0)
+    part = luma[top : top + 512, left : left + 512]  # the middle, at its own resolution
     energy = cv2.blur(np.abs(cv2.filter2D(part, -1, kernel)), (9, 9))[::4, ::4]
     return float(np.percentile(energy, 33)) * float(np.sqrt(np.pi / 2) / 6)
+
+
+def _most(change: Plane) -> Plane:
+    """The largest absolute change of any channel, (h, w). Slice by slice: a maximum along a short axis is slow."""
+    size = np.abs(change)
+    most: Plane = size[:, :, 0]
+    for channel in range(1, size.shape[2]):
+        most = np.maximum(most, size[:, :, channel])
+    return most
 
 
 class _Laying:
     """The clean picture while class after class is laid over it."""
 
-    def __init__(self, clean: Plane, job: Job, visible: float, rng: np.random.Generator) -> None:
-        self.clean, self.job, self.visible, self.rng = clean, job, visible, rng
+    def __init__(self, clean: Plane, job: Job, rng: np.random.Generator) -> None:
+        self.clean, self.job, self.rng = clean, job, rng
+        self.noise = noise_of(job.luma)
+        self.visible = max(VISIBLE, OVER_NOISE * self.noise)
         self.out = clean.copy()
         height, width = clean.shape[:2]
         self.bits = np.zeros((height, width), np.uint16)
@@ -113,11 +124,13 @@ class _Laying:
         self.halo = float(rng.uniform(0.15, 0.6)) if rng.random() < ageing.sharpening else 0.0
         sample = clean[:: max(height // 128, 1), :: max(width // 128, 1)].reshape(-1, clean.shape[2])
         self.dark, self.light = (p.astype(np.float32) for p in np.percentile(sample, [0.5, 99.5], axis=0))
+        # Paper that lost its emulsion is brighter than any tone of a faded picture, dirt on it is darker.
+        self.span = self.light - self.dark
+        self.paper = self.light + np.maximum(1 - self.light, 0) * np.float32(rng.uniform(0, 0.8)) + np.float32(0.02)
+        self.dirt = self.dark * np.float32(rng.uniform(0.1, 1.0)) - np.float32(0.02)
         # The texture of bare paper and of dirt: a little of it everywhere, shared by all marks.
-        self.texture = field(rng, (height, width), max(0.5 * job.mm, 2.0)) * np.float32(0.022)
-        self.texture += rng.standard_normal((height, width), dtype=np.float32) * np.float32(
-            0.004 + 0.7 * noise_of(job.luma)
-        )
+        self.texture = field(rng, (height, width), max(0.5 * job.mm, 2.0)) * np.float32(0.011)
+        self.texture += white(rng, (height, width)) * np.float32(0.004 + 0.7 * self.noise)
 
     def lay(self, kind: SimulatedClass, rng: np.random.Generator) -> None:
         """All veils and sheets of one class."""
@@ -133,23 +146,23 @@ class _Laying:
                     self._marks(kind, drawn[0], drawn[1], bright, soft)
 
     def _marks(self, kind: SimulatedClass, alpha: Plane, window: tuple[slice, slice], bright: bool, soft: bool) -> None:
-        sigma = self.sigma
+        sigma, rng = self.sigma, self.rng
         if soft:
-            sigma = float(np.hypot(sigma, self.rng.uniform(0.5, 2.0)))
+            sigma = float(np.hypot(sigma, rng.uniform(0.5, 2.0)))
         alpha = cv2.GaussianBlur(alpha, (0, 0), sigma)
         if self.halo and not soft:  # what an unsharp mask does to a mark: its negative around it
             alpha = alpha + np.float32(self.halo) * (alpha - cv2.GaussianBlur(alpha, (0, 0), 1.6))
             np.clip(alpha, -0.3, 1, out=alpha)
-        depth = min(abs(float(self.rng.normal(0, 0.13))), 0.4)
+        depth = np.float32(min(abs(float(rng.normal(0, 0.13))), 0.4))
         lost = bright and kind in (SimulatedClass.TEAR, SimulatedClass.CRACK)
-        span = self.light - self.dark
-        tone = (
-            self.light + 0.04 - span * (depth * 0.5 if lost else depth) if bright else self.dark - 0.03 + span * depth
-        )
+        if bright:
+            tone = self.paper - self.span * depth * np.float32(0.5 if lost else 1.0)
+        else:
+            tone = self.dirt + self.span * depth
         if len(tone) == 3:
-            tone = tone * (1 + self.rng.uniform(-0.02, 0.02, 3).astype(np.float32))
+            tone = tone * (1 + rng.uniform(-0.02, 0.02, 3).astype(np.float32))
             if lost:  # paper is less yellow than the gelatin over it, or more
-                tone = tone * np.array([1.0, 1.0, 1.0 + float(self.rng.normal(0.0, 0.05))], np.float32)
+                tone = tone * np.array([1.0, 1.0, 1.0 + float(rng.normal(0.0, 0.05))], np.float32)
         self._blend(kind, alpha, window, tone.astype(np.float32), multiplies=False)
 
     def _veil(self, veil: Veil) -> None:
@@ -168,8 +181,7 @@ class _Laying:
         else:
             change = (tone + self.texture[window][:, :, None] - before) * alpha[:, :, None]
         after = np.clip(before + change, 0, 1)
-        change = np.abs(after - before)
-        seen = change[:, :, 0] if change.shape[2] == 1 else change.max(2)
+        seen = _most(after - before)
         self.out[window] = after
         np.multiply(self.clear[window], 1 - np.clip(alpha, 0, 1), out=self.clear[window])
         bits, traces = self.bits[window], self.traces[window]
@@ -177,8 +189,9 @@ class _Laying:
             covered = alpha > 0.9
             bits[covered] = 0  # what lay below is no longer seen
             traces[covered] = 0
-            whole = np.abs(after - self.clean[window]).max(2)
-            seen = np.where(covered, np.maximum(seen, whole), seen)
+            if covered.any():
+                whole = _most(after - self.clean[window])
+                seen = np.where(covered, np.maximum(seen, whole), seen)
         bits[seen >= self.visible] |= np.uint16(kind)
         traces[seen >= self.visible / 16] |= np.uint16(kind)
 
@@ -188,7 +201,7 @@ class _Laying:
 
     def truth(self) -> NDArray[np.uint16]:
         """Bits where the sum of all changes is visible; every such pixel has at least one."""
-        change = np.abs(self.out - self.clean).max(2)
+        change = _most(self.out - self.clean)
         bits = np.where(self.bits == 0, self.traces, self.bits)
         bits[change < self.visible] = 0
         return bits

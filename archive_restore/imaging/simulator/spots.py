@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from archive_restore.imaging.simulator.job import Job, Veil
 from archive_restore.imaging.simulator.noise import Path, field, smoothstep
-from archive_restore.imaging.simulator.paths import blob
+from archive_restore.imaging.simulator.paths import blobs
 from archive_restore.imaging.simulator.settings import SimulatedClass
 
 DUST, MOULD = SimulatedClass.DUST, SimulatedClass.MOULD
@@ -43,13 +43,18 @@ def dust(job: Job, rng: np.random.Generator) -> None:
     opacity = np.clip(rng.beta(2.2, 1.2, many), 0.1, 1.0)
     form = rng.random(many)
     _ticks(job, rng, places[form < 0.35], size[form < 0.35], opacity[form < 0.35], bright[form < 0.35])
-    for k in np.nonzero(form >= 0.35)[0]:
-        radius = float(size[k])
-        points = 5 if radius < 1.2 else int(rng.integers(5, 12))
-        rough = 0.15 if form[k] > 0.8 else 0.4
-        shape = blob(rng, max(radius, 0.35), rough, float(rng.uniform(1.0, 2.6 if form[k] < 0.7 else 1.3)), points)
-        faint = min(1.0, (radius / 0.35) ** 2)
-        job.sheet(DUST, bool(bright[k]), bool(soft[k])).polygon(places[k] + shape, float(opacity[k]) * faint)
+    tiny = size < 1.2
+    for group, points, rough, longest in (
+        ((form >= 0.35) & tiny, 5, 0.35, 2.4),
+        ((form >= 0.35) & (form < 0.7) & ~tiny, 7, 0.4, 2.6),
+        ((form >= 0.7) & ~tiny, 12, 0.18, 1.4),
+    ):
+        mine = np.nonzero(group)[0]
+        shapes = blobs(rng, np.maximum(size[mine], 0.35), rough, rng.uniform(1.0, longest, len(mine)), points)
+        shapes += places[mine, None, :]
+        faint = opacity[mine] * np.minimum(1.0, (size[mine] / 0.35) ** 2)
+        for k, shape, value in zip(mine.tolist(), shapes, faint.tolist(), strict=True):
+            job.sheet(DUST, bool(bright[k]), bool(soft[k])).polygon(shape, value)
 
 
 def _ticks(
@@ -125,8 +130,9 @@ def _speckle(job: Job, rng: np.random.Generator, centre: Path, reach: float, bri
     places = centre + rng.standard_normal((many, 2)) * reach * 0.5
     size = np.clip(0.07 * np.exp(rng.normal(0, 0.5, many)), 0.02, 0.5) * job.mm
     sheet = job.sheet(MOULD, bright, bool(rng.random() < 0.5))
-    for place, radius in zip(places, size, strict=True):
-        sheet.polygon(place + blob(rng, max(float(radius), 0.4), 0.2, 1.2, 7), float(rng.uniform(0.3, 0.95)))
+    shapes = places[:, None, :] + blobs(rng, np.maximum(size, 0.4), 0.2, np.full(many, 1.2), 7)
+    for shape, value in zip(shapes, rng.uniform(0.3, 0.95, many).tolist(), strict=True):
+        sheet.polygon(shape, value)
 
 
 def _haze(

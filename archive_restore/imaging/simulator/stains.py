@@ -21,7 +21,7 @@ Colour = tuple[float, float, float]
 def stains(job: Job, rng: np.random.Generator) -> None:
     """Blobs, foxing, water marks, tape and fingerprints."""
     mm = job.mm
-    for centre in job.starts(rng, STAIN, 0.45, 8 * mm):
+    for centre in job.starts(rng, STAIN, 0.55, 8 * mm):
         _blob(job, rng, centre, float(np.clip(5.0 * np.exp(rng.normal(0, 0.8)), 0.5, 35.0)) * mm, _brown(rng), 0.75)
     for centre in job.starts(rng, STAIN, 0.2, 5 * mm):
         tint, reach = (0.72, 0.5, 0.3), float(np.exp(rng.normal(1.2, 0.5))) * mm
@@ -31,7 +31,7 @@ def stains(job: Job, rng: np.random.Generator) -> None:
         _water(job, rng, centre, float(np.clip(10.0 * np.exp(rng.normal(0, 0.6)), 2.0, 50.0)) * mm)
     for centre in job.starts(rng, STAIN, 0.08, 15 * mm):
         _tape(job, rng, centre)
-    for centre in job.starts(rng, STAIN, 0.15, 6 * mm):
+    for centre in job.starts(rng, STAIN, 0.05, 6 * mm):
         _fingerprint(job, rng, centre)
 
 
@@ -46,8 +46,8 @@ def silvering(job: Job, rng: np.random.Generator) -> None:
         far, _ = _distance(job, rng, window, centre, reach, 0.35)
         span = max(job.white - job.black, 0.1)
         dark = smoothstep(job.black + 0.55 * span, job.black + 0.05 * span, cv2.GaussianBlur(luma, (0, 0), 1.5))
-        patchy = np.clip(0.75 + 0.35 * field(rng, luma.shape, max(0.8 * job.mm, 2.0), 3), 0, 1)
-        opacity = smoothstep(1.0, 0.4, far) * dark * patchy * np.float32(rng.uniform(0.2, 0.6))
+        patchy = np.clip(0.8 + 0.25 * field(rng, luma.shape, max(4.0 * job.mm, 3.0), 4), 0, 1)
+        opacity = smoothstep(1.0, 0.4, far) * dark * patchy * np.float32(rng.uniform(0.08, 0.5))
         level = float(rng.uniform(0.55, 0.8))
         colour = (level * 0.93, level * 0.98, level * 1.08)
         job.veils.append(Veil(kind=SILVERING, opacity=opacity, window=window, colour=colour, multiplies=False))
