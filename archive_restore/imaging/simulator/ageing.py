@@ -71,7 +71,7 @@ _LEVELS = np.linspace(0, 1, 4097)
 
 def _tone(rng: np.random.Generator) -> NDArray[np.float64]:
     """Curves (levels, 3) of a toned print: each channel another power of the luma, so black and white stay."""
-    warm = float(rng.normal(0.12, 0.16)) if rng.random() < 0.9 else float(rng.uniform(-0.5, -0.2))  # rarely blue
+    warm = float(rng.normal(0.15, 0.11)) if rng.random() < 0.94 else float(rng.uniform(-0.5, -0.2))  # rarely blue
     powers = (1 - 0.7 * warm, 1.0 + float(rng.normal(0, 0.02)), 1 + 1.3 * warm)
     return np.stack([_LEVELS ** max(p, 0.3) for p in powers], 1)
 

@@ -47,16 +47,16 @@ def _crease(job: Job, rng: np.random.Generator, start: Path, angle: float) -> No
     step = max(1.5, length / 500)
     points = resample(jagged(rng, start - half, start + half, float(rng.uniform(0.004, 0.03)), 6 * mm), step)
     count = len(points)
-    width = float(np.clip(0.3 * np.exp(rng.normal(0, 0.5)), 0.08, 1.5)) * mm
+    width = float(np.clip(0.2 * np.exp(rng.normal(0, 0.5)), 0.06, 1.5)) * mm
     side = normals(points) * width * float(rng.choice([-1, 1]))
     ends = np.sqrt(taper(count, float(rng.uniform(0.05, 0.4))))
     lit = float(rng.uniform(0.1, 0.65)) * ends * (0.35 + 0.65 * wave(rng, count, 5 * mm / step))
-    shade = float(rng.uniform(0.05, 0.6)) * ends * (0.35 + 0.65 * wave(rng, count, 5 * mm / step))
+    shade = float(rng.uniform(0.05, 0.5)) * ends * (0.35 + 0.65 * wave(rng, count, 5 * mm / step))
     broad = width * (0.7 + 0.6 * wave(rng, count, 3 * mm / step))
     far = float(rng.uniform(0.4, 0.8))
-    job.sheet(CREASE, bright=False, soft=True).path(points - side * far, broad * float(rng.uniform(0.8, 2.0)), shade)
+    job.sheet(CREASE, bright=False, soft=True).path(points - side * far, broad * float(rng.uniform(0.8, 1.6)), shade)
     job.sheet(CREASE, bright=True, soft=bool(rng.random() < 0.5)).path(points + side * (far - 0.4), broad, lit)
-    broken = float(rng.choice([0.9, 0.6, 0.4, 0.2]))  # how much of the ridge kept its emulsion
+    broken = float(rng.choice([0.9, 0.6, 0.45, 0.3, 0.15]))  # how much of the ridge kept its emulsion
     if broken < 0.9:
         touch = gaps(rng, count, float(rng.uniform(0.8, 4.0)) * mm / step, broken) * ends
         core = width * float(rng.uniform(0.25, 0.7)) * (0.3 + 1.0 * wave(rng, count, 0.7 * mm / step))
@@ -118,7 +118,7 @@ def _branch(
     turn = np.convolve(np.abs(np.diff(points, 2, axis=0)).sum(1) / step, np.ones(3) / 3, mode="same")
     shape[1:-1] += np.minimum(turn, 1.0) * 0.5 * body[1:-1]
     widths = np.minimum(width * shape + 0.02 * mm, WIDEST)
-    opacity = float(rng.uniform(0.55, 1.0)) * np.clip(0.25 + 1.2 * shape, 0, 1)
+    opacity = float(rng.uniform(0.6, 1.0) ** 0.6) * np.clip(0.3 + 1.6 * shape, 0, 1)
     sheet = job.sheet(CRACK, bright)
     sheet.path(points, widths, opacity)
     if width > 2.0:  # ragged, angular rims of what flaked off
@@ -168,7 +168,7 @@ def _network(job: Job, rng: np.random.Generator, centre: Path) -> None:
     facets, _ = plane.getVoronoiFacetList([])
     bright = rng.random() < 0.2 + 0.8 * job.settings.bright
     sheet = job.sheet(CRACK, bright)
-    width = float(np.clip(0.09 * np.exp(rng.normal(0, 0.6)), 0.03, 0.8)) * mm
+    width = float(np.clip(0.08 * np.exp(rng.normal(0, 0.5)), 0.03, 0.8)) * mm
     seen: set[tuple[int, int]] = set()
     for facet in facets:
         for k in range(len(facet)):
@@ -181,5 +181,5 @@ def _network(job: Job, rng: np.random.Generator, centre: Path) -> None:
             seen.add(key)
             points = jagged(rng, a, b, 0.08, max(0.25 * cell, 3.0))
             count = len(points)
-            open_ = (1 - 0.6 * far) * (0.2 + 1.2 * wave(rng, count, 3))
+            open_ = (1 - 0.6 * far) * (0.55 + 0.6 * wave(rng, count, 4))
             sheet.path(points, width * open_, np.clip(0.4 + open_ * 0.6, 0, 1) * float(rng.uniform(0.6, 1.0)))

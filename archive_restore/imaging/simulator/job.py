@@ -39,12 +39,24 @@ class Job:
     settings: SimulatorSettings
     luma: Plane
     """The undamaged picture's luma, (height, width)."""
-    white: float
-    """Luma of the lightest and darkest tones of the picture."""
-    black: float
+    light: Plane
+    """The lightest and darkest tones of the picture, (c,) each."""
+    dark: Plane
+    paper: Plane
+    """What shows where the emulsion is gone, (c,)."""
     sheets: dict[tuple[SimulatedClass, bool, bool], Sheet] = field(default_factory=dict)
     """By class, whether lighter than the picture, and whether out of focus."""
     veils: list[Veil] = field(default_factory=list)
+
+    @property
+    def white(self) -> float:
+        """Mean of the lightest tone."""
+        return float(self.light.mean())
+
+    @property
+    def black(self) -> float:
+        """Mean of the darkest tone."""
+        return float(self.dark.mean())
 
     @property
     def mm(self) -> float:

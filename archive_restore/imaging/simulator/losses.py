@@ -42,7 +42,7 @@ def _chip(job: Job, rng: np.random.Generator, centre: Path) -> None:
     sheet = job.sheet(TEAR, job.is_bright(rng) or rng.random() < 0.6)
     opacity = float(rng.uniform(0.75, 1.0))
     for _ in range(int(rng.integers(1, 5))):
-        points = int(np.clip(radius * 1.5, 5, 40))
+        points = int(np.clip(radius * 1.5, 5, 24)) if rng.random() < 0.6 else int(rng.integers(4, 8))
         shape = blob(rng, radius * float(rng.uniform(0.5, 1.0)), 0.3, float(rng.uniform(1.0, 2.0)), points)
         sheet.polygon(centre + rng.normal(0, radius * 0.6, 2) + shape, opacity)
 
@@ -65,15 +65,16 @@ def _grazed(job: Job, rng: np.random.Generator, centre: Path) -> None:
     pattern = field(rng, (len(rows), len(columns)), max(reach * float(rng.uniform(0.15, 0.6)), 3.0), 4)
     inside = (pattern + np.float32(rng.uniform(-0.2, 0.9)) - 1.6 * far**2) * np.float32(reach * 0.25)
     opacity = np.clip(inside / np.float32(max(0.08 * job.mm, 1.0)) + 0.5, 0, 1) * np.float32(rng.uniform(0.45, 1.0))
-    shallow = np.clip(0.85 + 0.3 * field(rng, (len(rows), len(columns)), max(0.4 * job.mm, 1.5), 2), 0, 1)
+    shallow = np.clip(0.95 + 0.15 * field(rng, (len(rows), len(columns)), max(1.2 * job.mm, 2.0), 2), 0, 1)
     job.veils.append(
         Veil(kind=TEAR, opacity=opacity * shallow, window=window, colour=_paper(job, rng), multiplies=False)
     )
 
 
 def _paper(job: Job, rng: np.random.Generator) -> tuple[float, float, float]:
-    level = float(np.clip(job.white + rng.normal(0.04, 0.05), 0, 1))
-    return level, level * float(rng.uniform(0.96, 1.0)), level * float(rng.uniform(0.86, 1.0))
+    """Bare paper, a little different from place to place."""
+    colour = np.clip(job.paper * rng.normal(1.0, 0.03), 0, 1)
+    return tuple(np.broadcast_to(colour, 3).tolist())
 
 
 def _frame(job: Job, side: int) -> tuple[Path, Path, Path, float]:

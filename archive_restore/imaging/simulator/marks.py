@@ -153,9 +153,11 @@ def _hair(job: Job, rng: np.random.Generator, start: Path) -> None:
     step = max(1.2, length / 250)
     curl = float(np.exp(rng.normal(-1.9 if not lint else -0.7, 0.8)))  # radians a millimetre
     curl = min(curl, 7.0 * mm / length)  # it does not roll up into a ball
-    bend = float(rng.choice([-1, 1])) * curl * float(rng.uniform(0.2, 1.0)) / mm
-    points = wander(rng, start, float(rng.uniform(0, 2 * np.pi)), length, bend, curl * 0.12 / mm / np.sqrt(mm), step)
-    count = len(points)
+    count = int(np.clip(length / step, 4, 400))
+    bias, period = float(rng.normal(0, 0.5)), float(rng.uniform(1.0, 6.0)) * mm / step
+    curvature = curl / mm * (bias + 3.0 * (wave(rng, count, period) - 0.5))
+    heading = float(rng.uniform(0, 2 * np.pi)) + np.cumsum(curvature) * step
+    points = start + np.cumsum(np.stack([np.cos(heading), np.sin(heading)], 1), 0) * step
     width = _width(rng, 0.10 if lint else 0.085, 0.35, 0.03, 0.25) * mm
     opacity = float(rng.uniform(0.3, 1.0)) * (0.75 + 0.25 * wave(rng, count, 2 * mm / step))
     if rng.random() < 0.3:  # lifts off the surface and leaves focus

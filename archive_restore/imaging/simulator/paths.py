@@ -74,7 +74,11 @@ def blobs(
     """Many outlines of equally many points: (m, points, 2) px for m radii and stretches."""
     many, sector = len(radii), 2 * np.pi / points
     turn = (rng.random((many, points)) * 0.8 + np.arange(points)) * sector
-    reach = radii[:, None] * np.clip(1 + roughness * rng.standard_normal((many, points)), 0.25, 2.2)
+    noise = rng.standard_normal((many, points))
+    if points >= 10:  # lobes and not spikes: neighbours keep together
+        noise = (np.roll(noise, 1, 1) + 1.5 * noise + np.roll(noise, -1, 1)) / 2.06
+        noise = (np.roll(noise, 1, 1) + noise) / 1.75
+    reach = radii[:, None] * np.clip(1 + roughness * noise, 0.25, 2.2)
     x, y = reach * np.cos(turn) * stretch[:, None], reach * np.sin(turn) / np.sqrt(stretch)[:, None]
     tilt = rng.uniform(0, np.pi, (many, 1))
     c, s = np.cos(tilt), np.sin(tilt)

@@ -45,6 +45,17 @@ class Scene:
         """A random point (2,) px."""
         return self.rng.uniform([0, 0], [self.width, self.height])
 
+    def anchor(self) -> Path:
+        """A point (2,) px on an object: of several random ones, that with the strongest edge next to it."""
+        rows = self.rng.integers(0, self.height, 24)
+        columns = self.rng.integers(0, self.width, 24)
+        left, right = np.maximum(columns - 3, 0), np.minimum(columns + 3, self.width - 1)
+        up, down = np.maximum(rows - 3, 0), np.minimum(rows + 3, self.height - 1)
+        edge = np.abs(self.luma[rows, right] - self.luma[rows, left])
+        edge += np.abs(self.luma[down, columns] - self.luma[up, columns])
+        best = int(np.argmax(edge))
+        return np.array([columns[best] + 0.5, rows[best] + 0.5])
+
     def thickness(self, least: float = 0.7, most: float = 5.0) -> float:
         """A random thickness in px, thin ones likelier."""
         return float(np.exp(self.rng.uniform(np.log(least), np.log(most))))

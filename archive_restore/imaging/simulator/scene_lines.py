@@ -38,7 +38,7 @@ def wires(scene: Scene) -> None:
 def rigging(scene: Scene) -> None:
     """Straight ropes that meet at a mast's head, thinner with distance."""
     rng, sheet = scene.rng, scene.sheet()
-    head, width = scene.place(), scene.thickness(0.6, 2.5)
+    head, width = scene.anchor(), scene.thickness(0.6, 2.5)
     down = float(rng.uniform(0.3, 1.2)) * scene.height
     for lean in np.sort(rng.uniform(-0.8, 0.8, int(rng.integers(2, 8)))):
         foot = head + _xy(down * np.tan(lean), down * float(rng.uniform(0.8, 1.1)))
@@ -92,7 +92,7 @@ def _shaded(scene: Scene, sheet: Sheet, light: bool, width: float, *, hidden: bo
 def strands(scene: Scene) -> None:
     """Hair or whiskers: tapering curves from one region that keep each other company."""
     rng, sheet = scene.rng, scene.sheet()
-    root, angle = scene.place(), float(rng.uniform(0, 2 * np.pi))
+    root, angle = scene.anchor(), float(rng.uniform(0, 2 * np.pi))
     whiskers = rng.random() < 0.3
     many = int(rng.integers(4, 10) if whiskers else rng.integers(8, 40))
     length = float(rng.uniform(20, 150))
@@ -129,7 +129,7 @@ def twig(scene: Scene) -> None:
         sheet.path(points, width * (1 - 0.55 * at), 1.0)
         drawn += 1
         if depth < 4 and width > 0.8:
-            for share in rng.uniform(0.3, 1.0, int(rng.integers(1, 4))):
+            for share in rng.uniform(0.25, 1.0, int(rng.integers(2, 5))):
                 index = int(share * (len(points) - 1))
                 turn = float(rng.choice([-1, 1])) * float(rng.uniform(0.3, 0.9))
                 todo.append(
@@ -147,7 +147,7 @@ def twig(scene: Scene) -> None:
 def grass(scene: Scene) -> None:
     """Blades from a common ground, some lit and some dark."""
     rng = scene.rng
-    base, length = scene.place(), float(rng.uniform(12, 70))
+    base, length = scene.anchor(), float(rng.uniform(12, 70))
     reach = float(rng.uniform(20, 120))
     width = scene.thickness(0.8, 2.5)
     for light in (False, True):
@@ -172,7 +172,7 @@ def rims(scene: Scene) -> None:
     """Light or dark rims along edges that the picture has: they follow its objects and turn with the light."""
     rng = scene.rng
     samples = np.rint(np.clip(scene.luma, 0, 1) * 255).astype(np.uint8)
-    window = scene.window(scene.place(), 128)
+    window = scene.window(scene.anchor(), 128)
     if window is None:
         return
     edges = cv2.Canny(samples[window], 60, 150)

@@ -26,7 +26,7 @@ def _soft(inside: Plane, blur: float) -> Plane:
 def bar(scene: Scene) -> None:
     """A round bar lit from one side: a cigarette with its ash, a pencil, a pole, a rail, a stick."""
     rng = scene.rng
-    centre, angle = scene.place(), float(rng.uniform(0, np.pi))
+    centre, angle = scene.anchor(), float(rng.uniform(0, np.pi))
     pole = rng.random() < 0.4
     half = float(rng.uniform(40, 400) if pole else rng.uniform(7, 45))
     radius = float(rng.uniform(0.8, 7.0) if pole else np.clip(half * rng.uniform(0.05, 0.16), 0.8, 6.0))
@@ -62,7 +62,7 @@ def bar(scene: Scene) -> None:
 def cloth(scene: Scene) -> None:
     """A bow, a collar, a cuff, a ribbon, a petal: light cloth with folds, an outline in shadow, shading across."""
     rng = scene.rng
-    centre, size = scene.place(), float(rng.uniform(8, 60))
+    centre, size = scene.anchor(), float(rng.uniform(8, 60))
     window = scene.window(centre, size * 1.6 + 8)
     if window is None:
         return
@@ -111,7 +111,7 @@ def _lobe(rng: np.random.Generator, size: float, wide: float) -> Path:
 def chain(scene: Scene) -> None:
     """A necklace or watch chain: links of equal distance on a hanging curve, each with a light and a dark side."""
     rng, lights, darks = scene.rng, scene.sheet(), scene.sheet()
-    start = scene.place()
+    start = scene.anchor()
     length, gap = float(rng.uniform(25, 160)), float(rng.uniform(2.2, 8.0))
     points = wander(rng, start, float(rng.uniform(0, 2 * np.pi)), length, float(rng.normal(0, 0.02)), 0.0005, gap)
     radius = gap * float(rng.uniform(0.25, 0.5))
@@ -128,12 +128,14 @@ def chain(scene: Scene) -> None:
 def glints(scene: Scene) -> None:
     """Reflections on what shines: small, with a soft glow, on bright sides of the scene's own edges."""
     rng = scene.rng
-    centre, reach = scene.place(), float(rng.uniform(10, 80))
+    centre, reach = scene.anchor(), float(rng.uniform(6, 50))
     for place in centre + rng.normal(0, reach, (int(rng.integers(2, 9)), 2)):
         window = scene.window(place, 14)
         if window is None:
             continue
         part = cv2.GaussianBlur(scene.luma[window], (0, 0), 1.5)
+        if float(part.max() - part.min()) < 0.12:
+            continue  # nothing here that could shine
         y, x = np.unravel_index(int(np.argmax(part)), part.shape)  # where it is brightest already
         at = np.array([window[1].start + x + 0.5, window[0].start + y + 0.5])
         u, v = _axes(window, at, float(rng.uniform(0, np.pi)))
@@ -149,7 +151,7 @@ def glints(scene: Scene) -> None:
 def button(scene: Scene) -> None:
     """Buttons, pearls, eyes of a lens: round, shaded like a ball or a dish, in a row or alone."""
     rng = scene.rng
-    start, radius = scene.place(), float(rng.uniform(1.2, 8.0))
+    start, radius = scene.anchor(), float(rng.uniform(1.2, 8.0))
     step = np.array([np.cos(a := float(rng.uniform(0, np.pi))), np.sin(a)]) * radius * float(rng.uniform(3, 9))
     light = bool(rng.random() < 0.6)
     tone, dish = scene.tone(light), float(rng.choice([-1, 1]))

@@ -19,6 +19,7 @@ WIDEST = 48.0
 """Widest stroke in px."""
 _SHIFT = 4  # fixed-point bits of cv2's drawing
 _THINNEST = 0.75  # px: three sub-pixels; a thinner stroke is drawn so wide and proportionally fainter
+_FINE = 9  # sub-pixels up to which a stroke that is drawn too wide is made fainter instead
 _BAND = 256  # rows drawn at a time, which bounds memory
 
 
@@ -114,8 +115,13 @@ class Sheet:
         canvas = np.zeros(((bottom - top) * SUB, (x1 - x0) * SUB), np.uint8)
         fixed = SUB << _SHIFT
         ends = np.rint((lines[:, :4] - [x0, top, x0, top]) * fixed - (1 << (_SHIFT - 1))).astype(np.int64)
-        thick = np.rint(lines[:, 4] * SUB).astype(np.int64).tolist()
-        value = np.rint(np.minimum(lines[:, 5], 1.0) * 255).astype(np.int64).tolist()
+        # cv2.line knows odd widths only (measured): 2k for 2k + 1.
+        wanted = lines[:, 4] * SUB
+        fine = np.ceil((wanted - 1) / 2 - 1e-6) * 2 + 1
+        odd = np.where(wanted < _FINE, fine, np.rint((wanted - 1) / 2) * 2 + 1)
+        thick = np.maximum(odd - 1, 1).astype(np.int64).tolist()
+        share = np.where(wanted < _FINE, np.minimum(wanted / odd, 1.0), 1.0)
+        value = np.rint(np.minimum(lines[:, 5], 1.0) * share * 255).astype(np.int64).tolist()
         line = cv2.line
         jobs: Iterable[tuple[list[int], int, int]] = zip(ends.tolist(), thick, value, strict=True)
         later = [

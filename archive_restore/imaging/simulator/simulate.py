@@ -73,10 +73,20 @@ def simulate(picture: Plane, seed: int, settings: SimulatorSettings) -> Simulate
     scene = add_hard_negatives(picture, settings.hard_negatives, generator(seed, "scene"))
     clean = age(scene, settings.ageing, settings.dpi, generator(seed, "ageing"))
     luma = luma_of(clean)
-    sample = luma[:: max(luma.shape[0] // 128, 1), :: max(luma.shape[1] // 128, 1)]
-    black, white = np.percentile(sample, [0.5, 99.5])
+    height, width = luma.shape
+    sample = clean[:: max(height // 128, 1), :: max(width // 128, 1)].reshape(-1, clean.shape[2])
+    ends = np.percentile(sample, [0.5, 99.5], axis=0).astype(np.float32)
+    bare = np.array([1.0, 0.98, 0.93], np.float32)[: clean.shape[2]]
+    share = np.float32(generator(seed, "paper").uniform(0, 0.8))
     job = Job(
-        height=luma.shape[0], width=luma.shape[1], settings=settings, luma=luma, white=float(white), black=float(black)
+        height=height,
+        width=width,
+        settings=settings,
+        luma=luma,
+        light=ends[1],
+        dark=ends[0],
+        # Paper that lost its emulsion is brighter than any tone of a faded picture.
+        paper=ends[1] + np.maximum(bare - ends[1], 0) * share + np.float32(0.02),
     )
     for kind, paint in _PAINTERS.items():
         if settings.rates.get(kind, 0.0) > 0:
@@ -122,12 +132,10 @@ class _Laying:
         self.sigma = float(rng.uniform(0.4, 0.95))  # the scanner's blur over everything that lies on the picture
         ageing = job.settings.ageing
         self.halo = float(rng.uniform(0.15, 0.6)) if rng.random() < ageing.sharpening else 0.0
-        sample = clean[:: max(height // 128, 1), :: max(width // 128, 1)].reshape(-1, clean.shape[2])
-        self.dark, self.light = (p.astype(np.float32) for p in np.percentile(sample, [0.5, 99.5], axis=0))
-        # Paper that lost its emulsion is brighter than any tone of a faded picture, dirt on it is darker.
-        self.span = self.light - self.dark
-        self.paper = self.light + np.maximum(1 - self.light, 0) * np.float32(rng.uniform(0, 0.8)) + np.float32(0.02)
-        self.dirt = self.dark * np.float32(rng.uniform(0.1, 1.0)) - np.float32(0.02)
+        self.span = job.light - job.dark
+        self.dirt = job.dark * np.float32(rng.uniform(0.1, 1.0)) - np.float32(
+            0.02
+        )  # darker than a faded picture's black
         # The texture of bare paper and of dirt: a little of it everywhere, shared by all marks.
         self.texture = field(rng, (height, width), max(0.5 * job.mm, 2.0)) * np.float32(0.011)
         self.texture += white(rng, (height, width)) * np.float32(0.004 + 0.7 * self.noise)
@@ -156,13 +164,13 @@ class _Laying:
         depth = np.float32(min(abs(float(rng.normal(0, 0.13))), 0.4))
         lost = bright and kind in (SimulatedClass.TEAR, SimulatedClass.CRACK)
         if bright:
-            tone = self.paper - self.span * depth * np.float32(0.5 if lost else 1.0)
+            tone = self.job.paper - self.span * depth * np.float32(0.5 if lost else 1.0)
         else:
             tone = self.dirt + self.span * depth
         if len(tone) == 3:
             tone = tone * (1 + rng.uniform(-0.02, 0.02, 3).astype(np.float32))
-            if lost:  # paper is less yellow than the gelatin over it, or more
-                tone = tone * np.array([1.0, 1.0, 1.0 + float(rng.normal(0.0, 0.05))], np.float32)
+            if lost:  # some papers are cream
+                tone = tone * np.array([1.0, 0.99, 1.0 - abs(float(rng.normal(0.0, 0.05)))], np.float32)
         self._blend(kind, alpha, window, tone.astype(np.float32), multiplies=False)
 
     def _veil(self, veil: Veil) -> None:

@@ -138,12 +138,12 @@ def _speckle(job: Job, rng: np.random.Generator, centre: Path, reach: float, bri
 def _haze(
     job: Job, rng: np.random.Generator, centre: Path, reach: float, colour: tuple[float, float, float], bright: bool
 ) -> None:
-    window = job.window(centre, reach * 1.3, reach * 1.3)
+    window = job.window(centre, reach * 1.55, reach * 1.55)
     if window is None:
         return
     rows, columns = (np.arange(s.start, s.stop, dtype=np.float32) for s in window)
     far = np.hypot(columns[None, :] - np.float32(centre[0]), rows[:, None] - np.float32(centre[1])) / np.float32(reach)
-    far += 0.25 * field(rng, (len(rows), len(columns)), reach / 3, 3)
+    far += 0.25 * np.clip(field(rng, (len(rows), len(columns)), reach / 3, 3), -1.7, 1.7)
     opacity = smoothstep(1.1, 0.3, far) * np.float32(rng.uniform(0.08, 0.35))
     opacity *= np.clip(0.7 + 0.5 * field(rng, (len(rows), len(columns)), max(reach / 12, 1.5), 2), 0, 1)
     opacity = cv2.GaussianBlur(opacity, (0, 0), 0.7)

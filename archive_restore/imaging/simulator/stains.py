@@ -39,11 +39,11 @@ def silvering(job: Job, rng: np.random.Generator) -> None:
     """Silver mirroring over the dark parts of one area."""
     for centre in job.starts(rng, SILVERING, 1.0, 30 * job.mm):
         reach = float(rng.uniform(8, 60)) * job.mm
-        window = job.window(centre, reach, reach)
-        if window is None:
+        spot = _spot(job, rng, centre, reach, 0.35)
+        if spot is None:
             continue
+        window, far = spot
         luma = job.luma[window]
-        far, _ = _distance(job, rng, window, centre, reach, 0.35)
         span = max(job.white - job.black, 0.1)
         dark = smoothstep(job.black + 0.55 * span, job.black + 0.05 * span, cv2.GaussianBlur(luma, (0, 0), 1.5))
         patchy = np.clip(0.8 + 0.25 * field(rng, luma.shape, max(4.0 * job.mm, 3.0), 4), 0, 1)
@@ -55,38 +55,46 @@ def silvering(job: Job, rng: np.random.Generator) -> None:
 
 def _brown(rng: np.random.Generator) -> Colour:
     kind = rng.random()
-    if kind < 0.6:
+    if kind < 0.65:
         colour = np.array([0.75, 0.55, 0.32])
-    elif kind < 0.8:
+    elif kind < 0.92:
         colour = np.array([0.9, 0.75, 0.35])
     else:  # ink, oil, tar
         colour = np.array([0.3, 0.3, 0.4])
     return tuple(np.clip(colour * rng.uniform(0.75, 1.15, 3), 0.05, 1.0).tolist())
 
 
-def _distance(
-    job: Job, rng: np.random.Generator, window: tuple[slice, slice], centre: Path, reach: float, rough: float
-) -> tuple[Plane, float]:
-    """Distance from a centre in units of `reach`, made irregular; and px a unit."""
+_REACH = 1.5  # how many of its standard deviations a field may push an outline
+
+
+def _spot(
+    job: Job, rng: np.random.Generator, centre: Path, reach: float, rough: float, most: float = 1.0
+) -> tuple[tuple[slice, slice], Plane] | None:
+    """A window and the distance from a centre in units of `reach`, made irregular: at least `most` at its border."""
+    side = reach * (most + _REACH * rough) + 2
+    window = job.window(centre, side, side)
+    if window is None:
+        return None
     rows, columns = (np.arange(s.start, s.stop, dtype=np.float32) for s in window)
     tilt, flat = float(rng.uniform(0, np.pi)), float(rng.uniform(0.5, 1.0))
     dx, dy = columns[None, :] - np.float32(centre[0]), rows[:, None] - np.float32(centre[1])
     c, s = np.float32(np.cos(tilt)), np.float32(np.sin(tilt))
     far = np.hypot(dx * c + dy * s, (dy * c - dx * s) / np.float32(flat)) / np.float32(reach)
-    far += np.float32(rough) * field(rng, (len(rows), len(columns)), max(reach * 0.6, 2.0), 4)
-    return np.asarray(far, np.float32), reach
+    uneven = field(rng, far.shape, max(reach * 0.6, 2.0), 4)
+    far += np.float32(rough) * np.clip(uneven, -_REACH, _REACH)
+    return window, np.asarray(far, np.float32)
 
 
 def _blob(job: Job, rng: np.random.Generator, centre: Path, reach: float, colour: Colour, most: float) -> None:
-    window = job.window(centre, reach * 1.6, reach * 1.6)
-    if window is None:
+    edge = max(float(rng.uniform(0.03, 0.6)), 1.5 / reach)
+    spot = _spot(job, rng, centre, reach, float(rng.uniform(0.05, 0.3)), 1.1 + edge / 2)
+    if spot is None:
         return
-    far, unit = _distance(job, rng, window, centre, reach, float(rng.uniform(0.05, 0.3)))
-    edge = max(float(rng.uniform(0.03, 0.6)), 1.5 / unit)
+    window, far = spot
     opacity = smoothstep(1.0 + edge / 2, 1.0 - edge / 2, far) * np.float32(rng.uniform(0.3, 1.0))
     opacity *= np.clip(0.75 + 0.3 * field(rng, far.shape, max(reach / 3, 2.0), 2), 0, 1.2)
     if rng.random() < 0.6:
-        opacity += _rim(rng, far, 0.98, unit, job.mm) * np.float32(rng.uniform(0.2, 0.8))
+        opacity += _rim(rng, far, 0.98, reach, job.mm) * np.float32(rng.uniform(0.2, 0.8))
     opacity = np.clip(opacity * np.float32(rng.uniform(0.25, most)), 0, 0.95)
     job.veils.append(Veil(kind=STAIN, opacity=opacity, window=window, colour=colour, multiplies=True))
 
@@ -100,10 +108,10 @@ def _rim(rng: np.random.Generator, far: Plane, at: float, unit: float, mm: float
 
 def _fox(job: Job, rng: np.random.Generator, centre: Path, reach: float, tint: Colour) -> None:
     reach = max(reach, 1.2)
-    window = job.window(centre, reach * 2.5, reach * 2.5)
-    if window is None:
+    spot = _spot(job, rng, centre, reach, 0.15, 2.3)
+    if spot is None:
         return
-    far, _ = _distance(job, rng, window, centre, reach, 0.15)
+    window, far = spot
     opacity = np.exp(-1.2 * np.maximum(far, 0) ** 2) * np.float32(rng.uniform(0.2, 0.8))
     if rng.random() < 0.4:
         opacity += smoothstep(0.4, 0.2, far) * np.float32(rng.uniform(0.1, 0.4))  # an iron speck at its heart
@@ -112,14 +120,14 @@ def _fox(job: Job, rng: np.random.Generator, centre: Path, reach: float, tint: C
 
 
 def _water(job: Job, rng: np.random.Generator, centre: Path, reach: float) -> None:
-    window = job.window(centre, reach * 1.5, reach * 1.5)
-    if window is None:
+    spot = _spot(job, rng, centre, reach, float(rng.uniform(0.1, 0.35)), 1.15)
+    if spot is None:
         return
-    far, unit = _distance(job, rng, window, centre, reach, float(rng.uniform(0.1, 0.35)))
-    rim = _rim(rng, far, 1.0, unit, job.mm) * np.float32(rng.uniform(0.2, 0.6))
+    window, far = spot
+    rim = _rim(rng, far, 1.0, reach, job.mm) * np.float32(rng.uniform(0.2, 0.6))
     if rng.random() < 0.4:
         rim = np.maximum(
-            rim, _rim(rng, far, float(rng.uniform(0.6, 0.9)), unit, job.mm) * np.float32(rng.uniform(0.1, 0.4))
+            rim, _rim(rng, far, float(rng.uniform(0.6, 0.9)), reach, job.mm) * np.float32(rng.uniform(0.1, 0.4))
         )
     job.veils.append(Veil(kind=STAIN, opacity=rim, window=window, colour=_brown(rng), multiplies=True))
     washed = smoothstep(1.02, 0.9, far) * np.float32(rng.uniform(0.0, 0.22))
@@ -161,7 +169,7 @@ def _fingerprint(job: Job, rng: np.random.Generator, centre: Path) -> None:
     mm = job.mm
     if mm < 5:  # ridges narrower than two samples are no more than a smudge
         return
-    reach = 9.0 * mm
+    reach = 10.5 * mm
     window = job.window(centre, reach, reach)
     if window is None:
         return
@@ -175,7 +183,9 @@ def _fingerprint(job: Job, rng: np.random.Generator, centre: Path) -> None:
         0.9 * mm
     )
     ridge = smoothstep(-0.2, 0.7, np.asarray(np.cos(flow * np.float32(2 * np.pi / (0.46 * mm))), np.float32))
-    pressed = smoothstep(6.8 * mm, 4.5 * mm, far + field(rng, far.shape, 5 * mm, 2) * np.float32(1.2 * mm))
+    pressed = smoothstep(
+        6.8 * mm, 4.5 * mm, far + np.clip(field(rng, far.shape, 5 * mm, 2), -2, 2) * np.float32(1.2 * mm)
+    )
     pressed *= np.clip(0.7 + 0.5 * field(rng, far.shape, 2.5 * mm, 2), 0, 1)
     opacity = ridge * pressed * np.float32(rng.uniform(0.08, 0.4))
     lighter = rng.random() < 0.35
