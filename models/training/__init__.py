@@ -1,0 +1,1 @@
+"""How the shipped models were made: photographs, training, evaluation, conversion. Run from the repository."""
