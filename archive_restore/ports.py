@@ -362,7 +362,7 @@ class Models(ABC):
     def add(self, card: Path, weights: Path) -> InstalledModel:
         """Check a model as `verify` does and add it to the archive, durably and atomically; the files stay.
 
-        Raise ModelUnusable where it does not pass, StorageConflict where the name is taken.
+        Raise ModelUnusable where it does not pass, StorageConflict where the name is taken, SourceUnreadable.
         """
 
     @abstractmethod

@@ -7,7 +7,8 @@ that keeps numbers in other files is refused: the digest of its card would not c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -30,8 +31,10 @@ _DTYPES = {1: "float32", 2: "uint8", 3: "int8", 10: "float16", 16: "bfloat16"}
 """TensorProto.DataType, of those that weights are made of."""
 _DEEPEST = 24
 """Graphs inside nodes inside graphs; real ones need a handful."""
-_MOST = 4_000_000
+_MOST = 1_000_000
 """Fields that are looked at before a file is given up as hostile."""
+_MOST_DIMS = 16
+"""Dimensions of a tensor; real ones have four or five."""
 
 
 class OnnxDamaged(ValueError):
@@ -41,74 +44,67 @@ class OnnxDamaged(ValueError):
 def numbers(data: bytes) -> Counter[str]:
     """How many numbers of each kind the tensors of a model hold: `float32`, `float16`, `other`…; raise OnnxDamaged."""
     found: Counter[str] = Counter()
-    graphs = 0
-    for kind, depth, part in _messages(memoryview(data)):
+    graphs = looked = 0
+    waiting = [("model", 0, memoryview(data))]
+    while waiting:
+        kind, depth, part = waiting.pop()
+        fields = list(_fields(part, _MOST - looked))
+        looked += len(fields)
+        if depth > _DEEPEST:
+            raise OnnxDamaged("has weights whose graphs lie too deep inside each other")
         graphs += kind == "graph" and depth == 1
         if kind == "tensor":
-            dtype, count = _tensor(part)
+            dtype, count = _tensor(fields)
             found[dtype] += count
+        inner = _MESSAGES.get(kind, {})
+        waiting += [
+            (inner[field], depth + 1, value)
+            for field, value in fields
+            if field in inner and isinstance(value, memoryview)
+        ]
     if graphs != 1:
         raise OnnxDamaged("has weights that are no ONNX model")
     return found
 
 
-def _messages(data: memoryview) -> Iterator[tuple[str, int, memoryview]]:
-    """Every message that leads to a tensor, and the tensors."""
-    waiting = [("model", 0, data)]
-    looked = 0
-    while waiting:
-        kind, depth, part = waiting.pop()
-        yield kind, depth, part
-        if depth > _DEEPEST:
-            raise OnnxDamaged("has weights whose graphs lie too deep inside each other")
-        inner = _MESSAGES.get(kind)
-        if inner is None:
-            continue
-        for field, value in _fields(part):
-            looked += 1
-            if looked > _MOST:
-                raise OnnxDamaged("has weights with more parts than are looked at")
-            if field in inner and isinstance(value, memoryview):
-                waiting.append((inner[field], depth + 1, value))
-
-
-def _tensor(part: memoryview) -> tuple[str, int]:
+def _tensor(fields: Sequence[tuple[int, int | memoryview]]) -> tuple[str, int]:
     dims: list[int] = []
     dtype = "other"
-    for field, value in _fields(part):
+    for field, value in fields:
         if field == _EXTERNAL_DATA or (field == _DATA_LOCATION and value):
             raise OnnxDamaged("keeps numbers in another file, which its digest does not cover; save it as one file")
         if field == _DIMS:
             dims += [value] if isinstance(value, int) else list(_packed(value))
         elif field == _DATA_TYPE and isinstance(value, int):
             dtype = _DTYPES.get(value, "other")
-    count = 1
-    for dim in dims:
-        count *= dim
-    return dtype, count
+    if len(dims) > _MOST_DIMS:
+        raise OnnxDamaged("has weights with an absurd number of dimensions")
+    return dtype, prod(dims)
 
 
-def _fields(part: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """(field number, varint or bytes); fixed-size numbers are passed over."""
+def _fields(part: memoryview, most: int) -> Iterator[tuple[int, int | memoryview]]:
+    """(field number, varint or bytes); a fixed-size number is given as 0. Raise OnnxDamaged beyond `most` of them."""
     at = 0
     while at < len(part):
+        if most <= 0:
+            raise OnnxDamaged("has weights with more parts than are looked at")
+        most -= 1
         key, at = _varint(part, at)
         field, wire = key >> 3, key & 7
+        value: int | memoryview = 0
         if wire == 0:
             value, at = _varint(part, at)
-            yield field, value
         elif wire == 2:
             size, at = _varint(part, at)
-            if size > len(part) - at:
-                raise OnnxDamaged("has weights that are no whole ONNX model")
-            yield field, part[at : at + size]
+            value = part[at : at + size]
             at += size
         elif wire in (1, 5):
             at += 8 if wire == 1 else 4
-            if at > len(part):
-                raise OnnxDamaged("has weights that are no whole ONNX model")
         else:
             raise OnnxDamaged("has weights that are no ONNX model")
+        if at > len(part):
+            raise OnnxDamaged("has weights that are no whole ONNX model")
+        yield field, value
 
 
 def _varint(part: memoryview, at: int) -> tuple[int, int]:
@@ -124,6 +120,8 @@ def _varint(part: memoryview, at: int) -> tuple[int, int]:
 
 
 def _packed(part: memoryview) -> Iterator[int]:
+    if len(part) > _MOST_DIMS * 10:
+        raise OnnxDamaged("has weights with an absurd number of dimensions")
     at = 0
     while at < len(part):
         value, at = _varint(part, at)

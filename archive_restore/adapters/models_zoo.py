@@ -77,17 +77,18 @@ def read_checkpoint(torch: Any, data: bytes) -> Mapping[str, Any]:
     return state
 
 
-def _check(card: ModelCard, found: Any, masked: bool) -> None:
+def _check(card: ModelCard, found: Any, takes_mask: bool) -> None:
+    wants_mask = card.task is Task.INPAINTING
     told = {
-        "architecture.name": (card.architecture.name, str(found.architecture.id)),
-        "output.scale": (card.output.scale, found.scale),
-        "picture planes of input": (plane_count(card.input.planes) - masked, found.input_channels),
-        "planes of output": (plane_count(card.output.planes), found.output_channels),
-        "mask": (card.task is Task.INPAINTING, masked),
+        "architecture": (card.architecture.name, str(found.architecture.id)),
+        "kind": tuple("inpainting" if masked else "picture to picture" for masked in (wants_mask, takes_mask)),
+        "scale": (card.output.scale, found.scale),
+        "number of picture planes that go in": (plane_count(card.input.planes) - wants_mask, found.input_channels),
+        "number of planes that come out": (plane_count(card.output.planes), found.output_channels),
     }
     for what, (said, real) in told.items():
         if said != real:
-            raise Refused("MODEL_WEIGHTS_MISMATCH", f"differs from its card: {what} is {real}, the card says {said}")
+            raise Refused("MODEL_WEIGHTS_MISMATCH", f"differs from its card: the {what} is {real}, not {said}")
     groups: tuple[Planes, ...] = (*card.input.planes, *card.output.planes)
     if any((group.minimum, group.maximum) != (0, 1) for group in groups):
         raise Refused("MODEL_WEIGHTS_MISMATCH", "differs from its card: all planes of spandrel's models are in 0 to 1")

@@ -18,7 +18,7 @@ FloatPlanes = npt.NDArray[np.float32]
 
 FORMATS: Mapping[Library, tuple[WeightsFormat, ...]] = MappingProxyType(
     {
-        Library.OWN: (WeightsFormat.SAFETENSORS,),
+        Library.OWN: (WeightsFormat.SAFETENSORS, WeightsFormat.NCNN),
         Library.ONNX: (WeightsFormat.ONNX,),
         Library.SPANDREL: (WeightsFormat.SAFETENSORS, WeightsFormat.PTH),
     }
@@ -65,6 +65,8 @@ def _problems(card: ModelCard) -> Iterator[str]:
         yield f"weights.format: {library} models are read from {known}, not from {weights.format}"
     if bool(weights.distribution) != bool(weights.extra):
         yield "weights: distribution and extra belong together"
+    if (weights.structure is not None) != (weights.format is WeightsFormat.NCNN):
+        yield "weights.structure: for weights of the format ncnn, and only for them"
     yield from (f"input.planes: {problem}" for problem in _plane_problems(given.planes))
     yield from (f"output.planes: {problem}" for problem in _plane_problems(card.output.planes))
     for name, size in (("minimum_size", given.minimum_size), ("maximum_size", given.maximum_size)):
@@ -166,10 +168,13 @@ def kept_contract(card: ModelCard, given: tuple[int, ...], made: npt.NDArray[Any
 def self_test_input(card: ModelCard, seed: int, height: int, width: int) -> FloatPlanes:
     """Noise (1, c, h, w) over the whole range of each plane, the same wherever it is made.
 
-    Philox keyed by the seed gives numbers in [0, 1); planes without bounds take them as they are.
+    The top 24 bits of Philox's 32-bit words, low half first, are numbers in [0, 1); planes without bounds take them as
+    they are. numpy promises that the words of a bit generator never change (NEP 19), not what it makes of them.
     """
-    rng = np.random.Generator(np.random.Philox(key=seed))
-    made = rng.random((1, plane_count(card.input.planes), height, width), np.float32)
+    shape = (1, plane_count(card.input.planes), height, width)
+    count = int(np.prod(shape))
+    words = np.random.Philox(key=seed).random_raw(-(-count // 2)).astype("<u8").view("<u4")[:count]
+    made = ((words >> 8).astype(np.float32) * np.float32(2**-24)).reshape(shape)
     for group, part in _parts(card.input.planes, made):
         if group.minimum is not None and group.maximum is not None:
             part *= np.float32(group.maximum - group.minimum)

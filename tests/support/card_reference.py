@@ -48,10 +48,11 @@ def model_cards_page(note: str) -> str:
             "`super-resolution` has a scale above 1, the others have 1. The other tasks are those of the program's own "
             "networks.\n",
             "## Self-test\n",
-            "The input is noise: numpy's `Generator(Philox(key=seed)).random((1, c, height, width), float32)`, each "
-            "plane then laid over its range. The named samples of the output must be the given values within "
-            "`tolerance`. `models verify` runs it on the processor. A model without one is tried on noise of its "
-            "smallest size, and only the shape of what it gives is checked, and that it is finite.",
+            "The input is noise in [0, 1): the 32-bit words of numpy's `Philox(key=seed)`, low half first, shifted "
+            "right by 8 and divided by 2²⁴, as float32 (1, c, height, width); each plane then laid over its range. The "
+            "named samples of the output must be the given values within `tolerance`. `models verify` runs it on the "
+            "processor. A model without one is tried on noise of its smallest size, and only the shape of what it "
+            "gives is checked, and that it is finite.",
             "",
         ]
     )
