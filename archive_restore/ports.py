@@ -366,8 +366,8 @@ class Models(ABC):
         """
 
     @abstractmethod
-    def remove(self, name: str) -> InstalledModel:
-        """Take an added model out of the archive; raise ModelUnusable where it is shipped or not there."""
+    def remove(self, name: str) -> None:
+        """Take an added model, whole or damaged, out of the archive; raise ModelUnusable where none has the name."""
 
 
 # --- pixels ------------------------------------------------------------------------------------------

@@ -145,19 +145,18 @@ class FolderModels(Models):
         finally:
             shutil.rmtree(staging.parent, ignore_errors=True)
 
-    def remove(self, name: str) -> InstalledModel:
+    def remove(self, name: str) -> None:
         """See ports.Models."""
-        folder, origin = self._find(name)
-        if origin is ModelOrigin.SHIPPED or self._archive is None:
+        if self._archive is None or self._added is None or name not in self._names(self._added):
+            self._find(name)
             raise ModelUnusable(f"the model {name!r} ships with this program", hint="Only added models can be removed")
-        model = self.card(name)
+        folder = self._added / name
         gone = self._archive / "work" / f"{STAGED}{name}"
         with storage_errors("removing", folder):
             shutil.rmtree(gone, ignore_errors=True)
             folder.rename(gone)
             sync_directory(folder.parent)
             shutil.rmtree(gone)
-        return model
 
     def _folders(self) -> dict[str, tuple[Path, ModelOrigin]]:
         """Folder and origin of every model by name; a shipped one hides an added one of its name."""
@@ -198,7 +197,7 @@ class FolderModels(Models):
                 code="MODEL_NAME_SHADOWS",
                 severity=Severity.ERROR,
                 subject=name,
-                message=f"The archive holds a model with the name of a shipped one, {name!r}: remove its folder.",
+                message="The archive holds a model with a shipped one's name, which is passed over: `models remove` takes it out.",
             )
 
 

@@ -107,9 +107,9 @@ def models_remove(session: Session, name: str) -> int:
     Restorations made with it stay and verify; they can be made again only when the same weights are added again.
     """
     with session.open(write=True) as archive:
-        model = archive.models.remove(name)
-    session.result({"removed": as_json(model)})
-    session.say(printable(f"{name} {model.card.version} is removed, weights sha256 {model.card.weights.sha256}"))
+        archive.models.remove(name)
+    session.result({"removed": name})
+    session.say(f"{name} is removed")
     return 0
 
 
