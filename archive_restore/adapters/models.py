@@ -197,7 +197,8 @@ class FolderModels(Models):
                 code="MODEL_NAME_SHADOWS",
                 severity=Severity.ERROR,
                 subject=name,
-                message="The archive holds a model with a shipped one's name, which is passed over: `models remove` takes it out.",
+                message="A model of the archive has the name of a shipped one and is passed over. Give it another name: "
+                "take it out with `models remove`, change its card, add it again.",
             )
 
 
