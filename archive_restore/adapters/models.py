@@ -197,7 +197,7 @@ class FolderModels(Models):
                 code="MODEL_NAME_SHADOWS",
                 severity=Severity.ERROR,
                 subject=name,
-                message="A model of the archive has the name of a shipped one and is passed over. Give it another name: "
+                message="A model of the archive has a shipped one's name and is passed over. Give it another: "
                 "take it out with `models remove`, change its card, add it again.",
             )
 
