@@ -50,6 +50,8 @@ class WeightsFormat(StrEnum):
     ONNX = "onnx"
     PTH = "pth"
     """A torch checkpoint of plain tensors, read with weights_only."""
+    NCNN = "ncnn"
+    """The `.bin` of ncnn; its `.param` is the structure."""
 
 
 class Extent(StrEnum):
@@ -121,6 +123,15 @@ class OutputContract:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Structure:
+    """The file that says in which order and shapes the numbers of another one lie."""
+
+    file: str
+    """Name or path, as that of the weights."""
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Weights:
     """The file with the numbers."""
 
@@ -136,6 +147,8 @@ class Weights:
     """Python distribution that carries the file; empty where it lies beside the card."""
     extra: str = ""
     """Extra of archive-restore that installs the distribution."""
+    structure: Structure | None = None
+    """For ncnn: the `.param`; None for formats that say it themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
