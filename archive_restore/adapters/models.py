@@ -99,7 +99,7 @@ class FolderModels(Models):
             yield from self._shadowing()
 
     def add(self, card: Path, weights: Path) -> InstalledModel:
-        """See ports.Models. The manifest that the card names is taken from beside it."""
+        """See ports.Models. The manifest and the list of layers that a card names are taken from beside it."""
         if self._archive is None:
             raise ModelUnusable("a model is added to an archive, and there is none here", hint="Give -A DIR")
         try:
@@ -129,8 +129,8 @@ class FolderModels(Models):
             staging.mkdir(parents=True)
         try:
             files = {CARD: card, told.weights.file: weights}
-            if told.training.manifest:
-                files[told.training.manifest] = card.parent / told.training.manifest
+            structure = told.weights.structure.file if told.weights.structure else ""
+            files |= {name: card.parent / name for name in (told.training.manifest, structure) if name}
             for name, source in files.items():
                 copy_hashed(source, staging / name)
             try:

