@@ -14,7 +14,7 @@ from archive_restore.imaging.simulator.job import Job
 from archive_restore.imaging.simulator.noise import Path, wave
 from archive_restore.imaging.simulator.paths import blobs, gaps, jagged, normals, resample, taper
 from archive_restore.imaging.simulator.settings import SimulatedClass
-from archive_restore.imaging.simulator.sheet import WIDEST
+from archive_restore.imaging.simulator.sheet import FAINTEST, WIDEST
 
 CREASE, CRACK = SimulatedClass.CREASE, SimulatedClass.CRACK
 
@@ -44,7 +44,9 @@ def _crease(job: Job, rng: np.random.Generator, start: Path, angle: float) -> No
     mm = job.mm
     length = min(float(rng.uniform(6, 120)) * mm, 2.5 * job.longest)
     half = np.array([np.cos(angle), np.sin(angle)]) * length / 2
-    step = max(1.5, length / 500)
+    if job.misses(start - half, start + half, 0.1 * length):
+        return
+    step = max(2.0, length / 500)
     points = resample(jagged(rng, start - half, start + half, float(rng.uniform(0.004, 0.03)), 6 * mm), step)
     count = len(points)
     width = float(np.clip(0.2 * np.exp(rng.normal(0, 0.5)), 0.06, 1.5)) * mm
@@ -103,6 +105,8 @@ def _branch(
 ) -> None:
     mm = job.mm
     end = start + np.array([np.cos(angle), np.sin(angle)]) * length
+    if width < 3 * FAINTEST or length < 1 or job.misses(start, end, length):
+        return
     coarse = jagged(rng, start, end, float(rng.uniform(0.06, 0.22)), max(float(rng.uniform(0.7, 2.5)) * mm, 4.0))
     step = max(1.0, min(0.12 * mm, length / 40), length / 600)
     points = resample(coarse, step)

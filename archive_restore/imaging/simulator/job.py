@@ -27,6 +27,8 @@ class Veil:
     """RGB in [0, 1]: what an opacity of 1 shows, or is multiplied by."""
     multiplies: bool
     """True: the picture is seen through it, multiplied by `colour`; False: it covers the picture."""
+    last: bool = False
+    """Whether it comes after the marks of its class: where the print ends, its tears end too."""
 
 
 @dataclass(kw_only=True)
@@ -70,7 +72,10 @@ class Job:
 
     def sheet(self, kind: SimulatedClass, bright: bool, soft: bool = False) -> Sheet:
         """The sheet for such marks."""
-        return self.sheets.setdefault((kind, bright, soft), Sheet(self.height, self.width))
+        found = self.sheets.get((kind, bright, soft))
+        if found is None:
+            found = self.sheets[kind, bright, soft] = Sheet(self.height, self.width)
+        return found
 
     def has(self, kind: SimulatedClass) -> bool:
         """Whether anything of a class is to be seen."""
@@ -90,6 +95,11 @@ class Job:
         expected = self.settings.rates.get(kind, 0.0) * DENSITY[kind] * share * centimetres
         count = min(int(rng.poisson(min(expected, _MOST))), _MOST)
         return np.asarray(rng.uniform(low, high, (count, 2)))
+
+    def misses(self, start: Path, end: Path, slack: float) -> bool:
+        """Whether a line between two points, bent by up to `slack` px, lies beside the picture."""
+        low, high = np.minimum(start, end) - slack, np.maximum(start, end) + slack
+        return bool(high[0] < 0 or high[1] < 0 or low[0] > self.width or low[1] > self.height)
 
     def window(self, centre: Path, reach_x: float, reach_y: float) -> tuple[slice, slice] | None:
         """Rows and columns within reach of `centre`; None when all of it lies outside."""

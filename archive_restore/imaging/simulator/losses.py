@@ -129,7 +129,10 @@ def _two_tone(job: Job, rng: np.random.Generator, depth: Plane, window: tuple[sl
     gone = np.clip(depth / np.float32(1.2) + 0.5, 0, 1)
     job.veils.append(Veil(kind=TEAR, opacity=gone, window=window, colour=_paper(job, rng), multiplies=False))
     behind = np.clip((depth - np.float32(rim) + second) / np.float32(1.2) + 0.5, 0, 1)
-    job.veils.append(Veil(kind=TEAR, opacity=behind * gone, window=window, colour=(lid, lid, lid), multiplies=False))
+    lid_colour = (lid, lid, lid)
+    job.veils.append(
+        Veil(kind=TEAR, opacity=behind * gone, window=window, colour=lid_colour, multiplies=False, last=True)
+    )
 
 
 def _tear(job: Job, rng: np.random.Generator, side: int, lid: float) -> None:

@@ -13,6 +13,7 @@ from archive_restore.imaging.simulator.job import Job
 from archive_restore.imaging.simulator.noise import Path, wave
 from archive_restore.imaging.simulator.paths import gaps, normals, taper, wander
 from archive_restore.imaging.simulator.settings import SimulatedClass
+from archive_restore.imaging.simulator.sheet import FAINTEST
 
 SCRATCH, HAIR = SimulatedClass.SCRATCH, SimulatedClass.HAIR
 
@@ -58,17 +59,21 @@ def _touch(rng: np.random.Generator, points: Path, mm: float, missing: float) ->
 def _scratch(job: Job, rng: np.random.Generator, start: Path, main: float) -> None:
     mm = job.mm
     length = min(float(rng.uniform(0.05, 1.0) ** 2 * 110 * mm), 2.2 * job.longest)
-    step = max(1.5, length / 400)
+    step = max(2.0, length / 400)
     angle = _angle(rng, main)
     bend = float(rng.normal(0, 0.004)) / mm
     if rng.random() < 0.12:  # a tramline: the full height, almost straight
         angle, length, bend = main, 2.2 * job.longest, 0.0
         start = start - np.array([np.cos(main), np.sin(main)]) * length / 2
+    if job.misses(start, start + np.array([np.cos(angle), np.sin(angle)]) * length, 0.3 * length):
+        return
     points = wander(rng, start, angle, length, bend, 0.0006 / mm, step)
     count = len(points)
     width = _width(rng, 0.075, 0.55, 0.02, 0.5) * mm
-    widths = width * (0.7 + 0.6 * wave(rng, count, 1.5 * mm / step))
     strength = float(rng.beta(1.6, 1.3)) * 0.9 + 0.1
+    if width * strength < FAINTEST:
+        return
+    widths = width * (0.7 + 0.6 * wave(rng, count, 1.5 * mm / step))
     opacity = strength * _touch(rng, points, mm, float(rng.choice([-0.2, 0.1, 0.3, 0.45])))
     bright = job.is_bright(rng)
     job.sheet(SCRATCH, bright).path(points, widths, opacity)
@@ -81,7 +86,9 @@ def _bundle(job: Job, rng: np.random.Generator, start: Path, main: float) -> Non
     """Parallel scratches of one grain of grit or one brush, each broken in its own way."""
     mm = job.mm
     length = float(rng.uniform(0.1, 1.0) ** 1.5 * 35 * mm)
-    step = max(1.5, length / 300)
+    if job.misses(start, start, length + 5 * mm):
+        return
+    step = max(2.0, length / 300)
     guide = wander(rng, start, _angle(rng, main), length, float(rng.normal(0, 0.01)) / mm, 0.001 / mm, step)
     side, bright = normals(guide), job.is_bright(rng)
     spacing = _width(rng, 0.35, 0.6, 0.1, 1.5) * mm
@@ -120,8 +127,9 @@ def _nicks(job: Job, rng: np.random.Generator, starts: Path, main: float) -> Non
     opacity = rng.beta(1.3, 1.5, many) * 0.9 + 0.08
     points = _strokes(rng, starts, angles, lengths, rng.normal(0, 0.4, many))
     bright = rng.random(many) < job.settings.bright
+    seen = widths * opacity >= FAINTEST
     for polarity in (False, True):
-        mine = bright == polarity
+        mine = (bright == polarity) & seen
         if mine.any():
             job.sheet(SCRATCH, polarity).paths(
                 points[mine], widths[mine, None] * (0.6 + 0.5 * _PRESSED), opacity[mine, None] * _PRESSED
@@ -150,7 +158,9 @@ def _hair(job: Job, rng: np.random.Generator, start: Path) -> None:
     mm = job.mm
     lint = rng.random() < 0.4
     length = float(rng.uniform(0.8, 5.0) if lint else rng.uniform(2.5, 28.0)) * mm
-    step = max(1.2, length / 250)
+    if job.misses(start, start, length):
+        return
+    step = max(1.6, length / 250)
     curl = float(np.exp(rng.normal(-1.9 if not lint else -0.7, 0.8)))  # radians a millimetre
     curl = min(curl, 7.0 * mm / length)  # it does not roll up into a ball
     count = int(np.clip(length / step, 4, 400))

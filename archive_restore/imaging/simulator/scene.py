@@ -73,5 +73,6 @@ _THINGS = (
     (scene_shapes.glints, 3.0),
     (scene_shapes.button, 2.0),
     (scene_shapes.lace, 1.5),
+    (scene_shapes.border, 1.0),
 )
 _WEIGHTS = np.array([weight for _, weight in _THINGS]) / sum(weight for _, weight in _THINGS)

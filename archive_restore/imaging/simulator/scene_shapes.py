@@ -196,3 +196,22 @@ def lace(scene: Scene) -> None:
         )
     sheet.path(guide - side * cell * 0.5, thread * 1.5, 0.9)
     scene.draw(sheet, scene.tone(True))
+
+
+def border(scene: Scene) -> None:
+    """The white margin of a print, the black one of a film, a mount: straight, even, and not a loss."""
+    rng = scene.rng
+    side, wide = int(rng.integers(0, 4)), float(np.exp(rng.uniform(np.log(2), np.log(30))))
+    window = (slice(0, scene.height), slice(0, scene.width))
+    u, v = _axes(window, np.zeros(2), float(rng.normal(0, 0.006)))
+    inside = (u, np.float32(scene.width) - u, v, np.float32(scene.height) - v)[side]
+    alpha = _soft(np.float32(wide) - inside, max(scene.blur * 0.7, 0.5))
+    white = bool(rng.random() < 0.65)
+    level = float(rng.uniform(0.85, 1.0) if white else rng.uniform(0.0, 0.08))
+    tone = np.full(scene.picture.shape[2], level, np.float32)
+    if rng.random() < 0.3:  # a printed line between picture and margin
+        line = np.exp(-(((inside - np.float32(wide + 2.5)) / np.float32(rng.uniform(0.7, 1.5))) ** 2)).astype(
+            np.float32
+        )
+        scene.cover(line * np.float32(0.8), window, np.full_like(tone, 0.08 if white else 0.9), even=True)
+    scene.cover(alpha, window, tone, even=True)

@@ -155,17 +155,18 @@ def only(kind: SimulatedClass, rate: float = 1.0, **others: object) -> Simulator
 def typical(seed: int) -> SimulatorSettings:
     """Settings of one training example: each seed another original, another scan, other things that happened to it.
 
-    About one picture in twelve is undamaged; marks are more crowded at high resolution than physics has it, so that a
-    crop of 256 px shows some at any dpi.
+    About one picture in twelve is undamaged; marks are more crowded at high resolution than physics has it, and rare
+    classes less rare, so that a crop of 256 px shows some at any dpi.
     """
     rng = generator(seed, "settings")
-    dpi = math.exp(rng.uniform(math.log(110.0), math.log(1200.0)))
-    crowding = (dpi / 300.0) ** 1.3
-    overall = 0.0 if rng.random() < 1 / 12 else crowding * math.exp(rng.normal(0.0, 0.6))
+    dpi = math.exp(rng.uniform(math.log(75.0), math.log(1200.0)))
+    crowding = max(dpi / 300.0, 0.6)
+    overall = 0.0 if rng.random() < 1 / 12 else math.exp(rng.normal(0.15, 0.65))
     rates = {}
     for kind in CLASSES:
         present = rng.random() < (0.8 if kind in _COMMON else 0.35)
-        rates[kind] = present * overall * math.exp(rng.normal(0.2, 0.8))
+        rate = overall * _OFTENER.get(kind, 1.0) * math.exp(rng.normal(0.2, 0.8))
+        rates[kind] = present * rate * (crowding if kind in _SMALL else 1.0)
     polarity = rng.random()
     return SimulatorSettings(
         rates=rates,
@@ -191,4 +192,19 @@ def typical(seed: int) -> SimulatorSettings:
     )
 
 
-_COMMON = (SimulatedClass.SCRATCH, SimulatedClass.DUST, SimulatedClass.HAIR, SimulatedClass.CRACK)
+_COMMON = (
+    SimulatedClass.SCRATCH,
+    SimulatedClass.DUST,
+    SimulatedClass.HAIR,
+    SimulatedClass.CRACK,
+    SimulatedClass.CREASE,
+)
+_SMALL = (SimulatedClass.SCRATCH, SimulatedClass.DUST, SimulatedClass.HAIR, SimulatedClass.CRACK)
+_OFTENER = {
+    # What is rare in an album must not be rare in training.
+    SimulatedClass.HAIR: 1.5,
+    SimulatedClass.CREASE: 1.2,
+    SimulatedClass.STAIN: 1.3,
+    SimulatedClass.MOULD: 4.0,
+    SimulatedClass.SILVERING: 3.0,
+}

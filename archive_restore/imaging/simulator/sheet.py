@@ -17,6 +17,8 @@ SUB = 4
 """Sub-pixels a pixel, each way."""
 WIDEST = 48.0
 """Widest stroke in px."""
+FAINTEST = 0.05
+"""Coverage times opacity of a mark below which nobody sees it: it need not be drawn."""
 _SHIFT = 4  # fixed-point bits of cv2's drawing
 _THINNEST = 0.75  # px: three sub-pixels; a thinner stroke is drawn so wide and proportionally fainter
 _FINE = 9  # sub-pixels up to which a stroke that is drawn too wide is made fainter instead

@@ -143,8 +143,9 @@ class _Laying:
     def lay(self, kind: SimulatedClass, rng: np.random.Generator) -> None:
         """All veils and sheets of one class."""
         self.rng = rng
-        for veil in self.job.veils:
-            if veil.kind == kind:
+        veils = [veil for veil in self.job.veils if veil.kind == kind]
+        for veil in veils:
+            if not veil.last:
                 self._veil(veil)
         for bright in (False, True):
             for soft in (True, False):
@@ -152,6 +153,9 @@ class _Laying:
                 drawn = sheet.render() if sheet else None
                 if drawn is not None:
                     self._marks(kind, drawn[0], drawn[1], bright, soft)
+        for veil in veils:
+            if veil.last:
+                self._veil(veil)
 
     def _marks(self, kind: SimulatedClass, alpha: Plane, window: tuple[slice, slice], bright: bool, soft: bool) -> None:
         sigma, rng = self.sigma, self.rng

@@ -15,6 +15,7 @@ from archive_restore.imaging.simulator.job import Job, Veil
 from archive_restore.imaging.simulator.noise import Path, field, smoothstep
 from archive_restore.imaging.simulator.paths import blobs
 from archive_restore.imaging.simulator.settings import SimulatedClass
+from archive_restore.imaging.simulator.sheet import FAINTEST
 
 DUST, MOULD = SimulatedClass.DUST, SimulatedClass.MOULD
 
@@ -42,7 +43,10 @@ def dust(job: Job, rng: np.random.Generator) -> None:
     soft = rng.random(many) < 0.15
     opacity = np.clip(rng.beta(2.2, 1.2, many), 0.1, 1.0)
     form = rng.random(many)
-    _ticks(job, rng, places[form < 0.35], size[form < 0.35], opacity[form < 0.35], bright[form < 0.35])
+    seen = size**2 * opacity >= FAINTEST
+    form[~seen] = -1.0
+    tick = (form >= 0) & (form < 0.35)
+    _ticks(job, rng, places[tick], size[tick], opacity[tick], bright[tick])
     tiny = size < 1.2
     for group, points, rough, longest in (
         ((form >= 0.35) & tiny, 5, 0.35, 2.4),
@@ -103,6 +107,8 @@ def _dendrite(job: Job, rng: np.random.Generator, centre: Path, reach: float, br
     heading = np.linspace(0, 2 * np.pi, many, endpoint=False) + rng.normal(0, 0.35, many)
     step, width = max(reach / 14, 1.5), float(np.clip(0.05 * np.exp(rng.normal(0, 0.4)), 0.02, 0.2)) * job.mm
     strength = float(rng.uniform(0.35, 0.95))
+    if width * strength < FAINTEST:
+        return
     sheet = job.sheet(MOULD, bright)
     for generation in range(16):
         fork = rng.random(len(tips)) < 0.28
@@ -129,6 +135,8 @@ def _speckle(job: Job, rng: np.random.Generator, centre: Path, reach: float, bri
     many = int(rng.integers(10, 70))
     places = centre + rng.standard_normal((many, 2)) * reach * 0.5
     size = np.clip(0.07 * np.exp(rng.normal(0, 0.5, many)), 0.02, 0.5) * job.mm
+    places, size = places[size > 0.25], size[size > 0.25]
+    many = len(size)
     sheet = job.sheet(MOULD, bright, bool(rng.random() < 0.5))
     shapes = places[:, None, :] + blobs(rng, np.maximum(size, 0.4), 0.2, np.full(many, 1.2), 7)
     for shape, value in zip(shapes, rng.uniform(0.3, 0.95, many).tolist(), strict=True):

@@ -60,7 +60,7 @@ def test_no_rate_no_thing() -> None:
 
 def test_typical_settings_vary() -> None:
     drawn = [typical(seed) for seed in range(200)]
-    assert 110 <= min(s.dpi for s in drawn) < 200 < 800 < max(s.dpi for s in drawn) <= 1200
+    assert 75 <= min(s.dpi for s in drawn) < 120 < 800 < max(s.dpi for s in drawn) <= 1200
     assert {s.hard_negatives > 0 for s in drawn} == {True, False}
     undamaged = sum(not any(s.rates.values()) for s in drawn)
     assert 5 <= undamaged <= 40

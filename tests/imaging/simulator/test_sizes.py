@@ -32,16 +32,16 @@ def sizes(kind: SimulatedClass, dpi: float, centimetres: float = 2.0, rate: floa
     [
         (SimulatedClass.DUST, 400, 2.0, 4.0),
         (SimulatedClass.HAIR, 900, 0.9, 40.0),
-        (SimulatedClass.CRACK, 400, 2.0, 8.0),
+        (SimulatedClass.CRACK, 400, 2.0, 30.0),
     ],
     ids=["dust", "hair", "crack"],
 )
 def test_widths_grow_with_resolution(kind: SimulatedClass, dpi: float, centimetres: float, rate: float) -> None:
     coarse, few = sizes(kind, dpi, centimetres, rate)
     fine, many = sizes(kind, 3 * dpi, centimetres, rate)
-    # The scan's blur widens small marks, hence the upper quartile and less than three.
-    ratio = np.percentile(fine, 75) / np.percentile(coarse, 75)
-    assert 1.8 < ratio < 3.6
+    # The bodies of the marks: their ends are hairlines, which the scan's blur widens, hence less than three.
+    ratio = np.percentile(fine, 90) / np.percentile(coarse, 90)
+    assert 1.7 < ratio < 3.6
     assert few > 10
     assert 0.5 < many / few < 3.0  # at the higher resolution fainter ones can be seen
 
