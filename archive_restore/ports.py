@@ -421,6 +421,10 @@ class PreservationTile:
     """(h, w) synthesis map so far."""
     damage: npt.NDArray[np.uint8]
     """(h, w) DamageClass values so far."""
+    probability: npt.NDArray[np.uint8]
+    """(h, w) how probable damage is, 255 = 1; what a person drew is certain."""
+    doubt: npt.NDArray[np.uint8]
+    """(h, w) expected absolute error of what was filled, 255 = full scale; 0 where nothing was."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,8 @@ _ROLES = {
     "synthesis-map.png": "synthesis map",
     "synthesis-map.json": "synthesis map in numbers",
     "damage-map.png": "damage map",
+    "damage-probability.png": "how probable damage is",
+    "uncertainty.png": "how far a fill may err",
     "derivation.json": "derivation",
     "hand-damage-map": "damage map drawn by a person",
     "hand-keep-map": "keep map drawn by a person",

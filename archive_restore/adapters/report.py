@@ -41,7 +41,7 @@ from archive_restore.imaging.reduce import Reduced, reduce_map
 from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.imagery import DamageClass, PixelFlag, Region
 from archive_restore.records.objects import Master
-from archive_restore.records.preservation import PreservationDerivation
+from archive_restore.records.preservation import Certainty, PreservationDerivation
 from archive_restore.records.provenance import Json, StepRun
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -254,6 +254,7 @@ def _view(report: RestorationReport) -> dict[str, Any]:
         "changed": summary.pixels - original,
         "original_share": share_words(original, summary.pixels),
         "changed_share": share_words(summary.pixels - original, summary.pixels),
+        **_certainty_view(derivation.certainty, summary.pixels),
         "lost": lost,
         "lost_share": share_words(lost, summary.pixels),
         "legend": list(_legend(summary.counts, summary.pixels)),
@@ -275,6 +276,18 @@ def _view(report: RestorationReport) -> dict[str, Any]:
             restoration_sha512=report.restoration_file.sha512,
         ),
     }  # fmt: skip
+
+
+def _certainty_view(certainty: Certainty | None, total: int) -> dict[str, Any]:
+    if certainty is None or not certainty.filled:
+        return {"certainty": None}
+    return {
+        "certainty": certainty,
+        "filled_share": share_words(certainty.filled, total),
+        "uncertain_share": share_words(certainty.uncertain, certainty.filled),
+        "mean_error_share": f"{100 * certainty.mean_error:.1f} %",
+        "uncertain_from": f"{100 * certainty.threshold / 255:.0f} %",
+    }
 
 
 def _picture_view(report: RestorationReport) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def reproduce_command(session: Session, ref: str, device: str) -> int:
         session.say(f"{result.ref}: identical, pixel for pixel")
     else:
         maps = {"synthesis map": result.map_identical, "damage map": result.damage_identical}
+        maps |= dict.fromkeys(result.planes_different, False)
         told = ", ".join(f"{name} {'identical' if same else 'different'}" for name, same in maps.items())
         session.say(
             f"{result.ref}: DIFFERENT: {result.pixels_different} pixels differ, "

@@ -75,8 +75,10 @@ def restore_command(
         }
     )
     for made in batch.made:
-        filled = 1 - made.original_fraction
-        session.say(f"{made.ref}  {made.original_fraction:.2%} original, {filled:.2%} changed  {made.seconds:.1f} s")
+        changed, sure = 1 - made.original_fraction, made.certainty
+        session.say(f"{made.ref}  {made.original_fraction:.2%} original, {changed:.2%} changed  {made.seconds:.1f} s")
+        if sure.filled:
+            session.say(f"  {sure.filled / made.size:.2%} filled, of it {sure.uncertain / sure.filled:.1%} uncertain")
         session.say(f"  picture {made.path}")
         session.say(f"  report  {made.report}")
         if made.damage.get("LOSS"):
@@ -96,6 +98,7 @@ def as_json(made: Made) -> dict[str, object]:
         "derivation": made.derivation,
         "pixels": made.pixels,
         "original_fraction": made.original_fraction,
+        "certainty": made.certainty,
         "seconds": round(made.seconds, 3),
         "report": str(made.report),
         "damage": made.damage,

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.records.imagery import PixelFlag
+from archive_restore.records.preservation import Certainty
 
 MapArray = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.generic]
@@ -59,6 +60,22 @@ _DISPLAY_ORDER = (
 def flag_names(value: int) -> tuple[str, ...]:
     """Names of the flags set in one map value; `("ORIGINAL",)` for 0."""
     return tuple(flag.name or "" for flag in PixelFlag if value & flag) or ("ORIGINAL",)
+
+
+UNCERTAIN_FROM = 16
+"""Expected absolute error from which a filled pixel counts as uncertain, in 255ths of full scale: what an eye sees."""
+
+
+def certainty_of(doubt: npt.NDArray[np.int64]) -> Certainty:
+    """Sum up a plane of expected errors from its histogram, int64 (256,); 0 stands for what was not filled."""
+    filled = int(doubt[1:].sum())
+    total = float((np.arange(256) * doubt).sum())
+    return Certainty(
+        filled=filled,
+        uncertain=int(doubt[UNCERTAIN_FROM:].sum()),
+        threshold=UNCERTAIN_FROM,
+        mean_error=round(total / 255 / filled, 4) if filled else 0.0,
+    )
 
 
 def histogram(flags: MapArray) -> npt.NDArray[np.int64]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from archive_restore.core.planning import PlannedStep
-from archive_restore.core.synthesis_map import PixelDigest, histogram
+from archive_restore.core.synthesis_map import PixelDigest, certainty_of, histogram
 from archive_restore.errors import PictureUnreadable, ReferenceUnknown
 from archive_restore.flows.commit import load_record
 from archive_restore.imaging import engine
@@ -31,10 +31,20 @@ from archive_restore.ports import (
 from archive_restore.records.imagery import DamageClass, PictureFacts, Region
 from archive_restore.records.models import InstalledModel
 from archive_restore.records.objects import Master, MasterRef
+from archive_restore.records.preservation import Certainty
 from archive_restore.records.provenance import Json, StepRun
 
 MAP_PNG = "synthesis-map.png"
 DAMAGE_PNG = "damage-map.png"
+PROBABILITY_PNG = "damage-probability.png"
+UNCERTAINTY_PNG = "uncertainty.png"
+PLANES = {
+    MAP_PNG: "synthesis map",
+    DAMAGE_PNG: "damage map",
+    PROBABILITY_PNG: "damage probability",
+    UNCERTAINTY_PNG: "uncertainty",
+}
+"""Planes beside the picture, 8-bit gray, with the roles of their products."""
 MODELS = "models"
 """Member of a step's survey that names the models it ran with."""
 CELL = 64
@@ -64,8 +74,9 @@ class Rendering:
     """LOSS pixels a cell, int64 (rows, columns)."""
     histogram: tuple[int, ...]
     pixels_sha256: str
-    map_sha256: str
-    damage_sha256: str
+    planes_sha256: Mapping[str, str]
+    """Digests of the decoded planes, by the names of PLANES."""
+    certainty: Certainty
     master_pixels_sha256: str
     steps: tuple[StepRun, ...]
     networks: tuple[Network, ...]
@@ -168,32 +179,34 @@ def _write(
 ) -> Rendering:
     facts = source.facts
     picture = directory / "unsigned.tif"
-    of_pixels, of_map, of_damage, of_master = PixelDigest(), PixelDigest(), PixelDigest(), PixelDigest()
+    of_pixels, of_master = PixelDigest(), PixelDigest()
+    of_planes = {name: PixelDigest() for name in PLANES}
     reduced_map = MapReducer(facts.width, facts.height, engine.OVERVIEW_EDGE)
-    total, damage_total = np.zeros(256, np.int64), np.zeros(256, np.int64)
+    total, damage_total, doubt_total = (np.zeros(256, np.int64) for _ in range(3))
     changed = np.zeros(len(steps), np.int64)
     cells = np.zeros((-(-facts.height // CELL), -(-facts.width // CELL)), np.int64)
     loss_cells = np.zeros_like(cells)
     writer = archive.pictures.create(picture, master=master_path, facts=facts, lineage=lineage)
-    map_writer = archive.pictures.create_plane(directory / MAP_PNG, facts.width, facts.height)
-    damage_writer = archive.pictures.create_plane(directory / DAMAGE_PNG, facts.width, facts.height)
+    writers = {name: archive.pictures.create_plane(directory / name, facts.width, facts.height) for name in PLANES}
     for band in bands:
         writer.write(band.samples, band.flags)
-        map_writer.write(band.flags)
-        damage_writer.write(band.damage)
+        planes = (band.flags, band.damage, band.probability, band.doubt)
+        for (name, output), plane in zip(writers.items(), planes, strict=True):
+            output.write(plane)
+            of_planes[name].update(plane)
         of_pixels.update(band.samples)
-        of_map.update(band.flags)
-        of_damage.update(band.damage)
         reduced_map.add(band.flags)
         total += histogram(band.flags)
         damage_total += histogram(band.damage)
+        doubt_total += histogram(band.doubt)
         changed += band.changed
         _gather(cells, band.flags != 0, band.top)
         _gather(loss_cells, band.damage == DamageClass.LOSS, band.top)
         of_master.update(
             source.read(Region(top=band.top, left=0, bottom=band.top + band.flags.shape[0], right=facts.width))
         )
-    for output in (writer, map_writer, damage_writer):
+    writer.close()
+    for output in writers.values():
         output.close()
     return Rendering(
         picture=picture,
@@ -204,8 +217,8 @@ def _write(
         loss_cells=loss_cells,
         histogram=tuple(int(n) for n in total),
         pixels_sha256=of_pixels.hexdigest(),
-        map_sha256=of_map.hexdigest(),
-        damage_sha256=of_damage.hexdigest(),
+        planes_sha256={name: digest.hexdigest() for name, digest in of_planes.items()},
+        certainty=certainty_of(doubt_total),
         master_pixels_sha256=of_master.hexdigest(),
         steps=tuple(_step_run(step, int(pixels)) for step, pixels in zip(steps, changed, strict=True)),
         networks=(),

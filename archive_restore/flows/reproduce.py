@@ -13,7 +13,7 @@ from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.errors import CatalogDamaged, ModelUnusable, ReferenceUnknown
 from archive_restore.flows.commit import load_record
-from archive_restore.flows.render import DAMAGE_PNG, HandFiles, Rendering, load_master, render
+from archive_restore.flows.render import DAMAGE_PNG, MAP_PNG, HandFiles, Rendering, load_master, render
 from archive_restore.flows.restore import HAND_DAMAGE, HAND_KEEP, environment
 from archive_restore.imaging.engine import bands
 from archive_restore.ports import Archive, Lineage, StoredFile
@@ -28,13 +28,15 @@ class Reproduction:
 
     ref: str
     identical: bool
-    """Same decoded samples, same map, same damage map."""
+    """Same decoded samples, same map, and the same planes beside it."""
     pixels_different: int
     """Pixels whose samples differ from the stored derivative."""
     largest_difference: float
     """In code values."""
     map_identical: bool
     damage_identical: bool
+    planes_different: tuple[str, ...]
+    """Files of other planes that differ: damage probability, uncertainty."""
     surveys_identical: bool
     """Whether every step found the same in the whole picture."""
     determinism: str
@@ -122,16 +124,23 @@ def _judge(
     different, largest = (
         (0, 0.0) if same_pixels else _differences(archive, rendering, files[derivation.products[0].name])
     )
-    meant_damage = next((p.pixels_sha256 for p in derivation.products if p.name == DAMAGE_PNG), "")
-    map_same = rendering.map_sha256 == derivation.map.sha256
-    damage_same = rendering.damage_sha256 == meant_damage
+    meant = {p.name: p.pixels_sha256 for p in derivation.products if p.name in rendering.planes_sha256}
+    map_same = rendering.planes_sha256[MAP_PNG] == derivation.map.sha256
+    damage_same = rendering.planes_sha256[DAMAGE_PNG] == meant.get(DAMAGE_PNG, "")
+    # A derivation made before a plane existed promised nothing about it.
+    different_planes = tuple(
+        name
+        for name, digest in meant.items()
+        if name not in (MAP_PNG, DAMAGE_PNG) and rendering.planes_sha256[name] != digest
+    )
     return Reproduction(
         ref=str(ref),
-        identical=same_pixels and map_same and damage_same,
+        identical=same_pixels and map_same and damage_same and not different_planes,
         pixels_different=different,
         largest_difference=largest,
         map_identical=map_same,
         damage_identical=damage_same,
+        planes_different=different_planes,
         surveys_identical=[run.survey for run in rendering.steps] == [run.survey for run in derivation.steps],
         determinism=derivation.environment.determinism.value,
         environment_changes=(*changed_models, *_changes(archive, derivation, rendering)),

@@ -30,8 +30,8 @@ from archive_restore.flows.commit import (
 )
 from archive_restore.flows.render import (
     CELL,
-    DAMAGE_PNG,
     MAP_PNG,
+    PLANES,
     HandFiles,
     Rendering,
     load_master,
@@ -53,7 +53,7 @@ from archive_restore.ports import (
 from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import PRESERVATION_FLAGS, MapSummary, Region
 from archive_restore.records.objects import Master
-from archive_restore.records.preservation import PreservationDerivation, PreservationKind, PreservationRef
+from archive_restore.records.preservation import Certainty, PreservationDerivation, PreservationKind, PreservationRef
 from archive_restore.records.provenance import (
     Determinism,
     Environment,
@@ -84,10 +84,13 @@ class Made:
     report: Path
     derivation: str
     """Derivation identifier."""
+    size: int
+    """Pixels of the picture."""
     pixels: Mapping[str, int]
     """Pixels a class."""
     damage: Mapping[str, int]
     """Pixels a damage class."""
+    certainty: Certainty
     original_fraction: float
     seconds: float
 
@@ -198,7 +201,7 @@ def _make(
     digests = {picture_name: staged.adopt(picture_name)}
     if not signed.embedded:
         digests[sidecar.name] = staged.adopt(sidecar.name)
-    digests |= {name: staged.adopt(name) for name in (MAP_PNG, DAMAGE_PNG)} | hand_digests
+    digests |= {name: staged.adopt(name) for name in PLANES} | hand_digests
     digests[MAP_RECORD] = staged.write(MAP_RECORD, canonical_bytes(map_statement(summary)))
     digests[DERIVATION_RECORD] = staged.write(DERIVATION_RECORD, canonical_bytes(derivation))
     view = RestorationView(
@@ -229,8 +232,10 @@ def _make(
         path=Path(picture_name),
         report=Path(REPORT),
         derivation=derivation.derivation_id,
+        size=summary.pixels,
         pixels=summary.counts,
         damage=rendering.damage_counts,
+        certainty=rendering.certainty,
         original_fraction=summary.original_fraction,
         seconds=0.0,
     )
@@ -273,7 +278,7 @@ def _summary(master: Master, rendering: Rendering) -> MapSummary:
         height=facts.height,
         counts=class_counts(total),
         histogram={str(value): int(n) for value, n in enumerate(total) if n},
-        sha256=rendering.map_sha256,
+        sha256=rendering.planes_sha256[MAP_PNG],
         master_sha256=master.file.sha256,
         master_pixels_sha256=rendering.master_pixels_sha256,
     )
@@ -306,10 +311,11 @@ def _derivation(
     products = (
         Product(role="picture", name=f"{stem}-restoration.tif", mime="image/tiff", dtype=dtype,
                 samples=facts.samples, pixels_sha256=rendering.pixels_sha256, **frame),
-        Product(role="synthesis map", name=MAP_PNG, mime="image/png", dtype="|u1", samples=1,
-                pixels_sha256=rendering.map_sha256, **frame),
-        Product(role="damage map", name=DAMAGE_PNG, mime="image/png", dtype="|u1", samples=1,
-                pixels_sha256=rendering.damage_sha256, **frame),
+        *(
+            Product(role=role, name=name, mime="image/png", dtype="|u1", samples=1,
+                    pixels_sha256=rendering.planes_sha256[name], **frame)
+            for name, role in PLANES.items()
+        ),
     )  # fmt: skip
     return PreservationDerivation(
         derivation_id=uuid.uuid4().urn,
@@ -326,6 +332,7 @@ def _derivation(
         started=started,
         ended=archive.clock.now(),
         events=(event(archive, "creation", str(ref), f"recipe {plan.recipe.name} on {master.ref}"),),
+        certainty=rendering.certainty,
     )
 
 

@@ -23,7 +23,7 @@ from archive_restore.core.synthesis_map import PixelDigest
 from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown, StorageFailed
 from archive_restore.flows.commit import DERIVATION_RECORD, ITEM_RECORD, read_record, record_ref, sidecar_name
 from archive_restore.flows.rebuild import fill
-from archive_restore.flows.render import DAMAGE_PNG, MAP_PNG
+from archive_restore.flows.render import MAP_PNG, PLANES
 from archive_restore.flows.restore import MAP_RECORD
 from archive_restore.imaging.compare import Comparison, compare
 from archive_restore.imaging.engine import bands
@@ -280,7 +280,7 @@ class _Verifier:
         if record is None or record.path.read_bytes() != canonical_bytes(map_statement(derivation.map)):
             self._error("MAP_RECORD_DISAGREES", str(ref), f"{MAP_RECORD} is not what {DERIVATION_RECORD} says.")
         meant = {MAP_PNG: derivation.map.sha256}
-        meant |= {p.name: p.pixels_sha256 for p in derivation.products if p.name == DAMAGE_PNG}
+        meant |= {p.name: p.pixels_sha256 for p in derivation.products if p.name in PLANES}
         for name, digest in meant.items():
             stored = files.get(name)
             if stored is None or self._plane_digest(stored.path) != digest:

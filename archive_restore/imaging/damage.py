@@ -38,6 +38,8 @@ SCORE_UNIT = 256
 LEAST_CONTRAST = 0.02
 """Fainter ridges are never looked at: they drown in grain."""
 _GROWTH = (2, 4)  # pixels a found crest of each octave spreads at most over the body of its damage
+_LIFT = 1 << 20  # makes every score positive
+_NOTHING = -_LIFT  # the score of what was not weighed
 _BODY = 0.6  # down to this share of its contrast
 
 Card = tuple[int, tuple[tuple[tuple[int, ...], tuple[float, ...], tuple[int, ...]], ...]]
@@ -60,6 +62,16 @@ class DamageParameters:
     """Keep scratches, hairs and creases."""
     spots: bool = True
     """Keep dust and other small spots."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a search says of every pixel."""
+
+    codes: Codes
+    """(H, W) DamageClass values."""
+    probability: Codes
+    """(H, W) how probable damage is, 255 = 1; also where it stayed under the threshold, 0 where nothing was weighed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +105,22 @@ def _grain(tile: Plane) -> float:
 
 
 def detect(luma: Plane, parameters: DamageParameters, overview: DamageSurvey) -> Codes:
+    """The codes of `search`."""
+    return search(luma, parameters, overview).codes
+
+
+def search(luma: Plane, parameters: DamageParameters, overview: DamageSurvey) -> Found:
     """Mark thin damage.
 
     `luma`: float32 (H, W) in [0, 1], higher is lighter; for a tile, with HALO pixels around the part that is used,
-    first pixel at even row and column of the picture. Returns uint8 (H, W) of `DamageClass` codes SOUND, BRIGHT_LINE,
-    DARK_LINE, BRIGHT_SPOT, DARK_SPOT. Of damage of both kinds at one pixel the more certain wins.
+    first pixel at even row and column of the picture. Codes are SOUND, BRIGHT_LINE, DARK_LINE, BRIGHT_SPOT and
+    DARK_SPOT; of damage of both kinds at one pixel the more certain wins.
     """
     shape = (luma.shape[0], luma.shape[1])
     codes = np.zeros(shape, np.uint8)
+    likely = np.full(shape, _NOTHING, np.int32)
     if min(shape) < 8:
-        return codes
+        return Found(codes=codes, probability=_probability(likely))
     scored = all_looks(luma, overview)
     least = _log_odds(parameters.threshold)
     strongest = np.zeros(shape, np.int32)
@@ -111,6 +129,12 @@ def detect(luma: Plane, parameters: DamageParameters, overview: DamageSurvey) ->
         if not (parameters.bright if bright else parameters.dark):
             continue
         found = {octave: (c, s) for (octave, b), (c, _, s) in scored.items() if b == bright}
+        for octave, (candidates, scores) in found.items():
+            for down in range(1 + octave):
+                for right in range(1 + octave):
+                    rows = np.minimum(candidates.rows.astype(np.intp) * (1 + octave) + down, shape[0] - 1)
+                    columns = np.minimum(candidates.columns.astype(np.intp) * (1 + octave) + right, shape[1] - 1)
+                    np.maximum.at(likely, (rows, columns), scores)
         body, line, score = _grow(full if bright else (FULL - full).astype(np.int16), found, least)
         kind = np.where(
             line,
@@ -121,7 +145,15 @@ def detect(luma: Plane, parameters: DamageParameters, overview: DamageSurvey) ->
         body &= score > strongest
         codes[body] = kind[body]
         strongest[body] = score[body]
-    return codes
+    likely = np.where(codes > 0, np.maximum(likely, strongest - _LIFT), likely)
+    return Found(codes=codes, probability=_probability(likely))
+
+
+def _probability(score: NDArray[np.int32]) -> Codes:
+    """Log-odds × SCORE_UNIT to 0..255 by a table, so that it is the same everywhere."""
+    table = np.array([round(255 / (1 + math.exp(-unit / 16))) for unit in range(-8 * 16, 8 * 16 + 1)], np.uint8)
+    probability = table[np.clip(score // (SCORE_UNIT // 16), -8 * 16, 8 * 16) + 8 * 16]
+    return np.where(score <= _NOTHING, np.uint8(0), probability)
 
 
 def first_look(luma: Plane, overview: DamageSurvey) -> dict[tuple[int, bool], Candidates]:
@@ -215,7 +247,7 @@ def _column(name: str) -> int:
 def _grow(
     tone: ridges.Int16, found: Mapping[int, tuple[Candidates, NDArray[np.int32]]], least: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int32]]:
-    """Spread accepted crests over the body of their damage: (body, belongs to a line, score + 2^20)."""
+    """Spread accepted crests over the body of their damage: (body, belongs to a line, score + _LIFT)."""
     shape = tone.shape
     # a neighbour at least this light belongs to the same damage
     levels = [np.full(shape, 32767, np.int16) for _ in _GROWTH]
@@ -230,7 +262,7 @@ def _grow(
             rows, columns = _lightest(tone, rows * 2, columns * 2)
         floor = tone[rows, columns] - np.rint(contrast * _BODY).astype(np.int32)
         np.minimum.at(levels[octave], (rows, columns), np.clip(floor, 0, 32767).astype(np.int16))
-        np.maximum.at(certain, (rows, columns), score[ok] + (1 << 20))
+        np.maximum.at(certain, (rows, columns), score[ok] + _LIFT)
         line[rows[straight], columns[straight]] = 1
     three = np.ones((3, 3), np.uint8)
     level = np.full(shape, 32767, np.int16)

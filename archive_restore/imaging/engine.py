@@ -60,6 +60,10 @@ class Band:
     """(rows, width) synthesis map."""
     damage: Plane
     """(rows, width) DamageClass values."""
+    probability: Plane
+    """(rows, width) of damage, 255 = 1."""
+    doubt: Plane
+    """(rows, width) expected error of what was filled, 255 = full scale."""
     changed: tuple[int, ...]
     """Pixels of these rows to which each step gave a flag."""
 
@@ -132,6 +136,8 @@ def _empty_band(source: PictureSource, first: Region, steps: int) -> Band:
         samples=np.empty((*shape, source.facts.samples), source.dtype),
         flags=np.empty(shape, np.uint8),
         damage=np.empty(shape, np.uint8),
+        probability=np.empty(shape, np.uint8),
+        doubt=np.empty(shape, np.uint8),
         changed=(0,) * steps,
     )
 
@@ -166,13 +172,16 @@ def _tile(
     keep = _drawn(hand.keep, place.read)
     drawn = _drawn(hand.damage, place.read)
     regions = _given(core, steps, facts)
+    nothing = np.zeros(master.shape[:2], np.uint8)
     tile = PreservationTile(
         region=place.read,
         needed=place.read,
         facts=facts,
         samples=master.copy(),
-        flags=np.zeros(master.shape[:2], np.uint8),
-        damage=_decided(np.zeros(master.shape[:2], np.uint8), drawn, keep),
+        flags=nothing.copy(),
+        damage=_decided(nothing, drawn, keep),
+        probability=_certain(nothing, drawn, keep),
+        doubt=nothing.copy(),
     )
     counts = []
     for bound, given, needed in zip(steps, regions, regions[1:], strict=False):
@@ -182,8 +191,13 @@ def _tile(
         if kept is not None and not bound.step.flags & PixelFlag.ADJUSTED:
             tile.samples[kept] = before.samples[kept]
             tile.flags[kept] = before.flags[kept]
+            tile.doubt[kept] = before.doubt[kept]
         # A person's word stands above the detector's, after every step that may have changed the damage plane.
-        tile = replace(tile, damage=_decided(tile.damage, meant, kept))
+        tile = replace(
+            tile,
+            damage=_decided(tile.damage, meant, kept),
+            probability=_certain(tile.probability, meant, kept),
+        )
         here = core.within(given)
         counts.append(int(np.count_nonzero(tile.flags[here] != before.flags[here])))
     made = _cut(tile, core, core)
@@ -197,6 +211,9 @@ def _tile(
     band.samples[:, columns] = made.samples
     band.flags[:, columns] = made.flags
     band.damage[:, columns] = made.damage
+    band.probability[:, columns] = made.probability
+    # What was not changed has no error to expect.
+    band.doubt[:, columns] = np.where(made.flags != 0, made.doubt, np.uint8(0))
     return counts
 
 
@@ -211,6 +228,8 @@ def _cut(tile: PreservationTile, region: Region, needed: Region) -> Preservation
         samples=np.ascontiguousarray(tile.samples[part]),
         flags=np.ascontiguousarray(tile.flags[part]),
         damage=np.ascontiguousarray(tile.damage[part]),
+        probability=np.ascontiguousarray(tile.probability[part]),
+        doubt=np.ascontiguousarray(tile.doubt[part]),
     )
 
 
@@ -229,6 +248,14 @@ def _decided(damage: Plane, drawn: npt.NDArray[np.bool_] | None, keep: npt.NDArr
     if keep is not None:
         damage = np.where(keep, np.uint8(DamageClass.SOUND), damage)
     return damage
+
+
+def _certain(probability: Plane, drawn: npt.NDArray[np.bool_] | None, keep: npt.NDArray[np.bool_] | None) -> Plane:
+    if drawn is not None:
+        probability = np.where(drawn, np.uint8(255), probability)
+    if keep is not None:
+        probability = np.where(keep, np.uint8(0), probability)
+    return probability
 
 
 def _crops(width: int, height: int) -> Iterator[Region]:

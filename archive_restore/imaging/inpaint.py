@@ -93,6 +93,19 @@ def _elongated(mask: Mask, loss: Mask, corner: int) -> Mask:
     return np.asarray(seeds > 0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """What `complete` made."""
+
+    samples: Samples
+    """Copy of the samples with the fill."""
+    done: Mask
+    """What was filled: pixels with no sound pixel within reach stay as found."""
+    error: Floats
+    """(H, W) expected absolute error of a filled pixel's most uncertain channel, share of full scale; 0 elsewhere.
+    Calibrated on synthetic damage (docs/explanation/certainty.md): an estimate, not a bound."""
+
+
 def fill(
     samples: Samples,
     mask: Mask,
@@ -104,26 +117,44 @@ def fill(
     origin: tuple[int, int] = (0, 0),
     white: float | None = None,
 ) -> tuple[Samples, Mask]:
+    """`complete` for those who do not ask how sure it is: the filled copy and the mask of what was filled."""
+    made = complete(
+        samples, mask, unsound=unsound, needed=needed, grain=grain, seed=seed, origin=origin, white=white
+    )  # fmt: skip
+    return made.samples, made.done
+
+
+def complete(
+    samples: Samples,
+    mask: Mask,
+    *,
+    unsound: Mask | None = None,
+    needed: tuple[slice, slice] | None = None,
+    grain: float = 0.35,
+    seed: int = 0,
+    origin: tuple[int, int] = (0, 0),
+    white: float | None = None,
+) -> Filled:
     """Fill the masked pixels from their surroundings.
 
     `samples`: (H, W) or (H, W, C), uint8, uint16 or float32, any channels (all are filled alike); `mask`: bool (H, W),
     rim included (`with_rim`); `unsound`: other pixels that must not be learnt from (losses); `needed`: rows and
     columns whose fill counts, by default all: outside nothing is filled; `grain`: see FillParameters; `seed` and
     `origin` (row and column of samples[0, 0] in the picture) fix the grain, whatever the tiles; `white`: value of full
-    scale, by default 255, 65535 or 1.0. Returns a filled copy and the mask of what was filled: pixels with no sound
-    pixel within reach stay as found.
+    scale, by default 255, 65535 or 1.0.
     """
     planes = samples if samples.ndim == 3 else samples[..., None]
     full = float(white or (np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1.0))
     done = np.zeros(mask.shape, np.bool_)
     out = samples.copy()
+    error = np.zeros(mask.shape, np.float32)
     wanted, counts = mask, mask
     if needed is not None:
         counts = np.zeros_like(mask)
         counts[needed] = mask[needed]
         wanted = mask & _around(needed, _CHAIN, mask.shape)
     if not counts.any():
-        return out, done
+        return Filled(samples=out, done=done, error=error)
     box = _box_around(wanted, HALO)
     part = planes[box].astype(np.float32) / np.float32(full)
     unknown = mask[box] | ~np.isfinite(part).all(axis=2)
@@ -134,14 +165,24 @@ def fill(
     estimate = work.regress()
     top, left = origin[0] + (box[0].start or 0), origin[1] + (box[1].start or 0)
     voters = np.nonzero(work.possible & counts[box][work.rows, work.columns])[0]
-    values = work.vote(estimate, voters, grain, seed, top, left) * np.float32(full)
+    values, spread = work.vote(estimate, voters, grain, seed, top, left)
+    values = values * np.float32(full)
     rows, columns = work.rows[voters], work.columns[voters]
     if samples.dtype.kind == "u":
         values = np.clip(np.rint(values), 0, np.iinfo(samples.dtype).max)
     target = out[box] if samples.ndim == 3 else out[box][..., None]
     target[rows, columns] = values.astype(samples.dtype)
     done[box][rows, columns] = True
-    return out, done
+    error[box][rows, columns] = _expected(spread)
+    return Filled(samples=out, done=done, error=error)
+
+
+def _expected(spread: Floats) -> Floats:
+    """Expected absolute error from the disagreement of the voters: fitted on synthetic damage over five photographs.
+
+    On four others the mean of each tenth was right within 0.008 of full scale, 0.004 on average.
+    """
+    return np.asarray(np.minimum(spread * np.float32(1.4), spread * np.float32(0.7) + np.float32(0.035)), np.float32)
 
 
 def _around(part: tuple[slice, slice], margin: int, shape: tuple[int, ...]) -> Mask:
@@ -307,8 +348,13 @@ class _Work:
             out[:, c] = np.where(np.isfinite(low), np.clip(value, low, high), value)
         return out
 
-    def vote(self, estimate: Floats, voters: NDArray[np.intp], grain: float, seed: int, top: int, left: int) -> Floats:
-        """Similar sound places within the window vote with their own values for some of the pixels: (voters, C)."""
+    def vote(
+        self, estimate: Floats, voters: NDArray[np.intp], grain: float, seed: int, top: int, left: int
+    ) -> tuple[Floats, Floats]:
+        """Similar sound places within the window vote with their own values for some of the pixels.
+
+        Returns values (voters, C), and the deviation of the votes in the channel where they disagree most (voters,).
+        """
         whole = self._with(estimate)
         plane = self.luma(whole)
         sound = self.sound.reshape(-1)
@@ -317,6 +363,7 @@ class _Work:
         base, estimate = self.base[voters], estimate[voters]
         chance = _chance(self.rows[voters], self.columns[voters], seed, top, left)
         out = np.empty_like(estimate)
+        spread = np.zeros(len(base), np.float32)
         dy, dx = _offsets(_WINDOW, disc=False)
         places = (dy * self.step + dx)[:, None]
         middle = len(places) // 2
@@ -342,10 +389,14 @@ class _Work:
             for c in range(self.channels):
                 channel = whole[:, c]
                 value = (w * channel[at]).sum(axis=0) / np.where(some, total, 1)
+                apart = channel[at] - value
+                variance = (w * apart * apart).sum(axis=0) / np.where(some, total, 1)
+                shift = value - estimate[part, c]
+                spread[part] = np.maximum(spread[part], np.sqrt(variance + shift * shift))
                 value = value * np.float32(0.75) + estimate[part, c] * np.float32(0.25)
                 value = value + np.float32(grain) * (channel[drawn] - value)
                 out[part, c] = np.where(some, value, estimate[part, c])
-        return out
+        return out, spread
 
 
 class _Around:

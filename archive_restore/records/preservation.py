@@ -36,6 +36,20 @@ class PreservationRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Certainty:
+    """How sure a restoration is of what it filled: the sum of the plane `uncertainty.png`."""
+
+    filled: int
+    """Pixels that were filled, each with an expected error."""
+    uncertain: int
+    """Those of them whose expected error reaches `threshold`."""
+    threshold: int
+    """Expected absolute error from which a pixel counts as uncertain, in 255ths of full scale."""
+    mean_error: float
+    """Mean expected absolute error of the filled pixels, share of full scale."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PreservationDerivation:
     """The frozen record of one preservation run: the content of `derivation.json`."""
 
@@ -59,3 +73,5 @@ class PreservationDerivation:
     """UTC, RFC 3339."""
     ended: str
     events: tuple[Event, ...]
+    certainty: Certainty | None = None
+    """None in derivations made before it was estimated."""

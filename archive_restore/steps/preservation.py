@@ -80,7 +80,8 @@ class DetectDamage(PreservationStep):
         seen = damage.DamageSurvey(
             white=_number(survey["white"]), black=_number(survey["black"]), noise=_number(survey["noise"])
         )
-        codes = damage.detect(plane, chosen, seen)
+        searched = damage.search(plane, chosen, seen)
+        codes, probability = searched.codes, searched.probability
         record = survey.get("infrared")
         if isinstance(record, Mapping):
             found = infrared.InfraredSurvey(
@@ -93,7 +94,12 @@ class DetectDamage(PreservationStep):
             )
             shown = infrared.detect_infrared(*pair, infrared.InfraredParameters(), found)
             codes = np.where(shown, np.uint8(DamageClass.INFRARED), codes)
-        return replace(tile, damage=np.where(tile.damage != DamageClass.SOUND, tile.damage, codes))
+            probability = np.where(shown, np.uint8(255), probability)
+        return replace(
+            tile,
+            damage=np.where(tile.damage != DamageClass.SOUND, tile.damage, codes),
+            probability=np.maximum(tile.probability, probability),
+        )
 
 
 class Fill(PreservationStep):
@@ -139,7 +145,7 @@ class Fill(PreservationStep):
         wanted = inpaint.with_rim(marked, int(_number(parameters["rim"])))
         thin, loss = inpaint.split_by_width(wanted, int(_number(parameters["max_width"])))
         channels = list(colour_indices(tile.facts.roles))
-        filled, done = inpaint.fill(
+        made = inpaint.complete(
             np.ascontiguousarray(tile.samples[:, :, channels]),
             thin,
             unsound=loss,
@@ -149,14 +155,18 @@ class Fill(PreservationStep):
             origin=(tile.region.top, tile.region.left),
             white=_number(survey["white_code"]),
         )
+        done = made.done
         samples = tile.samples.copy()
         for position, channel in enumerate(channels):
-            samples[:, :, channel][done] = filled[:, :, position][done]
+            samples[:, :, channel][done] = made.samples[:, :, position][done]
+        doubt = tile.doubt.copy()
+        # At least one step, so that the plane shows where there is something to doubt.
+        doubt[done] = np.clip(np.rint(made.error[done] * 255), 1, 255).astype(np.uint8)
         flags = tile.flags.copy()
         flags[done] |= np.uint8(PixelFlag.INTERPOLATED)
         flags[done & by_hand] |= np.uint8(PixelFlag.HUMAN)
         codes = np.where(loss & marked, np.uint8(DamageClass.LOSS), tile.damage)
-        return replace(tile, samples=samples, flags=flags, damage=codes)
+        return replace(tile, samples=samples, flags=flags, damage=codes, doubt=doubt)
 
 
 class Losses(PreservationStep):
@@ -209,7 +219,9 @@ class Losses(PreservationStep):
         for position, channel in enumerate(channels):
             samples[:, :, channel][lost] = made[:, :, position][lost]
         flags[lost] |= np.uint8(PixelFlag.INTERPOLATED)
-        return replace(tile, samples=samples, flags=flags)
+        # Nobody knows what was there.
+        doubt = np.where(lost, np.uint8(255), tile.doubt)
+        return replace(tile, samples=samples, flags=flags, doubt=doubt)
 
 
 class Tone(PreservationStep):
