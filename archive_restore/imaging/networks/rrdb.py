@@ -14,6 +14,10 @@ _SLOPE = 0.2
 """Of the leaky ReLU."""
 _SHARE = 0.2
 """Share of what a block makes that is added to what it was given."""
+_STRIP = 64
+"""Rows that are enlarged at a time, so that memory does not grow with sixteen times the picture."""
+_REACH = 2
+"""Rows beyond a strip that its enlargement depends on."""
 
 
 class _DenseBlock(nn.Module):
@@ -70,6 +74,17 @@ class RRDBNet(nn.Module):
         """Run it."""
         x = self.conv_first(x)
         x = x + self.conv_body(self.body(x))
+        if torch.is_grad_enabled() or x.shape[2] <= _STRIP:
+            return self._enlarged(x)
+        strips = []
+        for top in range(0, x.shape[2], _STRIP):
+            first = max(top - _REACH, 0)
+            made = self._enlarged(x[:, :, first : top + _STRIP + _REACH])
+            strips.append(made[:, :, 4 * (top - first) :][:, :, : 4 * _STRIP])
+        return torch.cat(strips, 2)
+
+    def _enlarged(self, x: Tensor) -> Tensor:
+        """The picture that some features stand for. All that is large in the network is large here."""
         x = _leaky(self.conv_up1(_doubled(x)))
         x = _leaky(self.conv_up2(_doubled(x)))
         made: Tensor = self.conv_last(_leaky(self.conv_hr(x)))
