@@ -42,7 +42,7 @@ def cracks(job: Job, rng: np.random.Generator) -> None:
 
 def _crease(job: Job, rng: np.random.Generator, start: Path, angle: float) -> None:
     mm = job.mm
-    length = min(float(rng.uniform(6, 120)) * mm, 2.5 * job.longest)
+    length = min(float(6 + 114 * rng.random() ** 1.5) * mm, 2.5 * job.longest)
     half = np.array([np.cos(angle), np.sin(angle)]) * length / 2
     if job.misses(start - half, start + half, 0.1 * length):
         return

@@ -52,7 +52,7 @@ DENSITY: Mapping[SimulatedClass, float] = MappingProxyType(
         SimulatedClass.SCRATCH: 0.5,
         SimulatedClass.HAIR: 0.10,
         SimulatedClass.DUST: 6.0,
-        SimulatedClass.CREASE: 0.03,
+        SimulatedClass.CREASE: 0.012,
         SimulatedClass.CRACK: 0.08,
         SimulatedClass.TEAR: 0.06,
         SimulatedClass.STAIN: 0.05,
@@ -166,7 +166,7 @@ def typical(seed: int) -> SimulatorSettings:
     for kind in CLASSES:
         present = rng.random() < (0.8 if kind in _COMMON else 0.35)
         rate = overall * _OFTENER.get(kind, 1.0) * math.exp(rng.normal(0.2, 0.8))
-        rates[kind] = present * rate * (crowding if kind in _SMALL else 1.0)
+        rates[kind] = present * rate * (crowding if kind in _COMMON else 1.0)
     polarity = rng.random()
     return SimulatorSettings(
         rates=rates,
@@ -199,11 +199,10 @@ _COMMON = (
     SimulatedClass.CRACK,
     SimulatedClass.CREASE,
 )
-_SMALL = (SimulatedClass.SCRATCH, SimulatedClass.DUST, SimulatedClass.HAIR, SimulatedClass.CRACK)
 _OFTENER = {
     # What is rare in an album must not be rare in training.
     SimulatedClass.HAIR: 1.5,
-    SimulatedClass.CREASE: 1.2,
+    SimulatedClass.CREASE: 2.0,
     SimulatedClass.STAIN: 1.3,
     SimulatedClass.MOULD: 4.0,
     SimulatedClass.SILVERING: 3.0,

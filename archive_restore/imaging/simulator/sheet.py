@@ -103,9 +103,14 @@ class Sheet:
         return rows[np.argsort(rows[:, 5], kind="stable")]
 
     def _seen_polygons(self) -> list[tuple[Path, float]]:
-        size = np.array([self.width, self.height])
-        seen = [(p, v) for p, v in self._polygons if (p.max(0) > 0).all() and (p.min(0) < size).all()]
-        return sorted(seen, key=lambda shape: shape[1])
+        if not self._polygons:
+            return []
+        counts = [len(points) for points, _ in self._polygons]
+        every = np.concatenate([points for points, _ in self._polygons])
+        first = np.cumsum([0, *counts[:-1]])
+        high, low = np.maximum.reduceat(every, first), np.minimum.reduceat(every, first)
+        seen = (high > 0).all(1) & (low < np.array([self.width, self.height])).all(1)
+        return sorted((self._polygons[k] for k in np.nonzero(seen)[0]), key=lambda shape: shape[1])
 
     @staticmethod
     def _band(
