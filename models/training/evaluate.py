@@ -1,0 +1,364 @@
+"""Measures the models that ship on the held-out `test` split and writes what comes out into their cards.
+
+    python models/training/evaluate.py damage --photographs DIR --pool DIR --open tests/photographs/open
+
+Writes `results` (and the calibration, which needs no threshold) into `models/NAME/card.json`, and `reliability.png`.
+Nothing is chosen here: thresholds and calibration come with the card, from the validation split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from data import CLASS_BITS, RIM, Photographs, Source, luma_of, make_shard, shard_path
+from export import MODELS, given_of
+from measure import THIN, Tally, calibration_error, class_masks, psnr, similarity
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import nn
+
+from archive_restore.imaging import damage as scored
+from archive_restore.imaging import inpaint, networks
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.support.synthetic_damage import damage as draw_damage
+
+EXAMPLES = 400
+SEED = 13
+"""Of the test examples: another than anything in training or calibration had."""
+BINS = 20
+WIDE = 12
+"""Pixels: thin damage is what `imaging.inpaint.fill` takes; wider is medium."""
+
+Floats = NDArray[np.float32]
+Results = list[dict[str, Any]]
+Network = Callable[[Floats], Floats]
+"""Planes (c, h, w) -> planes, of any size."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=("damage", "fill", "denoise"))
+    parser.add_argument("--photographs", type=Path, required=True)
+    parser.add_argument("--pool", type=Path, required=True, help="where examples lie and are put")
+    parser.add_argument("--open", type=Path, required=True, help="undamaged photographs that no training saw")
+    parser.add_argument("--model", type=Path, help="models/NAME unless given")
+    parser.add_argument("--examples", type=int, default=EXAMPLES)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    folder = args.model or MODELS / args.name
+    card = json.loads((folder / "card.json").read_text())
+    network = shipped(folder, card)
+    source = Source(
+        photographs=args.photographs, split="test", kind=args.name, pool=args.pool, seed=SEED, examples=args.examples
+    )
+    args.pool.mkdir(parents=True, exist_ok=True)
+    make_shard(source, Photographs(args.photographs, "test"), 0)
+    examples = np.load(shard_path(source, 0), mmap_mode="r")
+    measure = {"damage": measure_damage, "fill": measure_fill, "denoise": measure_denoise}[args.name]
+    card["results"] = [*measure(network, examples, card, folder, args.open), speed(network, card)]
+    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    for result in card["results"]:
+        print(f"{result['value']:10.4f}  {result['baseline'] or '':>10}  {result['measure']}: {result['data']}")
+
+
+def shipped(folder: Path, card: dict[str, Any]) -> nn.Module:
+    """The network as a restoration would run it."""
+    network = networks.build(card["architecture"]["name"], card["architecture"].get("parameters", {}))
+    network.load_state_dict({name: value.float() for name, value in load_file(folder / "weights.safetensors").items()})
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def on_any_size(network: nn.Module, planes: Floats, multiple: int = 16) -> Floats:
+    """Run a network on (c, h, w) of any size: mirrored at the bottom and right up to the size multiple."""
+    height, width = planes.shape[1:]
+    padded = np.pad(planes, ((0, 0), (0, -height % multiple), (0, -width % multiple)), "symmetric")
+    given = torch.from_numpy(np.ascontiguousarray(padded))[None].contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        made: Floats = network(given)[0, :, :height, :width].numpy()
+    return made
+
+
+def result(measure: str, value: float, baseline: float | None, data: str) -> dict[str, Any]:
+    """One row of a card."""
+    return {
+        "measure": measure,
+        "value": round(value, 5),
+        "baseline": None if baseline is None else round(baseline, 5),
+        "data": data,
+    }
+
+
+def speed(network: nn.Module, card: dict[str, Any]) -> dict[str, Any]:
+    """Processor seconds a megapixel, the best of three."""
+    planes = sum(int(group.get("count", 1)) for group in card["input"]["planes"])
+    given = np.random.default_rng(0).random((planes, 1024, 1024), np.float32)
+    taken = []
+    for _ in range(3):
+        began = time.process_time()
+        on_any_size(network, given)
+        taken.append((time.process_time() - began) / 1.048576)
+    return result("processor seconds a megapixel", min(taken), None, "one frame of 1024 x 1024 pixels, float32, torch")
+
+
+# --- damage --------------------------------------------------------------------------------------------
+
+
+def measure_damage(
+    network: nn.Module, examples: np.ndarray, card: dict[str, Any], folder: Path, opened: Path
+) -> Results:
+    """Finding, calibration, false alarms."""
+    with torch.inference_mode():
+        guesses = np.concatenate(
+            [network(given_of("damage", examples[k : k + 8])).numpy() for k in range(0, len(examples), 8)]
+        )
+    truth = np.ascontiguousarray(examples[:, 1])
+    classes = card["calibration"]["classes"]
+    least = [float(classes[name]["threshold"]) for name, _ in CLASS_BITS]
+    held = f"{len(examples)} simulated crops of 256 pixels from the test split"
+    results, thin = [], Tally()
+    for k, (name, _) in enumerate(CLASS_BITS):
+        tally = Tally()
+        for guess, plane in zip(guesses, truth, strict=True):
+            tally.add(guess[k] > least[k], class_masks(plane)[k])
+        where = f"{held}, threshold {least[k]}"
+        results.append(result(f"F1 at {2} px, {name}", tally.f1, None, where))
+    baseline = Tally()
+    for guess, plane, example in zip(guesses, truth, examples, strict=True):
+        masks = class_masks(plane)
+        wanted = np.logical_or.reduce([masks[k] for k in THIN])
+        damaged = (plane & ~np.uint8(RIM)) > 0
+        thin.add(np.logical_or.reduce([guess[k] > least[k] for k in THIN]), wanted, damaged & ~wanted)
+        luma = example[0].astype(np.float32) / 255
+        codes = scored.detect(luma, scored.DamageParameters(threshold=0.65), scored.survey(luma))
+        baseline.add(codes > 0, wanted, damaged & ~wanted)
+    for word in ("f1", "precision", "recall"):
+        title = {"f1": "F1", "precision": "precision", "recall": "recall"}[word]
+        results.append(
+            result(
+                f"{title} at 2 px, all thin damage",
+                getattr(thin, word),
+                getattr(baseline, word),
+                f"{held}; baseline: the score-card detector of imaging.damage at 0.65",
+            )
+        )
+    results += reliability(guesses, truth, folder / "reliability.png", held)
+    return results + on_open_photographs(network, least, opened)
+
+
+def reliability(guesses: Floats, truth: NDArray[np.uint8], path: Path, data: str) -> Results:
+    """Expected calibration error of each class, and the plot."""
+    results = []
+    curves = []
+    edges = np.linspace(0, 1, BINS + 1)
+    for k, (name, _) in enumerate(CLASS_BITS):
+        chance, true = guesses[:, k].ravel(), ((truth >> k) & 1).ravel()
+        counts = np.histogram(chance, edges)[0]
+        sums = np.histogram(chance, edges, weights=chance)[0]
+        hits = np.histogram(chance, edges, weights=true)[0]
+        filled = np.maximum(counts, 1)
+        told, found = sums / filled, hits / filled
+        results.append(
+            result(
+                f"expected calibration error, {name}, {BINS} bins",
+                calibration_error(told.tolist(), found.tolist(), counts.tolist()),
+                None,
+                f"{data}, every pixel",
+            )
+        )
+        rest = counts.copy()
+        rest[0] = 0
+        results.append(
+            result(
+                f"expected calibration error, {name}, where the chance is at least {1 / BINS:g}",
+                calibration_error(told.tolist(), found.tolist(), rest.tolist()),
+                None,
+                f"{data}, the {rest.sum() / counts.sum():.2%} of pixels that are not plainly sound",
+            )
+        )
+        curves.append((name, told, found, counts))
+    cv2.imwrite(str(path), drawn(curves))
+    return results
+
+
+def drawn(curves: list[tuple[str, NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]]) -> NDArray[np.uint8]:
+    """Reliability of each class: what was said (across) against what was so (up); dots grow with the count."""
+    side, margin = 260, 34
+    panels = []
+    for name, told, found, counts in curves:
+        panel = np.full((side + 2 * margin, side + 2 * margin, 3), 255, np.uint8)
+        cv2.rectangle(panel, (margin, margin), (margin + side, margin + side), (90, 90, 90), 1)
+        cv2.line(panel, (margin, margin + side), (margin + side, margin), (200, 200, 200), 1, cv2.LINE_AA)
+        cv2.putText(panel, name, (margin, margin - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+        for text, x, y in (("0", margin - 12, margin + side + 14), ("1", margin + side - 4, margin + side + 14)):
+            cv2.putText(panel, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (90, 90, 90), 1, cv2.LINE_AA)
+        known = counts > 100
+        points = [
+            (round(margin + x * side), round(margin + side - y * side))
+            for x, y in zip(told[known], found[known], strict=True)
+        ]
+        for one, two in pairwise(points):
+            cv2.line(panel, one, two, (170, 90, 30), 1, cv2.LINE_AA)
+        for point, count in zip(points, counts[known], strict=True):
+            cv2.circle(panel, point, 2 + int(np.log10(count) / 2), (170, 90, 30), -1, cv2.LINE_AA)
+        panels.append(panel)
+    return np.concatenate(panels, 1)
+
+
+def on_open_photographs(network: nn.Module, least: list[float], opened: Path) -> Results:
+    """False alarms on the photographs as they are, and finding of the other simulator's damage on them."""
+    paths = sorted(opened.glob("*.jpg"))
+    shares, everything, ours, theirs = [], [], Tally(), Tally()
+    for path in paths:
+        clean = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB).astype(np.float32) / 255
+        found = [plane > limit for plane, limit in zip(on_any_size(network, luma_of(clean)[None]), least, strict=True)]
+        shares.append(float(np.logical_or.reduce([found[k] for k in THIN]).mean()))
+        everything.append(float(np.logical_or.reduce(found).mean()))
+        made = draw_damage(clean, 1)
+        luma = luma_of(made.picture)
+        chance = on_any_size(network, luma[None])
+        ours.add(np.logical_or.reduce([chance[k] > least[k] for k in THIN]), made.truth)
+        codes = scored.detect(luma, scored.DamageParameters(threshold=0.65), scored.survey(luma))
+        theirs.add(codes > 0, made.truth)
+    worst = int(np.argmax(shares))
+    nine = f"the {len(paths)} undamaged open photographs"
+    results = [
+        result("share of pixels flagged as thin damage", float(np.mean(shares)), None, f"{nine}, mean"),
+        result("share of pixels flagged as thin damage", shares[worst], None, f"{nine}, worst: {paths[worst].stem}"),
+        result("share of pixels flagged as damage of any class", float(np.mean(everything)), None, f"{nine}, mean"),
+    ]
+    for word in ("f1", "precision", "recall"):
+        title = "F1" if word == "f1" else word
+        results.append(
+            result(
+                f"{title} at 2 px, damage drawn by the tests' own simulator",
+                getattr(ours, word),
+                getattr(theirs, word),
+                f"tests/support/synthetic_damage.py over {nine}, seed 1; "
+                "baseline: imaging.damage at 0.65, partly fitted on them",
+            )
+        )
+    return results
+
+
+# --- fill ----------------------------------------------------------------------------------------------
+
+
+def measure_fill(network: nn.Module, examples: np.ndarray, card: dict[str, Any], folder: Path, opened: Path) -> Results:
+    """PSNR and SSIM inside the damage against what fills without a trained model."""
+    thin, medium = Fills(), Fills()
+    for example in examples:
+        damaged, clean = example[:3].transpose(1, 2, 0), example[3:6].transpose(1, 2, 0)
+        mask = example[6] > 127
+        narrow, wide = inpaint.split_by_width(mask, WIDE)
+        thin.add(network, np.ascontiguousarray(damaged), np.ascontiguousarray(clean), mask, narrow, ours=True)
+        medium.add(network, np.ascontiguousarray(damaged), np.ascontiguousarray(clean), mask, wide, ours=False)
+    held = f"{len(examples)} simulated crops of 256 pixels from the test split"
+    results = thin.results(f"thin damage (up to {WIDE} px)", held) + medium.results("wider damage (up to 48 px)", held)
+    other = Fills()
+    for path in sorted(opened.glob("*.jpg")):
+        clean = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        made = draw_damage(clean.astype(np.float32) / 255, 1)
+        mask = inpaint.with_rim(made.truth)
+        coded = np.round(made.picture * 255).astype(np.uint8)
+        other.add(network, coded, clean, mask, made.truth, ours=True)
+    return results + other.results("damage drawn by the tests' own simulator", "nine open photographs, seed 1")
+
+
+class Fills:
+    """Errors of several methods inside the same masks."""
+
+    def __init__(self) -> None:
+        self.squares: dict[str, float] = {}
+        self.likeness: dict[str, float] = {}
+        self.told = self.off = 0.0
+        self.count = 0
+
+    def add(
+        self,
+        network: nn.Module,
+        damaged: NDArray[np.uint8],
+        clean: NDArray[np.uint8],
+        mask: NDArray[np.bool_],
+        where: NDArray[np.bool_],
+        *,
+        ours: bool,
+    ) -> None:
+        """Fill `mask` of one picture (h, w, 3) and look at `where`."""
+        if not where.any():
+            return
+        reference = clean.astype(np.float32) / 255
+        given = np.concatenate([damaged.astype(np.float32) / 255, mask[..., None].astype(np.float32)], 2)
+        out = on_any_size(network, given.transpose(2, 0, 1)).transpose(1, 2, 0)
+        made = {"network": out[..., :3]}
+        code = mask.astype(np.uint8)
+        made["Telea"] = cv2.inpaint(damaged, code, 3, cv2.INPAINT_TELEA).astype(np.float32) / 255
+        made["Navier-Stokes"] = cv2.inpaint(damaged, code, 3, cv2.INPAINT_NS).astype(np.float32) / 255
+        if ours:
+            made["imaging.inpaint"] = inpaint.fill(damaged, mask, grain=0)[0].astype(np.float32) / 255
+        count = int(where.sum())
+        for name, picture in made.items():
+            off = (picture[where] - reference[where]).astype(np.float64)
+            self.squares[name] = self.squares.get(name, 0.0) + float((off**2).sum())
+            like = similarity(luma_of(picture), luma_of(reference), where) * count
+            self.likeness[name] = self.likeness.get(name, 0.0) + like
+        self.told += float(out[..., 3][where].sum())
+        self.off += float(np.abs(out[..., :3][where] - reference[where]).mean(1).sum())
+        self.count += count
+
+    def results(self, title: str, data: str) -> Results:
+        """Rows for the card, one a method it is compared with."""
+        rows = []
+        for name in [name for name in self.squares if name != "network"]:
+            worse, better = (-10 * np.log10(self.squares[n] / (3 * self.count)) for n in (name, "network"))
+            rows.append(result(f"PSNR inside {title}, dB", float(better), float(worse), f"{data}; baseline: {name}"))
+            likes = [self.likeness[n] / self.count for n in ("network", name)]
+            rows.append(result(f"SSIM inside {title}", likes[0], likes[1], f"{data}; baseline: {name}"))
+        told, off = self.told / max(self.count, 1), self.off / max(self.count, 1)
+        rows.append(result(f"expected absolute error inside {title}", told, off, f"{data}; baseline: the true error"))
+        return rows
+
+
+# --- denoise -------------------------------------------------------------------------------------------
+
+
+def measure_denoise(
+    network: nn.Module, examples: np.ndarray, card: dict[str, Any], folder: Path, opened: Path
+) -> Results:
+    """PSNR against non-local means with the strength that suits each picture best: an oracle."""
+    after, before, means = [], [], []
+    for example in examples:
+        noisy, clean = example[:3].transpose(1, 2, 0), example[3:].transpose(1, 2, 0).astype(np.float32) / 255
+        noisy = np.ascontiguousarray(noisy)
+        every = np.ones(clean.shape[:2], np.bool_)
+        given = np.concatenate([noisy.astype(np.float32) / 255, np.ones((*every.shape, 1), np.float32)], 2)
+        after.append(psnr(on_any_size(network, given.transpose(2, 0, 1)).transpose(1, 2, 0), clean, every))
+        before.append(psnr(noisy.astype(np.float32) / 255, clean, every))
+        tries = [cv2.fastNlMeansDenoisingColored(noisy, None, h, h, 7, 21) for h in (1, 2, 3, 5, 8, 12)]
+        means.append(max(psnr(t.astype(np.float32) / 255, clean, every) for t in tries))
+    data = f"{len(examples)} noisy crops of 256 pixels from the test split"
+    return [
+        result(
+            "PSNR, dB",
+            float(np.mean(after)),
+            float(np.mean(means)),
+            f"{data}; baseline: non-local means, best strength",
+        ),
+        result("PSNR, dB", float(np.mean(after)), float(np.mean(before)), f"{data}; baseline: as it was"),
+    ]
+
+
+if __name__ == "__main__":
+    main()

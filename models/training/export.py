@@ -1,0 +1,214 @@
+"""Makes the weights that ship from a checkpoint: averaged, folded, halved where that loses nothing; calibrates them.
+
+    python models/training/export.py damage --checkpoint RUN/checkpoint.pt --photographs DIR --pool RUN/pool
+
+Writes `weights.safetensors` into `models/NAME/` and architecture, digest, sources, calibration and self-test into its
+`card.json`; everything else there was written by hand and is kept. Calibration sees the validation split alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from data import CLASS_BITS, RIM, Photographs, Source, entries, make_shard, shard_path
+from loop import averaged
+from measure import Tally, class_masks, near
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from archive_restore.core.model_contracts import self_test_input
+from archive_restore.imaging.networks.damage import DamageNet
+from archive_restore.imaging.networks.denoise import DenoiseNet
+from archive_restore.imaging.networks.fill import FillNet
+
+MODELS = Path(__file__).resolve().parents[1]
+NIL = 1 / 255
+"""Float16 weights may change an output by at most this much."""
+CALIBRATION_EXAMPLES = 256
+CALIBRATION_SEED = 11
+FALSE_ALARMS = 0.001
+"""Most false alarms a threshold may give, share of the sound pixels of the validation split: a third of the goal."""
+THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(4, 20))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=("damage", "fill", "denoise"))
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--photographs", type=Path, required=True)
+    parser.add_argument("--pool", type=Path, required=True, help="where examples lie and are put")
+    parser.add_argument("--out", type=Path, help="models/NAME unless given")
+    parser.add_argument("--examples", type=int, default=CALIBRATION_EXAMPLES)
+    args = parser.parse_args(argv)
+    out = args.out or MODELS / args.name
+    out.mkdir(parents=True, exist_ok=True)
+    card = json.loads((out / "card.json").read_text()) if (out / "card.json").exists() else {}
+    network, state = weights_of(args.name, args.checkpoint)
+    examples = held_out(args.name, args.photographs, args.pool, args.examples)
+    halved = {name: value.half() for name, value in state.items()}
+    loss = largest_change(args.name, network, halved, examples[:16])
+    kept = halved if loss <= NIL else state
+    network.load_state_dict({name: value.float() for name, value in kept.items()})
+    data = save({name: value.contiguous() for name, value in kept.items()})
+    (out / "weights.safetensors").write_bytes(data)
+    card.setdefault("architecture", {}).update({"library": "archive-restore", "name": args.name})
+    card["weights"] = {
+        "file": "weights.safetensors",
+        "format": "safetensors",
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "dtype": "float16" if kept is halved else "float32",
+        "parameters": sum(p.numel() for p in network.parameters()),
+    }
+    card.setdefault("training", {})["sources"] = sources(args.photographs)
+    print(f"float16 changes an output by at most {loss:.5f}")
+    if args.name == "damage":
+        scale, offset, table = calibrated(network, examples)
+        card["architecture"]["parameters"] = {"scale": scale, "offset": offset}
+        card["calibration"] = table
+        network = DamageNet(scale=scale, offset=offset)
+        network.load_state_dict({name: value.float() for name, value in kept.items()})
+    card["selftest"] = self_test(card, network)
+    (out / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+
+
+def weights_of(name: str, checkpoint: Path) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The network as it ships, and its weights, float32."""
+    if name == "damage":
+        trained = averaged(checkpoint, DamageNet(normalized=True))
+        assert isinstance(trained, DamageNet)
+        state = trained.folded()
+        network: nn.Module = DamageNet()
+        network.load_state_dict(state)
+    else:
+        network = averaged(checkpoint, FillNet() if name == "fill" else DenoiseNet())
+        state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last), state
+
+
+def held_out(name: str, photographs: Path, pool: Path, count: int) -> np.ndarray:
+    """Examples of the validation split that training did not look at."""
+    source = Source(
+        photographs=photographs, split="validation", kind=name, pool=pool, seed=CALIBRATION_SEED, examples=count
+    )
+    pool.mkdir(parents=True, exist_ok=True)
+    make_shard(source, Photographs(photographs, "validation"), 0)
+    made: np.ndarray = np.load(shard_path(source, 0), mmap_mode="r")
+    return made
+
+
+def given_of(name: str, examples: np.ndarray) -> Tensor:
+    """What a network is given of its examples, (n, c, h, w) float32."""
+    planes = torch.from_numpy(np.ascontiguousarray(examples)).float() / 255
+    if name == "damage":
+        return planes[:, :1]
+    if name == "fill":
+        return torch.cat([planes[:, :3], (planes[:, 6:] > 0.5).float()], 1)
+    return torch.cat([planes[:, :3], torch.ones_like(planes[:, :1])], 1)
+
+
+def largest_change(name: str, network: nn.Module, halved: dict[str, Tensor], examples: np.ndarray) -> float:
+    """Greatest change of an output when the weights are rounded to float16."""
+    given = given_of(name, examples)
+    with torch.inference_mode():
+        before = network(given)
+        full = {key: value.clone() for key, value in network.state_dict().items()}
+        network.load_state_dict({key: value.float() for key, value in halved.items()})
+        after = network(given)
+        network.load_state_dict(full)
+    return float((before - after).abs().max())
+
+
+def sources(photographs: Path) -> list[dict[str, Any]]:
+    """Packages and licences of the training photographs."""
+    manifest = json.loads((photographs / "manifest.json").read_text())
+    counts = Counter(
+        (str(e.get("package", "photographs")), str(e.get("licence", "NOASSERTION")))
+        for e in entries(manifest)
+        if e["split"] == "train"
+    )
+    return [{"name": name, "licence": licence, "count": n} for (name, licence), n in sorted(counts.items())]
+
+
+def calibrated(network: nn.Module, examples: np.ndarray) -> tuple[list[float], list[float], dict[str, Any]]:
+    """Platt's scale and offset of each class, and the threshold that finds best without many false alarms."""
+    assert isinstance(network, DamageNet)
+    logits, truth = logits_of(network, examples), examples[:, 1]
+    scale, offset, table = [], [], {}
+    sound = np.stack([~near((plane & ~np.uint8(RIM)) > 0) & ((plane & RIM) == 0) for plane in truth])
+    for k, (name, _) in enumerate(CLASS_BITS):
+        a, b = platt(logits[:, k].ravel(), ((truth >> k) & 1).ravel())
+        scale.append(round(a, 4))
+        offset.append(round(b, 4))
+        chance = 1 / (1 + np.exp(-(a * logits[:, k] + b)))
+        best = (0.0, 0.5, 0.0)
+        for threshold in THRESHOLDS:
+            tally = Tally()
+            for guess, plane in zip(chance, truth, strict=True):
+                tally.add(guess > threshold, class_masks(plane)[k])
+            false = float((chance > threshold)[sound].mean())
+            if false <= FALSE_ALARMS and tally.f1 > best[0]:
+                best = (tally.f1, threshold, false)
+        table[name] = {
+            "scale": scale[-1], "offset": offset[-1], "threshold": best[1],
+            "f1_validation": round(best[0], 4), "false_alarms_validation": round(best[2], 6),
+        }  # fmt: skip
+    return scale, offset, {"method": "Platt, per class, on the validation split", "classes": table}
+
+
+def logits_of(network: DamageNet, examples: np.ndarray) -> np.ndarray:
+    """(n, 5, h, w) before calibration."""
+    with torch.inference_mode():
+        made = [network.logits(given_of("damage", examples[k : k + 8])).numpy() for k in range(0, len(examples), 8)]
+    return np.concatenate(made)
+
+
+def platt(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Maximum likelihood of sigmoid(a * logit + b) (Platt 1999), Newton's method on a histogram of the logits."""
+    edges = np.linspace(-20, 20, 2001)
+    middle = (edges[:-1] + edges[1:]) / 2
+    clipped = np.clip(logits, -19.99, 19.99)
+    ones = np.histogram(clipped[truth > 0], edges)[0].astype(np.float64) + 0.0
+    every = np.histogram(clipped, edges)[0].astype(np.float64)
+    a, b = 1.0, 0.0
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-np.clip(a * middle + b, -30, 30)))
+        pull = ones - every * chance
+        bend = every * chance * (1 - chance) + 1e-9
+        gradient = np.array([(pull * middle).sum(), pull.sum()]) - np.array([1e-3 * (a - 1), 1e-3 * b])
+        hessian = np.array([[(bend * middle**2).sum(), (bend * middle).sum()], [(bend * middle).sum(), bend.sum()]])
+        step = np.linalg.solve(hessian + 1e-3 * np.eye(2), gradient)
+        step = np.clip(step, -0.5, 0.5)
+        a, b = a + float(step[0]), b + float(step[1])
+        if float(np.abs(step).max()) < 1e-7:
+            break
+    return a, b
+
+
+def self_test(card: dict[str, Any], network: nn.Module) -> dict[str, Any]:
+    """A few samples of the output for noise, as `models verify` makes it."""
+    from archive_restore.adapters.models_card import from_plain
+    from archive_restore.records.models import InputContract
+
+    contract = from_plain(InputContract, card["input"])
+    height = width = max(contract.minimum_size, contract.size_multiple * 4)
+    planes = sum(group.count for group in contract.planes)
+    rng = np.random.Generator(np.random.Philox(key=1))
+    given = rng.random((1, planes, height, width), np.float32)  # every plane lies in [0, 1]
+    _ = self_test_input  # the same numbers: tests/models/test_training.py compares
+    with torch.inference_mode():
+        made = network.eval()(torch.from_numpy(given).contiguous(memory_format=torch.channels_last)).numpy()
+    places = [(p, r, c) for p in range(made.shape[1]) for r, c in ((height // 3, width // 5), (height - 2, width // 2))]
+    values = [{"plane": p, "row": r, "column": c, "value": round(float(made[0, p, r, c]), 6)} for p, r, c in places]
+    return {"seed": 1, "height": height, "width": width, "values": values, "tolerance": 0.002}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The trained networks' architectures: shapes, what they promise of tiles and masks, and nothing left to chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from archive_restore.imaging import networks  # noqa: E402
+from archive_restore.imaging.networks import damage, denoise, fill  # noqa: E402
+
+NETWORKS = {"damage": (damage, 1, 5), "fill": (fill, 4, 4), "denoise": (denoise, 4, 3)}
+SIZES = {"damage": (1_000_000, 1_700_000), "fill": (500_000, 3_000_000), "denoise": (150_000, 1_000_000)}
+"""Trained numbers: small enough to ship."""
+
+
+def network(name: str) -> torch.nn.Module:
+    """One with weights that do something: fresh ones, its last layer too."""
+    torch.manual_seed(5)
+    made = networks.build(name, {}).eval()
+    for parameter in made.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.kaiming_normal_(parameter, nonlinearity="relu")
+    return made
+
+
+def picture(channels: int, height: int, width: int) -> torch.Tensor:
+    """Smooth structure and grain in [0, 1]; the last of four planes is a mask of a few lines."""
+    rng = np.random.Generator(np.random.Philox(key=3))
+    coarse = torch.from_numpy(rng.random((1, channels, height // 16 + 2, width // 16 + 2), np.float32))
+    smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
+    grainy = (smooth + torch.from_numpy(rng.normal(0, 0.02, smooth.shape).astype(np.float32))).clamp(0, 1)
+    if channels == 4:
+        grainy[:, 3] = 0
+        grainy[:, 3, ::37] = 1
+    return grainy
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shapes_ranges_and_size(name: str) -> None:
+    module, into, out = NETWORKS[name]
+    made = network(name)
+    least, most = SIZES[name]
+    assert least < sum(p.numel() for p in made.parameters()) < most
+    with torch.inference_mode():
+        given = picture(into, 5 * module.MULTIPLE, 7 * module.MULTIPLE)
+        result = made(given)
+    assert result.shape == (1, out, 5 * module.MULTIPLE, 7 * module.MULTIPLE)
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_tile_with_its_halo_agrees_with_the_whole(name: str) -> None:
+    module, into, _ = NETWORKS[name]
+    made, step = network(name), module.MULTIPLE
+    halo = -(-module.HALO // step) * step
+    whole = picture(into, 2 * halo + 8 * step, 2 * halo + 8 * step)
+    with torch.inference_mode():
+        expected = made(whole)[:, :, halo + 2 * step : -halo - 2 * step, halo + 2 * step : -halo - 2 * step]
+        tile = made(whole[:, :, 2 * step : -2 * step, 2 * step : -2 * step])
+    assert (tile[:, :, halo:-halo, halo:-halo] - expected).abs().max() <= 1 / 255
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_same_again(name: str) -> None:
+    _, into, _ = NETWORKS[name]
+    given = picture(into, 64, 96)
+    with torch.inference_mode():
+        assert torch.equal(network(name)(given), network(name)(given))
+
+
+def test_fill_never_sees_the_damage_and_leaves_the_rest_alone() -> None:
+    made, given = network("fill"), picture(4, 64, 96)
+    mask = given[:, 3:] > 0.5
+    spoiled = given.clone()
+    spoiled[:, :3] = torch.where(mask, torch.rand_like(given[:, :3]), given[:, :3])
+    with torch.inference_mode():
+        one, other = made(given), made(spoiled)
+    assert torch.equal(one, other)
+    assert torch.equal(one[:, :3][~mask.expand(-1, 3, -1, -1)], given[:, :3][~mask.expand(-1, 3, -1, -1)])
+    assert one[:, 3:][~mask].max() == 0
+    assert one[:, 3:][mask].min() > 0
+
+
+def test_strength_of_denoise() -> None:
+    made, given = network("denoise"), picture(4, 64, 96)
+    noise = []
+    for strength in (0.0, 0.5, 1.0):
+        given[:, 3] = strength
+        with torch.inference_mode():
+            noise.append(made.noise(given[:, :3]) * strength)
+            result = made(given)
+        assert torch.allclose(result, (given[:, :3] - noise[-1]).clamp(0, 1), atol=1e-6)
+    assert torch.allclose(noise[1] * 2, noise[2])
+    assert noise[0].abs().max() == 0
+
+
+def test_folding_keeps_the_damage_network() -> None:
+    torch.manual_seed(2)
+    trained = networks.build("damage", {"normalized": True})
+    for module in trained.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    plain = networks.build("damage", {})
+    plain.load_state_dict(trained.folded())
+    given = picture(1, 64, 64)
+    with torch.inference_mode():
+        assert (trained.eval()(given) - plain.eval()(given)).abs().max() < 1e-4

@@ -1,0 +1,61 @@
+"""Every training script still works: fifty steps on a few generated pictures, and it goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch")
+
+SCRIPTS = Path(__file__).parents[2] / "models" / "training"
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six pictures with a manifest, as models/training/photographs.py leaves them."""
+    folder = tmp_path_factory.mktemp("photographs")
+    (folder / "pictures").mkdir()
+    rng, rows = np.random.Generator(np.random.Philox(key=9)), []
+    for number, split in enumerate(("train", "train", "train", "validation", "validation", "test")):
+        rough = Image.fromarray(rng.integers(0, 255, (14, 18, 3), np.uint8)).resize(
+            (420, 340), Image.Resampling.BICUBIC
+        )
+        grain = rng.normal(0, 6, (340, 420, 3))
+        pixels = np.clip(np.asarray(rough, np.float64) + grain, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "pictures" / f"p{number}.png")
+        rows.append(
+            {"id": f"p{number}", "split": split, "gray": False, "width": 420, "height": 340, "sha256": f"{number}"}
+        )
+    (folder / "manifest.json").write_text(json.dumps(rows))
+    return folder
+
+
+def run(script: str, photographs: Path, out: Path, steps: int, *more: str) -> list[dict[str, float]]:
+    words = ["--photographs", str(photographs), "--out", str(out), "--steps", str(steps), "--batch", "2", "--crop", "64",
+             "--size", "96", "--threads", "1", "--begin", "1", "--keep", "2", "--every", "40", *more]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        [sys.executable, SCRIPTS / script, *words], capture_output=True, text=True, env=environment, timeout=240
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["train_damage.py", "train_fill.py", "train_denoise.py"])
+def test_fifty_steps(script: str, photographs: Path, tmp_path: Path) -> None:
+    told = run(script, photographs, tmp_path / "out", 50)
+    assert told[-1]["step"] == 50
+    losses = [line["loss"] for line in told if "loss" in line]
+    assert losses
+    assert np.isfinite(losses).all()
+    again = run(script, photographs, tmp_path / "out", 60, "--resume")
+    assert again[-1]["step"] == 60
+    assert (tmp_path / "out" / "checkpoint.pt").is_file()
