@@ -160,7 +160,9 @@ class Touch:
 
 
 @pytest.mark.parametrize(
-    "state", [Touch(), {"conv.weight": torch.ones(1), "extra": Touch()}, torch.nn.Conv2d(1, 1, 3)], ids=str
+    "state",
+    [Touch(), {"conv.weight": torch.ones(1), "extra": Touch()}, torch.nn.Conv2d(1, 1, 3)],
+    ids=["a call", "a call beside weights", "a module"],  # the same in every worker process
 )
 @pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}])
 def test_a_checkpoint_with_a_program_in_it_is_refused(
