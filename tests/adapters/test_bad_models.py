@@ -68,9 +68,7 @@ def test_a_bad_model_is_not_loaded(folder: str, shipped: Path, tmp_path: Path, m
     assert not (tmp_path / "unpickled").exists()
 
 
-ADDABLE = sorted(
-    name for name, case in CASES.items() if case.code not in ("MODEL_NAME_WRONG", "MODEL_WEIGHTS_MISSING")
-)
+ADDABLE = sorted(name for name, case in CASES.items() if case.code not in ("MODEL_NAME_WRONG", "MODEL_WEIGHTS_MISSING"))
 """A model that is added gets its folder's name from its card, and its weights are a file."""
 
 
