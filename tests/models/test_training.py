@@ -38,7 +38,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(script: str, photographs: Path, out: Path, steps: int, *more: str) -> list[dict[str, float]]:
-    size = "--batch 2 --crop 64 --size 96 --threads 1 --begin 1 --keep 2 --every 40".split()
+    size = ["--batch", "2", "--crop", "64", "--size", "96", "--threads", "1"]
+    size += ["--begin", "1", "--keep", "2", "--every", "40"]
     words = ["--photographs", str(photographs), "--out", str(out), "--steps", str(steps), *size, *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
