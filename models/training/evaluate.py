@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from data import CLASS_BITS, RIM, Photographs, Source, luma_of, make_shard, shard_path
+from data import CLASS_BITS, Photographs, Source, luma_of, make_shard, shard_path
 from export import MODELS, given_of
 from measure import THIN, Tally, calibration_error, class_masks, psnr, similarity
 from numpy.typing import NDArray
@@ -138,9 +138,8 @@ def measure_damage(
     baseline = Tally()
     for guess, plane, example in zip(guesses, truth, examples, strict=True):
         masks = class_masks(plane)
-        wanted = np.logical_or.reduce([masks[k] for k in THIN])
-        damaged = (plane & ~np.uint8(RIM)) > 0
-        thin.add(np.logical_or.reduce([guess[k] > least[k] for k in THIN]), wanted, damaged & ~wanted)
+        wanted, damaged = masks[THIN], plane > 0
+        thin.add(guess[THIN] > least[THIN], wanted, damaged & ~wanted)
         luma = example[0].astype(np.float32) / 255
         codes = scored.detect(luma, scored.DamageParameters(threshold=0.65), scored.survey(luma))
         baseline.add(codes > 0, wanted, damaged & ~wanted)
@@ -224,12 +223,12 @@ def on_open_photographs(network: nn.Module, least: list[float], opened: Path) ->
     for path in paths:
         clean = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB).astype(np.float32) / 255
         found = [plane > limit for plane, limit in zip(on_any_size(network, luma_of(clean)[None]), least, strict=True)]
-        shares.append(float(np.logical_or.reduce([found[k] for k in THIN]).mean()))
+        shares.append(float(found[THIN].mean()))
         everything.append(float(np.logical_or.reduce(found).mean()))
         made = draw_damage(clean, 1)
         luma = luma_of(made.picture)
         chance = on_any_size(network, luma[None])
-        ours.add(np.logical_or.reduce([chance[k] > least[k] for k in THIN]), made.truth)
+        ours.add(chance[THIN] > least[THIN], made.truth)
         codes = scored.detect(luma, scored.DamageParameters(threshold=0.65), scored.survey(luma))
         theirs.add(codes > 0, made.truth)
     worst = int(np.argmax(shares))

@@ -164,7 +164,7 @@ def calibrated(network: nn.Module, examples: np.ndarray) -> tuple[list[float], l
 
 
 def logits_of(network: DamageNet, examples: np.ndarray) -> np.ndarray:
-    """(n, 5, h, w) before calibration."""
+    """(n, 6, h, w) before calibration."""
     with torch.inference_mode():
         made = [network.logits(given_of("damage", examples[k : k + 8])).numpy() for k in range(0, len(examples), 8)]
     return np.concatenate(made)

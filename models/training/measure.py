@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from data import CLASS_BITS, RIM
+from data import CLASS_BITS
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -14,8 +14,10 @@ Mask = NDArray[np.bool_]
 
 TOLERANCE = 2
 """Pixels by which found and true damage may miss each other."""
-THIN = (0, 1, 2)
-"""Classes that are thin: line, spot, crack."""
+THIN = 5
+"""The plane of all that is thin: line, spot or crack."""
+TRIED = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+"""Thresholds of the thin plane that are tried while training."""
 
 
 def near(mask: Mask, pixels: int = TOLERANCE) -> Mask:
@@ -67,19 +69,20 @@ def class_masks(truth: NDArray[np.uint8]) -> list[Mask]:
 def damage_scores(guesses: Floats, truths: NDArray[np.uint8], threshold: float = 0.5) -> dict[str, float]:
     """F1 of each class and of all thin ones together; false alarms as share of the sound pixels.
 
-    `guesses`: (n, 5, h, w) probabilities; `truths`: (n, h, w).
+    `guesses`: (n, 6, h, w) probabilities; `truths`: (n, h, w).
     """
-    tallies = {name: Tally() for name, _ in CLASS_BITS} | {"thin": Tally()}
+    tallies = {name: Tally() for name, _ in CLASS_BITS}
+    tried = {threshold: Tally() for threshold in TRIED}
     false_alarms = sound = 0
     for guess, truth in zip(guesses, truths, strict=True):
         masks = class_masks(truth)
-        damaged = (truth & ~np.uint8(RIM)) > 0
+        damaged = truth > 0
         for k, (name, _) in enumerate(CLASS_BITS):
-            tallies[name].add(guess[k] > threshold, masks[k])
-        found = (guess[list(THIN)] > threshold).any(0)
-        thin = np.logical_or.reduce([masks[k] for k in THIN])
-        tallies["thin"].add(found, thin, damaged & ~thin)
-        away = ~near(damaged | ((truth & RIM) > 0))
+            tallies[name].add(guess[k] > threshold, masks[k], damaged & ~masks[k] if k == THIN else None)
+        for other, tally in tried.items():
+            tally.add(guess[THIN] > other, masks[THIN], damaged & ~masks[THIN])
+        found = guess[THIN] > threshold
+        away = ~near(damaged)
         false_alarms += int((found & away).sum())
         sound += int(away.sum())
     scores = {f"f1_{name}": round(tally.f1, 4) for name, tally in tallies.items()}
@@ -87,6 +90,8 @@ def damage_scores(guesses: Floats, truths: NDArray[np.uint8], threshold: float =
     return scores | {
         "precision_thin": round(thin_tally.precision, 4),
         "recall_thin": round(thin_tally.recall, 4),
+        "best_threshold": max(tried, key=lambda other: tried[other].f1),
+        "best_f1_thin": round(max(tally.f1 for tally in tried.values()), 4),
         "false_alarms": round(false_alarms / max(sound, 1), 6),
     }
 

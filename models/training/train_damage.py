@@ -17,10 +17,10 @@ from torch.nn import functional
 
 from archive_restore.imaging.networks.damage import DamageNet
 
-POSITIVE = (3.0, 4.0, 3.0, 1.5, 0.5)
+POSITIVE = (3.0, 4.0, 3.0, 1.5, 0.5, 3.0)
 """How much more a damaged pixel of each class counts than a sound one: thin ones are few."""
-SHARE = (1.0, 1.0, 1.0, 0.7, 0.35)
-"""Weight of each class in the loss: the thin ones are what is filled."""
+SHARE = (0.4, 0.4, 0.4, 0.7, 0.35, 1.5)
+"""Weight of each class in the loss: whether it is damage matters more than which."""
 FAINT = 0.15
 """Weight of pixels of the rim: nobody could say what they are."""
 VALIDATION = 96
@@ -30,7 +30,7 @@ VALIDATION = 96
 def loss_of(logits: Tensor, truth: Tensor) -> Tensor:
     """Focused cross-entropy and soft Dice (after Lin et al. 2017; Milletari et al. 2016), the rim nearly left out.
 
-    `logits`: (n, 5, h, w); `truth`: uint8 (n, h, w), a bit a class and RIM.
+    `logits`: (n, 6, h, w); `truth`: uint8 (n, h, w), a bit a class and RIM.
     """
     guess = torch.sigmoid(logits)
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """Where a photograph is damaged, class by class: a U-Net at half resolution with a light head at full resolution.
 
 Input: luma (n, 1, h, w) in [0, 1], h and w multiples of MULTIPLE. Output: calibrated probability of each of CLASSES,
-(n, 5, h, w). Fully convolutional: nothing is averaged over the frame, so that tiles that see HALO pixels around
+(n, 6, h, w). Fully convolutional: nothing is averaged over the frame, so that tiles that see HALO pixels around
 themselves agree with the whole picture. Ronneberger et al., "U-Net", MICCAI 2015; batch normalization (Ioffe and
 Szegedy, ICML 2015) in training only, folded into the weights by `folded`. Must never look at anything but its input.
 """
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CLASSES = ("line", "spot", "crack", "loss", "stain")
+CLASSES = ("line", "spot", "crack", "loss", "stain", "thin")
 """Planes of the output: scratch and hair; dust and fleck; crease and crack; tear and missing emulsion; stain, foxing,
-mould and silvering."""
+mould and silvering; and anything thin: line, spot or crack."""
 MULTIPLE = 16
 """Height and width of the input are multiples of it; so must be the first row and column of a tile."""
 HALO = 128
@@ -67,7 +67,7 @@ class DamageNet(nn.Module):
         self.scale, self.offset = tuple(map(float, scale)), tuple(map(float, offset))
 
     def logits(self, luma: Tensor) -> Tensor:
-        """(n, 1, h, w) luma in [0, 1] -> (n, 5, h, w), before calibration."""
+        """(n, 1, h, w) luma in [0, 1] -> (n, 6, h, w), before calibration."""
         seen = torch.cat([luma - 0.5, local_contrast(luma)], 1).contiguous(memory_format=torch.channels_last)
         one = self.into(functional.pixel_unshuffle(seen, 2))
         two = self.down_two(one)
@@ -81,7 +81,7 @@ class DamageNet(nn.Module):
         return out
 
     def forward(self, luma: Tensor) -> Tensor:
-        """(n, 1, h, w) luma in [0, 1] -> (n, 5, h, w) probabilities."""
+        """(n, 1, h, w) luma in [0, 1] -> (n, 6, h, w) probabilities."""
         logits = self.logits(luma)
         scale = logits.new_tensor(self.scale).view(1, -1, 1, 1)
         offset = logits.new_tensor(self.offset).view(1, -1, 1, 1)

@@ -24,6 +24,8 @@ WIDEST = 48
 _LEVELS = 4  # of the pyramid: 16 pixels a cell at the top
 _LEAST = 1e-3  # expected error is at least this
 _MOST = 0.5
+_SPREAD = 4.0  # what a picture differs from its local mean is about a quarter of one
+_GAIN = 1.15  # with it a gated layer passes on as much as it is given
 
 
 class FillNet(nn.Module):
@@ -51,7 +53,7 @@ class FillNet(nn.Module):
         self.look = _Gated(4, detail)
         self.join = _Gated(detail, detail)
         self.head = nn.Conv2d(detail, 4, 3, padding=1)
-        nn.init.normal_(self.head.weight, std=1e-3)
+        nn.init.normal_(self.head.weight, std=1e-2)
         with torch.no_grad():
             assert self.head.bias is not None
             self.head.bias.copy_(torch.tensor([0.0, 0.0, 0.0, -3.0]))
@@ -65,7 +67,7 @@ class FillNet(nn.Module):
     def guess(self, picture: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Colour (n, 3, h, w) and logarithm of its expected absolute error (n, 1, h, w), everywhere, unclipped."""
         base, mean = pull_push(picture, mask)
-        seen = torch.cat([base - mean, mask], 1).contiguous(memory_format=torch.channels_last)
+        seen = torch.cat([(base - mean) * _SPREAD, mask], 1).contiguous(memory_format=torch.channels_last)
         one = self.into(functional.pixel_unshuffle(seen, 2))
         two = self.down_two(one)
         x = self.down_three(two)
@@ -75,7 +77,7 @@ class FillNet(nn.Module):
         x = self.up_one(functional.interpolate(self.narrow_one(x), scale_factor=2, mode="nearest") + one)
         x = self.head(self.join(functional.pixel_shuffle(self.spread(x), 2) + self.look(seen)))
         least, most = torch.tensor([_LEAST, _MOST]).log().tolist()
-        return base + x[:, :3].to(base.dtype), x[:, 3:].float().clamp(least, most)
+        return base + x[:, :3].to(base.dtype) / _SPREAD, x[:, 3:].float().clamp(least, most)
 
 
 def pull_push(picture: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,8 +110,10 @@ class _Gated(nn.Module):
     def __init__(self, into: int, out: int, *, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(into, 2 * out, 3, stride=stride, padding=dilation, dilation=dilation)
+        nn.init.normal_(self.convolution.weight, std=_GAIN / (3 * into**0.5))
+        nn.init.zeros_(self.convolution.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.convolution(x).chunk(2, 1)
-        out: Tensor = value * torch.sigmoid(gate)
+        out: Tensor = 2 * functional.elu(value) * torch.sigmoid(gate)
         return out
