@@ -57,12 +57,10 @@ first three."""
 RIM = 0x80
 """Bit of a truth byte: so near to the edge of damage, or so faint, that nobody could say; below it one bit a class."""
 
-STANDS_OUT = 9.0
-"""Ratio of signal and texture by which damage must stand out to be seen."""
-LEAST = 0.025
-"""Least change of the luma that is seen, of full scale."""
-MOST = 60
-"""Pixels beyond which more of them do not help to see."""
+STANDS_OUT = 1.4
+"""Deviations of the picture around it by which damage must differ to be seen."""
+LEAST = 0.01
+"""And this much of full scale."""
 
 
 # --- photographs ---------------------------------------------------------------------------------------
@@ -187,18 +185,23 @@ def stream(*key: int) -> np.random.Generator:
 def seen(made: Simulated) -> NDArray[np.bool_]:
     """Where damage stands out from what lies around it, (h, w): elsewhere nobody could mark it, in grass say.
 
-    What an ideal observer of 15 x 15 pixels would go by: the mean change of the luma, which must be LEAST, over the
-    deviation of the texture there, times the root of the number of damaged pixels, which must be STANDS_OUT (Rose,
-    J. Opt. Soc. Am. 38, 1948, found that people need about 5 where noise is white; texture is not).
+    The luma's change and the luma itself are looked at through the same band of frequencies, in which an eye sees thin
+    things best; within 15 x 15 pixels the mean change of what is damaged must exceed LEAST and STANDS_OUT deviations of
+    the picture around it.
     """
     clean = luma_of(made.clean)
     change = luma_of(made.damaged) - clean
-    fine = clean - cv2.GaussianBlur(clean, (0, 0), 4.0)
-    texture = np.sqrt(cv2.blur(fine * fine, (25, 25)))
+    texture = np.sqrt(cv2.blur(np.square(_band(clean)), (25, 25)))
+    # What is wider than the band is seen by its tone.
+    signal = np.maximum(np.abs(_band(change)), 0.5 * np.abs(cv2.GaussianBlur(change, (0, 0), 4.0)))
     damaged = (made.damage > 0).astype(np.float32)
     count = np.maximum(cv2.boxFilter(damaged, -1, (15, 15), normalize=False), 1)
-    mean = cv2.boxFilter(np.abs(change) * damaged, -1, (15, 15), normalize=False) / count
-    return np.asarray((mean >= LEAST) & (mean * np.sqrt(np.minimum(count, MOST)) >= STANDS_OUT * texture))
+    mean = cv2.boxFilter(signal * damaged, -1, (15, 15), normalize=False) / count
+    return np.asarray(mean >= LEAST + STANDS_OUT * texture)
+
+
+def _band(plane: Floats) -> Floats:
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), 1.0) - cv2.GaussianBlur(plane, (0, 0), 4.0), np.float32)
 
 
 def truth_of(made: Simulated) -> Bytes:
@@ -229,7 +232,7 @@ def damaged_scenes(photographs: Photographs, seed: int, number: int, size: int) 
         settings = typical(key)
         # Photographs are full of things that look like damage; drawn ones are added sparingly, since some of them
         # cannot be told from it.
-        settings = replace(settings, hard_negatives=0.3 * settings.hard_negatives)
+        settings = replace(settings, hard_negatives=0.1 * settings.hard_negatives)
         if rng.random() < 0.12:  # beside the undamaged ones of `typical`: false alarms are what hurts most
             settings = replace(settings, rates={}, hard_negatives=1.0)
         made = simulate(picture, key, settings)

@@ -20,8 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from data import CLASS_BITS, Photographs, Source, luma_of, make_shard, shard_path
-from export import MODELS, given_of
+from data import CLASS_BITS, RIM, Photographs, Source, luma_of, make_shard, shard_path
+from export import MODELS, given_of, write
 from measure import THIN, Tally, calibration_error, class_masks, psnr, similarity
 from numpy.typing import NDArray
 from safetensors.torch import load_file
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     examples = np.load(shard_path(source, 0), mmap_mode="r")
     measure = {"damage": measure_damage, "fill": measure_fill, "denoise": measure_denoise}[args.name]
     card["results"] = [*measure(network, examples, card, folder, args.open), speed(network, card)]
-    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    write(folder / "card.json", card)
     for result in card["results"]:
         print(f"{result['value']:10.4f}  {result['baseline'] or '':>10}  {result['measure']}: {result['data']}")
 
@@ -163,7 +163,9 @@ def reliability(guesses: Floats, truth: NDArray[np.uint8], path: Path, data: str
     curves = []
     edges = np.linspace(0, 1, BINS + 1)
     for k, (name, _) in enumerate(CLASS_BITS):
-        chance, true = guesses[:, k].ravel(), ((truth >> k) & 1).ravel()
+        marked = ((truth >> k) & 1) > 0
+        sure = marked | ((truth & RIM) == 0)
+        chance, true = guesses[:, k][sure], marked[sure]
         counts = np.histogram(chance, edges)[0]
         sums = np.histogram(chance, edges, weights=chance)[0]
         hits = np.histogram(chance, edges, weights=true)[0]
@@ -174,7 +176,7 @@ def reliability(guesses: Floats, truth: NDArray[np.uint8], path: Path, data: str
                 f"expected calibration error, {name}, {BINS} bins",
                 calibration_error(told.tolist(), found.tolist(), counts.tolist()),
                 None,
-                f"{data}, every pixel",
+                f"{data}, every pixel but rims and what nobody could see",
             )
         )
         rest = counts.copy()

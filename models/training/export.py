@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,16 @@ from measure import Tally, class_masks, near
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from archive_restore.adapters.models_card import read_card
 from archive_restore.core.model_contracts import self_test_input
 from archive_restore.imaging.networks.damage import DamageNet
 from archive_restore.imaging.networks.denoise import DenoiseNet
 from archive_restore.imaging.networks.fill import FillNet
 
 MODELS = Path(__file__).resolve().parents[1]
+MANIFEST = "photographs.json"
+"""Name of the list of training photographs beside the card."""
+SELF_TEST_SEED = 1
 NIL = 1 / 255
 """Float16 weights may change an output by at most this much."""
 CALIBRATION_EXAMPLES = 256
@@ -67,7 +72,8 @@ def main(argv: list[str] | None = None) -> None:
         "dtype": "float16" if kept is halved else "float32",
         "parameters": sum(p.numel() for p in network.parameters()),
     }
-    card.setdefault("training", {})["sources"] = sources(args.photographs)
+    shutil.copyfile(args.photographs / "manifest.json", out / MANIFEST)
+    card.setdefault("training", {}).update({"manifest": MANIFEST, "sources": sources(args.photographs)})
     print(f"float16 changes an output by at most {loss:.5f}")
     if args.name == "damage":
         scale, offset, table = calibrated(network, examples)
@@ -75,8 +81,10 @@ def main(argv: list[str] | None = None) -> None:
         card["calibration"] = table
         network = DamageNet(scale=scale, offset=offset)
         network.load_state_dict({name: value.float() for name, value in kept.items()})
-    card["selftest"] = self_test(card, network)
-    (out / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    card["selftest"] = None
+    write(out / "card.json", card)
+    card["selftest"] = self_test(out / "card.json", network)
+    write(out / "card.json", card)
 
 
 def weights_of(name: str, checkpoint: Path) -> tuple[nn.Module, dict[str, Tensor]]:
@@ -144,7 +152,9 @@ def calibrated(network: nn.Module, examples: np.ndarray) -> tuple[list[float], l
     scale, offset, table = [], [], {}
     sound = np.stack([~near((plane & ~np.uint8(RIM)) > 0) & ((plane & RIM) == 0) for plane in truth])
     for k, (name, _) in enumerate(CLASS_BITS):
-        a, b = platt(logits[:, k].ravel(), ((truth >> k) & 1).ravel())
+        marked = ((truth >> k) & 1) > 0
+        sure = marked | ((truth & RIM) == 0)
+        a, b = platt(logits[:, k][sure], marked[sure].astype(np.uint8))
         scale.append(round(a, 4))
         offset.append(round(b, 4))
         chance = 1 / (1 + np.exp(-(a * logits[:, k] + b)))
@@ -192,22 +202,21 @@ def platt(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     return a, b
 
 
-def self_test(card: dict[str, Any], network: nn.Module) -> dict[str, Any]:
-    """A few samples of the output for noise, as `models verify` makes it."""
-    from archive_restore.adapters.models_card import from_plain
-    from archive_restore.records.models import InputContract
-
-    contract = from_plain(InputContract, card["input"])
-    height = width = max(contract.minimum_size, contract.size_multiple * 4)
-    planes = sum(group.count for group in contract.planes)
-    rng = np.random.Generator(np.random.Philox(key=1))
-    given = rng.random((1, planes, height, width), np.float32)  # every plane lies in [0, 1]
-    _ = self_test_input  # the same numbers: tests/models/test_training.py compares
+def self_test(path: Path, network: nn.Module) -> dict[str, Any]:
+    """A few samples of the output for the noise that `models verify` gives it."""
+    card, _ = read_card(path)
+    size = max(card.input.minimum_size, card.input.size_multiple * 4)
+    given = torch.from_numpy(self_test_input(card, SELF_TEST_SEED, size, size))
     with torch.inference_mode():
-        made = network.eval()(torch.from_numpy(given).contiguous(memory_format=torch.channels_last)).numpy()
-    places = [(p, r, c) for p in range(made.shape[1]) for r, c in ((height // 3, width // 5), (height - 2, width // 2))]
+        made = network.eval()(given.contiguous(memory_format=torch.channels_last)).numpy()
+    places = [(p, r, c) for p in range(made.shape[1]) for r, c in ((size // 3, size // 5), (size - 2, size // 2))]
     values = [{"plane": p, "row": r, "column": c, "value": round(float(made[0, p, r, c]), 6)} for p, r, c in places]
-    return {"seed": 1, "height": height, "width": width, "values": values, "tolerance": 0.002}
+    return {"seed": SELF_TEST_SEED, "height": size, "width": size, "values": values, "tolerance": 0.002}
+
+
+def write(path: Path, card: dict[str, Any]) -> None:
+    """A card, as people read it."""
+    path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
