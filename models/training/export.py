@@ -13,6 +13,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ import numpy as np
 import torch
 from data import CLASS_BITS, RIM, Photographs, Source, entries, make_shard, shard_path
 from loop import averaged
-from measure import Tally, class_masks, near
+from measure import THIN, Tally, class_masks, near
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from archive_restore.adapters.models_card import read_card
 from archive_restore.core.model_contracts import self_test_input
+from archive_restore.imaging import damage, damage_network
 from archive_restore.imaging.networks.damage import DamageNet
 from archive_restore.imaging.networks.denoise import DenoiseNet
 from archive_restore.imaging.networks.fill import FillNet
@@ -40,7 +42,7 @@ CALIBRATION_EXAMPLES = 256
 CALIBRATION_SEED = 11
 FALSE_ALARMS = 0.001
 """Most false alarms a threshold may give, share of the sound pixels of the validation split: a third of the goal."""
-THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(4, 20))
+THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(2, 20))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -114,7 +116,7 @@ def held_out(name: str, photographs: Path, pool: Path, count: int) -> np.ndarray
 
 def given_of(name: str, examples: np.ndarray) -> Tensor:
     """What a network is given of its examples, (n, c, h, w) float32."""
-    planes = torch.from_numpy(np.ascontiguousarray(examples)).float() / 255
+    planes = torch.from_numpy(np.array(examples)).float() / 255
     if name == "damage":
         return planes[:, :1]
     if name == "fill":
@@ -158,19 +160,67 @@ def calibrated(network: nn.Module, examples: np.ndarray) -> tuple[list[float], l
         scale.append(round(a, 4))
         offset.append(round(b, 4))
         chance = 1 / (1 + np.exp(-(a * logits[:, k] + b)))
-        best = (0.0, 0.5, 0.0)
-        for threshold in THRESHOLDS:
-            tally = Tally()
-            for guess, plane in zip(chance, truth, strict=True):
-                tally.add(guess > threshold, class_masks(plane)[k])
-            false = float((chance > threshold)[sound].mean())
-            if false <= FALSE_ALARMS and tally.f1 > best[0]:
-                best = (tally.f1, threshold, false)
+        best = best_threshold(chance, truth, k, sound)
+        if name == "thin":
+            table["both"] = calibrated_both(chance, examples)
         table[name] = {
             "scale": scale[-1], "offset": offset[-1], "threshold": best[1],
             "f1_validation": round(best[0], 4), "false_alarms_validation": round(best[2], 6),
         }  # fmt: skip
     return scale, offset, {"method": "Platt, per class, on the validation split", "classes": table}
+
+
+def best_threshold(chance: np.ndarray, truth: np.ndarray, k: int, sound: np.ndarray) -> tuple[float, float, float]:
+    """(F1, threshold, false alarms) of the threshold with the best F1 of those with few false alarms."""
+    best = (0.0, THRESHOLDS[-1], 0.0)
+    for threshold in THRESHOLDS:
+        tally = Tally()
+        for guess, plane in zip(chance, truth, strict=True):
+            wanted = class_masks(plane)[k]
+            tally.add(guess > threshold, wanted, (plane > 0) & ~wanted)
+        false = float((chance > threshold)[sound].mean())
+        if false <= FALSE_ALARMS and tally.f1 > best[0]:
+            best = (tally.f1, threshold, false)
+    return best
+
+
+def calibrated_both(chance: np.ndarray, examples: np.ndarray) -> dict[str, float]:
+    """Weights with which the network's opinion and that of shape and contrast add up, and the threshold of the sum."""
+    truth, shapes = examples[:, 1], by_shapes(examples)
+    marked = ((truth >> THIN) & 1) > 0
+    sure = marked | ((truth & RIM) == 0)
+    ours, theirs = damage_network.log_odds(chance), damage_network.shape_odds(shapes)
+    features = np.stack([ours[sure], theirs[sure], np.ones(int(sure.sum()), np.float32)], 1)
+    network, other, offset = regression(features, marked[sure])
+    fusion = damage_network.Fusion(network=round(network, 4), shapes=round(other, 4), offset=round(offset, 4))
+    total = np.stack([damage_network.fused(c, s, fusion) for c, s in zip(chance, shapes, strict=True)])
+    sound = np.stack([~near((plane & ~np.uint8(RIM)) > 0) & ((plane & RIM) == 0) for plane in truth])
+    f1, threshold, false = best_threshold(total, truth, THIN, sound)
+    return {
+        **asdict(fusion), "threshold": threshold,
+        "f1_validation": round(f1, 4), "false_alarms_validation": round(false, 6),
+    }  # fmt: skip
+
+
+def by_shapes(examples: np.ndarray) -> np.ndarray:
+    """What shape and contrast say of each example, uint8 (n, h, w)."""
+    chosen = damage.DamageParameters(threshold=damage_network.SHAPES_FROM)
+    lumas = examples[:, 0].astype(np.float32) / 255
+    return np.stack([damage.search(luma, chosen, damage.survey(luma)).probability for luma in lumas])
+
+
+def regression(features: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
+    """Maximum likelihood of sigmoid(features @ weights), Newton's method; (n, 3) and bool (n,)."""
+    weights = np.array([1.0, 0.0, 0.0])
+    for _ in range(30):
+        chance = 1 / (1 + np.exp(-np.clip(features @ weights, -30, 30)))
+        pull = features.T @ (truth - chance)
+        bend = (features * (chance * (1 - chance))[:, None]).T @ features + 1e-3 * np.eye(3)
+        step = np.linalg.solve(bend, pull)
+        weights += np.clip(step, -0.5, 0.5)
+        if float(np.abs(step).max()) < 1e-6:
+            break
+    return tuple(float(value) for value in weights)
 
 
 def logits_of(network: DamageNet, examples: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ def prepared(examples: np.ndarray, rng: np.random.Generator | None) -> tuple[Ten
     """Noisy and clean picture (n, 3, h, w), float32, of uint8 (n, 6, h, w)."""
     if rng is not None:
         examples = turned(rng, examples)
-    planes = torch.from_numpy(np.ascontiguousarray(examples)).float() / 255
+    planes = torch.from_numpy(np.array(examples)).float() / 255
     return planes[:, :3], planes[:, 3:]
 
 

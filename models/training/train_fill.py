@@ -28,7 +28,7 @@ def prepared(examples: np.ndarray, rng: np.random.Generator | None) -> tuple[Ten
         if rng.random() < 0.3:
             order = rng.permutation(3)
             examples = examples[:, [*order, *(order + 3), 6]]
-    planes = torch.from_numpy(np.ascontiguousarray(examples)).float() / 255
+    planes = torch.from_numpy(np.array(examples)).float() / 255
     return planes[:, :3], planes[:, 3:6], (planes[:, 6:] > 0.5).float()
 
 
