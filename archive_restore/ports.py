@@ -471,6 +471,10 @@ class PreservationStep(ABC):
         """
         return self
 
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """IPTC digital source type of what it makes with these parameters; `digital_source_type` by default."""
+        return self.digital_source_type
+
     @abstractmethod
     def halo(self, parameters: Mapping[str, Json]) -> int:
         """Pixels around a tile that it must see."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks import ingest, restoration
+from tests.benchmarks import ingest, models, restoration
 
 
 def test_ingest(capsys: pytest.CaptureFixture[str], tmp_path):
@@ -17,3 +17,14 @@ def test_restoration(capsys: pytest.CaptureFixture[str], tmp_path):
     told = capsys.readouterr().out
     for words in ("| ingest |", "| restore |", "| verify |", "| reproduce |", "tifffile"):
         assert words in told
+
+
+def test_models(capsys: pytest.CaptureFixture[str], tmp_path):
+    models.main(["--parts", "quality", "seams", "cards", "--photographs", "allium-oreophilum"])
+    told = capsys.readouterr().out
+    for words in ("| network |", "| both |", "Navier-Stokes", "largest difference", "expected calibration error"):
+        assert words in told
+    rows = [line.split("|") for line in told.splitlines() if line.startswith(("| damage | 1", "| fill | 1"))]
+    largest = [float(row[3]) for row in rows]
+    assert len(largest) == 2
+    assert max(largest) <= 1

@@ -29,6 +29,16 @@ BUILT_IN: Mapping[str, Recipe] = {
             steps=(RecipeStep(step="detect_damage"), RecipeStep(step="fill"), RecipeStep(step="losses")),
         ),
         Recipe(
+            name="networks",
+            description="As gentle, with trained models: they find together with shape and contrast, and fill up to 48 "
+            "pixels across; every pixel they make is SYNTHESIZED.",
+            steps=(
+                RecipeStep(step="detect_damage", parameters={"method": "both"}),
+                RecipeStep(step="fill", parameters={"method": "network"}),
+                RecipeStep(step="losses"),
+            ),
+        ),
+        Recipe(
             name="by-hand",
             description="Fill only what a person marked with --damage-map; no detector runs.",
             steps=(RecipeStep(step="fill"), RecipeStep(step="losses")),

@@ -252,7 +252,7 @@ def _step_run(bound: engine.BoundStep, pixels: int) -> StepRun:
         parameters=bound.parameters,
         survey=bound.survey,
         action=bound.step.action,
-        digital_source_type=bound.step.digital_source_type if pixels else "",
+        digital_source_type=bound.step.source_type(bound.parameters) if pixels else "",
         pixels=pixels,
         description=bound.step.summary,
     )

@@ -65,6 +65,8 @@ from archive_restore.records.provenance import (
 TILE = 1024
 """Edge of processing tiles in pixels."""
 MAP_RECORD = "synthesis-map.json"
+PLAIN = "algorithmicallyEnhanced"
+"""IPTC digital source type where no step says another."""
 THUMBNAIL = "thumbnail.jpg"
 MASTER_THUMBNAIL = "thumbnail-master.jpg"
 REPORT = "report.html"
@@ -367,12 +369,13 @@ def _lineage(
     library: Mapping[str, PreservationStep],
     when: str,
 ) -> Lineage:
-    made = [library[step.step].digital_source_type for step in plan.steps]
+    made = [library[step.step].source_type(step.parameters) for step in plan.steps]
     return Lineage(
         ref=str(ref),
         parent_ref=str(master.ref),
         parent_sha256=master.file.sha256,
-        digital_source_type=next((kind for kind in made if kind), "algorithmicallyEnhanced"),
+        # A trained model among the steps is what a reader must hear of first.
+        digital_source_type=max((kind for kind in made if kind), key=lambda kind: "Trained" in kind, default=PLAIN),
         software=archive.agent,
         when=when,
         history=tuple((step.step, json.dumps(to_plain(step.parameters), sort_keys=True)) for step in plan.steps),

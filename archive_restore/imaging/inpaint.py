@@ -77,6 +77,13 @@ def split_by_width(mask: Mask, max_width: int) -> tuple[Mask, Mask]:
     return mask & ~loss, loss
 
 
+def width_reach(max_width: int) -> int:
+    """Pixels around a tile that `split_by_width` must see: the disc, its corners and the walk along a crack."""
+    width = max(int(max_width), 1)
+    corner = 2 * max(1, width // 4) + 1
+    return width + 2 + 3 * corner + 2
+
+
 def _disc(diameter: int) -> NDArray[np.uint8]:
     at = np.arange(diameter) - (diameter - 1) / 2
     return np.asarray(at[:, None] ** 2 + at[None, :] ** 2 <= (diameter / 2) ** 2, np.uint8)

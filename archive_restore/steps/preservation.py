@@ -1,11 +1,12 @@
 """The built-in steps of a restoration.
 
 Each says beforehand which flags it may set; a pixel it does not flag leaves with its samples bit for bit.
-No step here uses a trained model, resamples, colorizes or invents content in a large loss.
+No step here resamples, colorizes or invents content in a large loss; trained models only where a step says so.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
@@ -13,26 +14,53 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from archive_restore.imaging import damage, infrared, inpaint, losses, tone
+from archive_restore.errors import ModelUnusable, RecipeInvalid
+from archive_restore.imaging import (
+    damage,
+    damage_network,
+    fill_network,
+    infrared,
+    inpaint,
+    losses,
+    network_frames,
+    tone,
+)
 from archive_restore.imaging.planes import colour_indices, luma
-from archive_restore.ports import Overview, PreservationStep, PreservationTile
+from archive_restore.ports import Network, Overview, PreservationStep, PreservationTile
 from archive_restore.records.imagery import DamageClass, PixelFlag, SampleRole
 from archive_restore.records.provenance import Json
+
+NETWORK = "network"
+"""Value of `method`: a trained model, shipped in models/."""
+SHAPES = "shapes"
+"""Value of `detect_damage.method`: no model."""
+BOTH = "both"
+"""Value of `detect_damage.method`: a trained model and shape and contrast."""
+DAMAGE_MODEL = "damage"
+"""Name of the model that detect_damage runs."""
+FILL_MODEL = "fill"
+"""Name of the model that fill runs."""
+_WIDTH = 12  # widest damage that is filled from its surroundings unless a recipe says otherwise
 
 
 class DetectDamage(PreservationStep):
     """Finds scratches, hairs, creases and dust of both polarities; changes no pixel."""
 
     name: ClassVar[str] = "detect_damage"
-    version: ClassVar[str] = "1"
-    summary: ClassVar[str] = "Finds scratches, hairs, creases and dust, in light and dark, by shape and contrast."
+    version: ClassVar[str] = "2"
+    summary: ClassVar[str] = "Finds scratches, hairs, creases and dust, in light and dark."
     flags: ClassVar[PixelFlag] = PixelFlag.ORIGINAL
     action: ClassVar[str] = "org.archive-restore.examined"
     digital_source_type: ClassVar[str] = ""
     parameters_schema: ClassVar[Mapping[str, Any]] = {
+        "method": {
+            "enum": [SHAPES, NETWORK, BOTH], "default": SHAPES,
+            "description": "shapes weighs shape and contrast, without a model; network asks the model `damage`; "
+            "both adds up what they say.",
+        },
         "threshold": {
-            "type": "number", "minimum": 0.05, "maximum": 0.95, "default": damage.DamageParameters().threshold,
-            "description": "Least probability of damage; lower finds more and errs more.",
+            "type": "number", "minimum": 0, "maximum": 0.95, "default": 0,
+            "description": "Least probability of damage; lower finds more and errs more; 0 takes the method's own.",
         },
         "bright": {"type": "boolean", "default": True, "description": "Look for damage lighter than the picture."},
         "dark": {"type": "boolean", "default": True, "description": "Look for damage darker than the picture."},
@@ -44,9 +72,24 @@ class DetectDamage(PreservationStep):
         },
     }  # fmt: skip
 
+    def __init__(self) -> None:
+        self._network: Network | None = None
+
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """The damage network where it is asked for."""
+        return () if parameters["method"] == SHAPES else (DAMAGE_MODEL,)
+
+    def equip(self, networks: Mapping[str, Network]) -> PreservationStep:
+        """A copy that holds the damage network."""
+        equipped = copy.copy(self)
+        equipped._network = networks.get(DAMAGE_MODEL)
+        return equipped
+
     def halo(self, parameters: Mapping[str, Json]) -> int:
         """Pixels the detector looks around itself."""
-        return max(damage.HALO, infrared.HALO)
+        asked = 0 if self._network is None else damage_network.halo(_cells(self._network))
+        weighed = 0 if parameters["method"] == NETWORK else damage.HALO + damage_network.AROUND
+        return max(asked, weighed, infrared.HALO)
 
     def survey(self, overview: Overview, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
         """Grain, black and white of the picture, and whether its infrared channel can be used."""
@@ -56,6 +99,16 @@ class DetectDamage(PreservationStep):
             "white_code": white,
             **asdict(damage.survey(reduced, [luma(crop, roles, white) for crop in overview.samples])),
         }
+        wanted = _number(parameters["threshold"])
+        if self._network is None:
+            found["threshold"] = wanted or damage.DamageParameters().threshold
+        else:
+            both = parameters["method"] == BOTH
+            found["threshold"] = wanted or _calibrated(self._network, "both" if both else "thin", "threshold")
+            if both:
+                found["fusion"] = {
+                    name: _calibrated(self._network, "both", name) for name in ("network", "shapes", "offset")
+                }
         if parameters["infrared"] == "auto" and SampleRole.INFRARED in roles:
             channel = roles.index(SampleRole.INFRARED)
             seen = infrared.survey_infrared(
@@ -71,16 +124,13 @@ class DetectDamage(PreservationStep):
         """Write damage classes; samples and flags pass through untouched."""
         plane = luma(tile.samples, tile.facts.roles, _number(survey["white_code"]))
         chosen = damage.DamageParameters(
-            threshold=_number(parameters["threshold"]),
+            threshold=_number(survey["threshold"]),
             bright=bool(parameters["bright"]),
             dark=bool(parameters["dark"]),
             lines=bool(parameters["lines"]),
             spots=bool(parameters["spots"]),
         )
-        seen = damage.DamageSurvey(
-            white=_number(survey["white"]), black=_number(survey["black"]), noise=_number(survey["noise"])
-        )
-        searched = damage.search(plane, chosen, seen)
+        searched = self._search(plane, tile, chosen, survey)
         codes, probability = searched.codes, searched.probability
         record = survey.get("infrared")
         if isinstance(record, Mapping):
@@ -101,24 +151,60 @@ class DetectDamage(PreservationStep):
             probability=np.maximum(tile.probability, probability),
         )
 
+    def _search(
+        self,
+        plane: npt.NDArray[np.float32],
+        tile: PreservationTile,
+        chosen: damage.DamageParameters,
+        survey: Mapping[str, Json],
+    ) -> damage.Found:
+        network, fusion = self._network, survey.get("fusion")
+        shapes = None
+        if network is None or isinstance(fusion, Mapping):
+            seen = damage.DamageSurvey(
+                white=_number(survey["white"]), black=_number(survey["black"]), noise=_number(survey["noise"])
+            )
+            if network is None:
+                return damage.search(plane, chosen, seen)
+            assert isinstance(fusion, Mapping)
+            weighed = damage.search(plane, damage.DamageParameters(threshold=damage_network.SHAPES_FROM), seen)
+            added = damage_network.Fusion(**{name: _number(value) for name, value in fusion.items()})
+            shapes = (weighed.probability, added)
+        return damage_network.search(
+            plane,
+            network.predict,
+            _damage_planes(network),
+            chosen,
+            _number(survey["threshold"]),
+            _place(tile),
+            tile.needed.within(tile.region),
+            _cells(network),
+            shapes,
+        )
+
 
 class Fill(PreservationStep):
-    """Fills thin damage from its surroundings; what is too wide becomes LOSS and stays as found."""
+    """Fills thin damage; what is too wide becomes LOSS and stays as found."""
 
     name: ClassVar[str] = "fill"
-    version: ClassVar[str] = "1"
-    summary: ClassVar[str] = "Fills thin damage from the pixels around it; wider damage is marked as loss and left."
-    flags: ClassVar[PixelFlag] = PixelFlag.INTERPOLATED | PixelFlag.HUMAN
+    version: ClassVar[str] = "2"
+    summary: ClassVar[str] = "Fills thin damage from what lies around it; wider damage is marked as loss and left."
+    flags: ClassVar[PixelFlag] = PixelFlag.INTERPOLATED | PixelFlag.SYNTHESIZED | PixelFlag.HUMAN
     action: ClassVar[str] = "c2pa.edited"
     digital_source_type: ClassVar[str] = "algorithmicallyEnhanced"
     parameters_schema: ClassVar[Mapping[str, Any]] = {
+        "method": {
+            "enum": ["surroundings", NETWORK], "default": "surroundings",
+            "description": "surroundings interpolates, without a trained model; network asks the model `fill`.",
+        },
         "max_width": {
-            "type": "integer", "minimum": 1, "maximum": inpaint.WIDEST, "default": 12,
-            "description": "Widest damage to fill, pixels; what is wider stays as found.",
+            "type": "integer", "minimum": 0, "maximum": fill_network.WIDEST, "default": 0,
+            "description": "Widest damage to fill, pixels; what is wider stays as found. 0 takes the method's own: "
+            f"{_WIDTH} from the surroundings, which reach to {inpaint.WIDEST}; {fill_network.WIDEST} with the network.",
         },
         "grain": {
             "type": "number", "minimum": 0, "maximum": 1, "default": 0.35,
-            "description": "0 fills with the most probable value, 1 with the full grain of a similar place.",
+            "description": "0 fills with the most probable value, 1 with the full grain of its surroundings.",
         },
         "rim": {
             "type": "integer", "minimum": 0, "maximum": 4, "default": inpaint.RIM,
@@ -126,13 +212,48 @@ class Fill(PreservationStep):
         },
     }  # fmt: skip
 
+    def __init__(self) -> None:
+        self._network: Network | None = None
+
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """The fill network where it is asked for."""
+        return (FILL_MODEL,) if parameters["method"] == NETWORK else ()
+
+    def equip(self, networks: Mapping[str, Network]) -> PreservationStep:
+        """A copy that holds the fill network."""
+        equipped = copy.copy(self)
+        equipped._network = networks.get(FILL_MODEL)
+        return equipped
+
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """What a trained model made is said to be made by one."""
+        if parameters["method"] == NETWORK:
+            return "compositeWithTrainedAlgorithmicMedia"
+        return self.digital_source_type
+
     def halo(self, parameters: Mapping[str, Json]) -> int:
-        """Reach of the fill."""
-        return inpaint.HALO + int(_number(parameters["rim"]))
+        """Reach of the fill, and of telling thin damage from wide."""
+        reach = inpaint.HALO if self._network is None else network_frames.reach(_cells(self._network))
+        return max(reach, inpaint.width_reach(self._width(parameters))) + int(_number(parameters["rim"]))
+
+    def _width(self, parameters: Mapping[str, Json]) -> int:
+        own = fill_network.WIDEST if self._network is not None else _WIDTH
+        return int(_number(parameters["max_width"])) or own
 
     def survey(self, overview: Overview, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Only the code value of white."""
-        return {"white_code": overview.white}
+        """The code value of white; how coarse the grain is."""
+        width = self._width(parameters)
+        found: dict[str, Json] = {"white_code": overview.white, "max_width": width}
+        if self._network is not None:
+            roles, white = overview.facts.roles, overview.white
+            crops = [luma(crop, roles, white) for crop in overview.samples]
+            found["grain"] = asdict(fill_network.survey_grain(crops))
+        elif width > inpaint.WIDEST:
+            raise RecipeInvalid(
+                f"step 'fill': from the surroundings alone no damage of {width} pixels can be filled",
+                hint=f"Set fill.max_width to {inpaint.WIDEST} or less, or fill.method to network",
+            )
+        return found
 
     def apply(
         self, tile: PreservationTile, parameters: Mapping[str, Json], survey: Mapping[str, Json], seed: int
@@ -143,17 +264,10 @@ class Fill(PreservationStep):
             return tile
         by_hand = tile.damage == DamageClass.HUMAN
         wanted = inpaint.with_rim(marked, int(_number(parameters["rim"])))
-        thin, loss = inpaint.split_by_width(wanted, int(_number(parameters["max_width"])))
+        thin, loss = inpaint.split_by_width(wanted, int(_number(survey["max_width"])))
         channels = list(colour_indices(tile.facts.roles))
-        made = inpaint.complete(
-            np.ascontiguousarray(tile.samples[:, :, channels]),
-            thin,
-            unsound=loss,
-            needed=tile.needed.within(tile.region),
-            grain=_number(parameters["grain"]),
-            seed=seed,
-            origin=(tile.region.top, tile.region.left),
-            white=_number(survey["white_code"]),
+        made = self._complete(
+            tile, np.ascontiguousarray(tile.samples[:, :, channels]), thin, loss, parameters, survey, seed
         )
         done = made.done
         samples = tile.samples.copy()
@@ -163,10 +277,36 @@ class Fill(PreservationStep):
         # At least one step, so that the plane shows where there is something to doubt.
         doubt[done] = np.clip(np.rint(made.error[done] * 255), 1, 255).astype(np.uint8)
         flags = tile.flags.copy()
-        flags[done] |= np.uint8(PixelFlag.INTERPOLATED)
+        by = PixelFlag.INTERPOLATED if self._network is None else PixelFlag.SYNTHESIZED
+        flags[done] |= np.uint8(by)
         flags[done & by_hand] |= np.uint8(PixelFlag.HUMAN)
         codes = np.where(loss & marked, np.uint8(DamageClass.LOSS), tile.damage)
         return replace(tile, samples=samples, flags=flags, damage=codes, doubt=doubt)
+
+    def _complete(
+        self,
+        tile: PreservationTile,
+        samples: npt.NDArray[Any],
+        thin: npt.NDArray[np.bool_],
+        loss: npt.NDArray[np.bool_],
+        parameters: Mapping[str, Json],
+        survey: Mapping[str, Json],
+        seed: int,
+    ) -> inpaint.Filled:
+        needed, white = tile.needed.within(tile.region), _number(survey["white_code"])
+        strength, network = _number(parameters["grain"]), self._network
+        if network is None:
+            return inpaint.complete(
+                samples, thin, unsound=loss, needed=needed, grain=strength, seed=seed,
+                origin=(tile.region.top, tile.region.left), white=white,
+            )  # fmt: skip
+        grain = survey["grain"]
+        assert isinstance(grain, Mapping)
+        return fill_network.complete(
+            samples, thin, network.predict, _cells(network), _place(tile),
+            grain=fill_network.Grain(blur=_number(grain["blur"])), unsound=loss, needed=needed, strength=strength,
+            seed=seed, white=white, inverted=SampleRole.GRAY_INVERTED in tile.facts.roles,
+        )  # fmt: skip
 
 
 class Losses(PreservationStep):
@@ -283,6 +423,34 @@ class Tone(PreservationStep):
         samples[:, :, channels] = made
         flags[(samples != tile.samples).any(axis=2)] |= np.uint8(PixelFlag.ADJUSTED)
         return replace(tile, samples=samples, flags=flags)
+
+
+def _cells(network: Network) -> network_frames.Cells:
+    return network_frames.Cells(multiple=network.card.input.size_multiple, halo=network.card.input.halo)
+
+
+def _place(tile: PreservationTile) -> network_frames.Place:
+    return network_frames.Place(
+        top=tile.region.top, left=tile.region.left, height=tile.facts.height, width=tile.facts.width
+    )
+
+
+def _damage_planes(network: Network) -> tuple[int, ...]:
+    names = [group.meaning for group in network.card.output.planes]
+    try:
+        return damage_network.planes_of(names)
+    except KeyError as exc:
+        raise ModelUnusable(f"the model {network.card.name!r} has no plane {exc.args[0]!r}") from exc
+
+
+def _calibrated(network: Network, name: str, number: str) -> float:
+    """A number of a class, or of `both`, as the card's calibration states it."""
+    classes = network.card.calibration.get("classes")
+    entry = classes.get(name) if isinstance(classes, Mapping) else None
+    found = entry.get(number) if isinstance(entry, Mapping) else None
+    if not isinstance(found, int | float):
+        raise ModelUnusable(f"the card of the model {network.card.name!r} states no {number} of {name!r}")
+    return float(found)
 
 
 def _number(value: Json) -> float:

@@ -191,7 +191,7 @@ def seen(made: Simulated) -> NDArray[np.bool_]:
     """
     clean = luma_of(made.clean)
     change = luma_of(made.damaged) - clean
-    texture = np.sqrt(cv2.blur(np.square(_band(clean)), (25, 25)))
+    texture = np.sqrt(np.maximum(cv2.blur(np.square(_band(clean)), (25, 25)), 0))  # running sums may fall below 0
     # What is wider than the band is seen by its tone.
     signal = np.maximum(np.abs(_band(change)), 0.5 * np.abs(cv2.GaussianBlur(change, (0, 0), 4.0)))
     damaged = (made.damage > 0).astype(np.float32)
@@ -294,10 +294,10 @@ def _three(picture: Floats) -> Floats:
 
 
 def strokes(rng: np.random.Generator, height: int, width: int) -> NDArray[np.bool_]:
-    """A few strokes of a brush, most of them thin, bool (height, width)."""
+    """Strokes of a brush over about a tenth of a picture, most of them thin, bool (height, width)."""
     plane = np.zeros((height, width), np.uint8)
-    for _ in range(int(rng.poisson(2.5 * height * width / 256**2))):
-        thick = int(np.clip(rng.lognormal(1.9, 0.8), 2, WIDEST - 4))
+    for _ in range(int(rng.poisson(12 * height * width / 256**2))):
+        thick = int(np.clip(rng.lognormal(1.7, 0.7), 2, WIDEST - 4))
         at = rng.uniform(0, [width, height])
         heading = rng.uniform(0, 2 * np.pi)
         for _ in range(int(rng.integers(1, 8))):

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from data import CLASS_BITS, RIM, Photographs, Source, entries, make_shard, shard_path
+from data import CLASS_BITS, RIM, SIZE, Photographs, Source, entries, luma_of, make_shard, shard_path, stream
 from loop import averaged
 from measure import THIN, Tally, class_masks, near
 from safetensors.torch import save
@@ -31,6 +31,7 @@ from archive_restore.imaging import damage, damage_network
 from archive_restore.imaging.networks.damage import DamageNet
 from archive_restore.imaging.networks.denoise import DenoiseNet
 from archive_restore.imaging.networks.fill import FillNet
+from tests.support.synthetic_damage import damage as draw_damage
 
 MODELS = Path(__file__).resolve().parents[1]
 MANIFEST = "photographs.json"
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     card.setdefault("training", {}).update({"manifest": MANIFEST, "sources": sources(args.photographs)})
     print(f"float16 changes an output by at most {loss:.5f}")
     if args.name == "damage":
-        scale, offset, table = calibrated(network, examples)
+        scale, offset, table = calibrated(network, examples, drawn_examples(args.photographs, args.examples))
         card["architecture"]["parameters"] = {"scale": scale, "offset": offset}
         card["calibration"] = table
         network = DamageNet(scale=scale, offset=offset)
@@ -140,15 +141,27 @@ def sources(photographs: Path) -> list[dict[str, Any]]:
     """Packages and licences of the training photographs."""
     manifest = json.loads((photographs / "manifest.json").read_text())
     counts = Counter(
-        (str(e.get("package", "photographs")), str(e.get("licence", "NOASSERTION")))
+        (str(e.get("package", "photographs")), spdx(str(e.get("licence", "NOASSERTION"))))
         for e in entries(manifest)
         if e["split"] == "train"
     )
     return [{"name": name, "licence": licence, "count": n} for (name, licence), n in sorted(counts.items())]
 
 
-def calibrated(network: nn.Module, examples: np.ndarray) -> tuple[list[float], list[float], dict[str, Any]]:
-    """Platt's scale and offset of each class, and the threshold that finds best without many false alarms."""
+def spdx(licence: str) -> str:
+    """A licence as the manifest quotes its source, as the SPDX list spells it."""
+    known = {"public domain": "LicenseRef-PublicDomain", "gpl-2+": "GPL-2.0-or-later", "cc0": "CC0-1.0"}
+    words = licence.lower()
+    return known.get(words, licence.replace("CC-BY ", "CC-BY-").replace("CC-BY-SA ", "CC-BY-SA-").replace(" ", "-"))
+
+
+def calibrated(
+    network: nn.Module, examples: np.ndarray, drawn: np.ndarray
+) -> tuple[list[float], list[float], dict[str, Any]]:
+    """Platt's scale and offset of each class, and the threshold that finds best without many false alarms.
+
+    `drawn` are examples with damage of another kind, for weighing the network against shape and contrast.
+    """
     assert isinstance(network, DamageNet)
     logits, truth = logits_of(network, examples), examples[:, 1]
     scale, offset, table = [], [], {}
@@ -161,13 +174,21 @@ def calibrated(network: nn.Module, examples: np.ndarray) -> tuple[list[float], l
         offset.append(round(b, 4))
         chance = 1 / (1 + np.exp(-(a * logits[:, k] + b)))
         best = best_threshold(chance, truth, k, sound)
-        if name == "thin":
-            table["both"] = calibrated_both(chance, examples)
         table[name] = {
             "scale": scale[-1], "offset": offset[-1], "threshold": best[1],
             "f1_validation": round(best[0], 4), "false_alarms_validation": round(best[2], 6),
         }  # fmt: skip
-    return scale, offset, {"method": "Platt, per class, on the validation split", "classes": table}
+    network.scale, network.offset = tuple(scale), tuple(offset)
+    table["both"] = calibrated_both(network, np.concatenate([examples, drawn]))
+    return (
+        scale,
+        offset,
+        {
+            "method": "Platt, per class, on the validation split; `both` by logistic regression on the same and as "
+            "many examples of the validation split with the damage of tests/support/synthetic_damage.py",
+            "classes": table,
+        },
+    )
 
 
 def best_threshold(chance: np.ndarray, truth: np.ndarray, k: int, sound: np.ndarray) -> tuple[float, float, float]:
@@ -184,8 +205,26 @@ def best_threshold(chance: np.ndarray, truth: np.ndarray, k: int, sound: np.ndar
     return best
 
 
-def calibrated_both(chance: np.ndarray, examples: np.ndarray) -> dict[str, float]:
+def drawn_examples(photographs: Path, count: int) -> np.ndarray:
+    """Examples as `held_out` gives them, damaged by the tests' simulator: all of it thin."""
+    pictures, made = Photographs(photographs, "validation"), []
+    for number in range(-(-count // 4)):
+        rng = stream(CALIBRATION_SEED, number, 0xD2A3)
+        edge = 2 * SIZE
+        hurt = draw_damage(luma_of(pictures.crop(rng, edge)), number)
+        luma = np.round(np.clip(hurt.picture, 0, 1) * 255).astype(np.uint8)
+        plane = hurt.truth.astype(np.uint8) << np.uint8(THIN)
+        rim = near(hurt.truth, 1) & ~hurt.truth
+        both = np.stack([luma, plane | rim.astype(np.uint8) << np.uint8(7)])
+        made += [both[:, top : top + SIZE, left : left + SIZE] for top in (0, SIZE) for left in (0, SIZE)]
+    return np.stack(made[:count])
+
+
+def calibrated_both(network: DamageNet, examples: np.ndarray) -> dict[str, float]:
     """Weights with which the network's opinion and that of shape and contrast add up, and the threshold of the sum."""
+    with torch.inference_mode():
+        given = [given_of("damage", examples[k : k + 8]) for k in range(0, len(examples), 8)]
+        chance = np.concatenate([network(planes)[:, THIN].numpy() for planes in given])
     truth, shapes = examples[:, 1], by_shapes(examples)
     marked = ((truth >> THIN) & 1) > 0
     sure = marked | ((truth & RIM) == 0)

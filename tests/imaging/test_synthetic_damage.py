@@ -42,3 +42,12 @@ def test_grey_and_compressed_pictures_work() -> None:
     coded = damage(clean, 1, jpeg=80).picture
     assert coded.shape == clean.shape
     assert len(np.unique(coded)) <= 256
+
+
+def test_a_gray_picture_has_a_truth_too() -> None:
+    gray = luma_of(photograph("march-pastoral"))
+    made = damage(gray.copy(), 1)
+    change = made.picture - gray
+    assert made.truth[np.abs(change) > 0.05].mean() > 0.95
+    assert made.brighter[change > 0.05].all()
+    assert not made.brighter[change < -0.05].any()

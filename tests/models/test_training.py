@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from archive_restore.adapters.models import FolderModels
+from archive_restore.records.findings import Severity
+
 pytest.importorskip("torch")
 
-SCRIPTS = Path(__file__).parents[2] / "models" / "training"
+MODELS = Path(__file__).parents[2] / "models"
+SCRIPTS = MODELS / "training"
+PICTURES = Path(__file__).parents[1] / "photographs" / "open"
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +66,33 @@ def test_fifty_steps(script: str, photographs: Path, tmp_path: Path) -> None:
     again = run(script, photographs, tmp_path / "out", 60, "--resume")
     assert again[-1]["step"] == 60
     assert (tmp_path / "out" / "checkpoint.pt").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["damage", "fill"])
+def test_what_was_trained_becomes_a_model_with_numbers(name: str, photographs: Path, tmp_path: Path) -> None:
+    run(f"train_{name}.py", photographs, tmp_path / "out", 10)
+    folder, opened = tmp_path / name, tmp_path / "open"
+    folder.mkdir()
+    opened.mkdir()
+    card = json.loads((MODELS / name / "card.json").read_text())
+    for gone in ("results", "calibration", "selftest"):
+        card.pop(gone, None)
+    (folder / "card.json").write_text(json.dumps(card | {"results": []}))
+    shutil.copyfile(PICTURES / "allium-oreophilum.jpg", opened / "whole.jpg")
+    Image.open(opened / "whole.jpg").crop((300, 300, 620, 560)).save(opened / "whole.jpg", quality=95)
+    common = ["--photographs", str(photographs), "--pool", str(tmp_path / "pool"), "--examples", "8"]
+    for script, *more in (
+        ("export.py", name, "--checkpoint", str(tmp_path / "out" / "checkpoint.pt"), "--out", str(folder)),
+        ("evaluate.py", name, "--model", str(folder), "--open", str(opened), "--threads", "1"),
+    ):
+        ran = subprocess.run(
+            [sys.executable, SCRIPTS / script, *more, *common], capture_output=True, text=True, timeout=240
+        )
+        assert ran.returncode == 0, ran.stderr[-2000:]
+    made = json.loads((folder / "card.json").read_text())
+    assert len(made["results"]) >= 3
+    assert sum(source["count"] for source in made["training"]["sources"]) == 3
+    assert json.loads((folder / "photographs.json").read_text())
+    findings = [f for f in FolderModels(tmp_path).verify([name]) if f.severity is Severity.ERROR]
+    assert findings == []

@@ -76,7 +76,7 @@ class _Canvas:
         self.picture = picture.astype(np.float32).copy()
         self.rng = rng
         self.height, self.width = picture.shape[:2]
-        self.luma = luma_of(self.picture)
+        self.luma = luma_of(self.picture).copy()
         fine = self.luma - cv2.GaussianBlur(self.luma, (0, 0), 1.5)
         self.grain = float(np.median(np.abs(fine)) * 1.4826)
         self.blur = float(rng.uniform(0.5, 1.0))  # of the one scanner that saw all the damage
@@ -123,7 +123,7 @@ class _Canvas:
         box = (slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1))
         a = alpha[box]
         grain = cv2.GaussianBlur(self.rng.normal(0, 1, a.shape).astype(np.float32), (0, 0), 0.7)
-        before = luma_of(self.picture[box])
+        before = luma_of(self.picture[box]).copy()  # of a gray picture it is a view
         if self.picture.ndim == 3:
             tint = 1 + self.rng.uniform(-0.015, 0.015, self.picture.shape[2]).astype(np.float32)
             a, grain, tone = a[..., None], grain[..., None], tone * tint

@@ -1,0 +1,121 @@
+"""Detection by a network: what a threshold, a polarity and a class make of its probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from archive_restore.imaging.damage import DamageParameters
+from archive_restore.imaging.damage_network import CLASSES, Fusion, fused, halo, planes_of, search
+from archive_restore.imaging.network_frames import Cells, Place
+from archive_restore.records.imagery import DamageClass
+
+Floats = NDArray[np.float32]
+CELLS = Cells(multiple=16, halo=16)
+LEAST = 0.5
+
+
+@pytest.fixture(scope="module")
+def scene() -> tuple[Floats, Floats]:
+    """A picture, and what a perfect network would say of it: (h, w), (4, h, w)."""
+    luma = np.full((120, 150), 0.5, np.float32)
+    said = np.zeros((4, 120, 150), np.float32)
+    luma[20:22, 10:140] = 0.9  # a light scratch
+    said[[0, 3], 20:22, 10:140] = 0.8
+    luma[40:42, 10:140] = 0.1  # a dark crack
+    said[[2, 3], 40:42, 10:140] = 0.7
+    luma[60:64, 60:64] = 0.95  # dust
+    said[[1, 3], 60:64, 60:64] = 0.9
+    luma[80:84, 60:64] = 0.05
+    said[[1, 3], 80:84, 60:64] = 0.55
+    return luma, said
+
+
+def found(scene: tuple[Floats, Floats], parameters: DamageParameters, least: float = LEAST) -> NDArray[np.uint8]:
+    luma, said = scene
+    whole = (slice(0, 120), slice(0, 150))
+    place = Place(top=0, left=0, height=120, width=150)
+
+    def predict(planes: Floats) -> Floats:
+        out = np.zeros((1, 4, *planes.shape[2:]), np.float32)
+        out[0, :, :120, :150] = said[::-1]
+        return out
+
+    order = planes_of(CLASSES[::-1])
+    return search(luma, predict, order, parameters, least, place, whole, CELLS).codes
+
+
+def test_classes_and_polarities(scene: tuple[Floats, Floats]) -> None:
+    codes = found(scene, DamageParameters())
+    for place, kind in (
+        ((20, 50), DamageClass.BRIGHT_LINE), ((40, 50), DamageClass.DARK_LINE),
+        ((61, 61), DamageClass.BRIGHT_SPOT), ((81, 61), DamageClass.DARK_SPOT),
+        ((30, 30), DamageClass.SOUND),
+    ):  # fmt: skip
+        assert codes[place] == kind
+
+
+@pytest.mark.parametrize(
+    ("left_out", "gone"),
+    [
+        ({"bright": False}, {DamageClass.BRIGHT_LINE, DamageClass.BRIGHT_SPOT}),
+        ({"dark": False}, {DamageClass.DARK_LINE, DamageClass.DARK_SPOT}),
+        ({"lines": False}, {DamageClass.BRIGHT_LINE, DamageClass.DARK_LINE}),
+        ({"spots": False}, {DamageClass.BRIGHT_SPOT, DamageClass.DARK_SPOT}),
+    ],
+)
+def test_what_a_recipe_leaves_out(
+    scene: tuple[Floats, Floats], left_out: dict[str, bool], gone: set[DamageClass]
+) -> None:
+    every = {DamageClass(code) for code in np.unique(found(scene, DamageParameters()))}
+    assert {DamageClass(code) for code in np.unique(found(scene, DamageParameters(**left_out)))} == every - gone
+
+
+def test_thresholds(scene: tuple[Floats, Floats]) -> None:
+    codes = found(scene, DamageParameters(), 0.75)
+    assert {DamageClass(code) for code in np.unique(codes)} == {
+        DamageClass.SOUND, DamageClass.BRIGHT_LINE, DamageClass.BRIGHT_SPOT,
+    }  # fmt: skip
+    assert not codes[40, 50]
+
+
+def test_what_is_not_needed_stays_empty_and_parts_agree(scene: tuple[Floats, Floats]) -> None:
+    luma, _ = scene
+    far = halo(CELLS)
+    start = (58 - far, 58 - far)
+    part = np.s_[start[0] : 120, start[1] : 66 + far]
+    needed = (slice(far, far + 8), slice(far, far + 8))
+
+    def predict(planes: Floats) -> Floats:
+        thin = (np.abs(planes[0, 0] - 0.5) > 0.2).astype(np.float32)
+        return np.stack([0 * thin, thin, 0 * thin, thin])[None]
+
+    def at(tile: Floats, place: Place, wanted: tuple[slice, slice]) -> NDArray[np.uint8]:
+        return search(tile, predict, range(4), DamageParameters(), LEAST, place, wanted, CELLS).codes
+
+    whole = at(luma, Place(top=0, left=0, height=120, width=150), (slice(0, 120), slice(0, 150)))
+    tiled = at(luma[part], Place(top=start[0], left=start[1], height=120, width=150), needed)
+    assert np.array_equal(tiled[needed], whole[58:66, 58:66])
+    assert (whole[58:66, 58:66] > 0).sum() == 16
+    tiled[needed] = 0
+    assert not tiled.any()
+
+
+def test_two_opinions_add_up() -> None:
+    thin = np.array([[0.5, 0.5, 0.9, 0.1]], np.float32)
+    shapes = np.array([[0, 230, 0, 230]], np.uint8)
+    alone = fused(thin, shapes, Fusion(network=1.0, shapes=0.0, offset=0.0))
+    assert alone == pytest.approx(thin, abs=1e-6)
+    both = fused(thin, shapes, Fusion(network=1.0, shapes=0.5, offset=1.0))[0]
+    assert both[1] > 0.5 > both[0]
+    assert both[2] < 0.9
+    assert both[3] > 0.1
+    assert (
+        fused(np.ones((1, 1), np.float32), np.full((1, 1), 255, np.uint8), Fusion(network=9, shapes=9, offset=9)) <= 1
+    )
+
+
+def test_a_card_without_a_class_is_refused() -> None:
+    with pytest.raises(KeyError, match="thin"):
+        planes_of(["line", "spot", "crack", "loss", "stain"])
