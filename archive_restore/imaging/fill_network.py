@@ -19,6 +19,8 @@ from archive_restore.imaging.network_frames import Cells, Place, Predict
 
 WIDEST = 48
 """Widest damage the network was taught to fill, pixels."""
+BLOCK = 448
+"""Longest edge of what is filled in one call, pixels: gated layers need half a kilobyte of memory a pixel."""
 GRAIN_REACH = 40
 """Pixels around damage from which its grain is measured."""
 FINEST, COARSEST = 0.0, 1.5
@@ -102,7 +104,7 @@ def complete(
         planes = np.where(unknown, np.float32(0), 1 - planes)
     box = _box(counts)
     given = np.concatenate([np.broadcast_to(planes, (3, *mask.shape)), unknown[None].astype(np.float32)])
-    made = network_frames.run(predict, given, place, box, cells)
+    made = network_frames.run(predict, given, place, box, cells, block=BLOCK, only=counts)
     colour = made[:3] if len(planes) == 3 else made[:3].mean(0, keepdims=True)
     if strength > 0:
         colour = colour + np.float32(strength) * _grain(planes, unknown, colour, box, place, grain, seed)

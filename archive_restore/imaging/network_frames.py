@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 Predict = Callable[[Floats], Floats]
 """(1, c, h, w) float32 to (1, k, h, w), h and w multiples of the network's cells."""
 
-BLOCK = 1408
+BLOCK = 704
 """Longest edge of what is used of one call, pixels: bounds the memory of a call."""
 
 
@@ -49,12 +49,20 @@ def reach(cells: Cells) -> int:
 
 
 def run(
-    predict: Predict, planes: Floats, place: Place, needed: tuple[slice, slice], cells: Cells, *, block: int = BLOCK
+    predict: Predict,
+    planes: Floats,
+    place: Place,
+    needed: tuple[slice, slice],
+    cells: Cells,
+    *,
+    block: int = BLOCK,
+    only: NDArray[np.bool_] | None = None,
 ) -> Floats:
     """Give the network's planes for `needed` (rows and columns of `planes`), float32 (k, rows, columns).
 
     `planes`: float32 (c, h, w), which lie at `place` and reach `reach(cells)` pixels beyond `needed` or to the edge of
-    the picture. `block`: see BLOCK. Raise ValueError for an empty `needed`; else what `predict` raises.
+    the picture. `block`: see BLOCK; `only`: bool (h, w), blocks without any of it are left 0. Raise ValueError where
+    nothing is needed; else what `predict` raises.
     """
     rows, columns = needed
     if rows.stop <= rows.start or columns.stop <= columns.start:
@@ -62,15 +70,19 @@ def run(
     out: Floats | None = None
     for top, bottom in _parts(rows.start + place.top, rows.stop + place.top, block, cells.multiple):
         for left, right in _parts(columns.start + place.left, columns.stop + place.left, block, cells.multiple):
+            y, x = top - place.top, left - place.left
+            if only is not None and not only[y : y + bottom - top, x : x + right - left].any():
+                continue
             seen, shift = _seen(planes, place, (top, bottom, left, right), cells)
             made = predict(np.ascontiguousarray(seen)[None])[0]
             if out is None:
-                out = np.empty((len(made), rows.stop - rows.start, columns.stop - columns.start), np.float32)
-            y, x = top - place.top - rows.start, left - place.left - columns.start
+                out = np.zeros((len(made), rows.stop - rows.start, columns.stop - columns.start), np.float32)
+            y, x = y - rows.start, x - columns.start
             out[:, y : y + bottom - top, x : x + right - left] = made[
                 :, shift[0] : shift[0] + bottom - top, shift[1] : shift[1] + right - left
             ]
-    assert out is not None
+    if out is None:
+        raise ValueError("nothing is needed")
     return out
 
 

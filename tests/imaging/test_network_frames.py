@@ -66,6 +66,25 @@ def test_no_call_is_larger_than_asked_for() -> None:
     assert max(max(size) for size in sizes) <= 100 + 2 * (CELLS.halo + CELLS.multiple)
 
 
+def test_blocks_without_anything_wanted_are_passed_over() -> None:
+    calls = []
+
+    def counting(planes: Floats) -> Floats:
+        calls.append(planes.shape)
+        return blurring(planes)
+
+    plane = np.random.default_rng(2).random((160, 160), np.float32)
+    only = np.zeros((160, 160), np.bool_)
+    only[100, 30] = True
+    place, all_of_it = Place(top=0, left=0, height=160, width=160), (slice(0, 160), slice(0, 160))
+    made = run(counting, plane[None], place, all_of_it, CELLS, block=80, only=only)
+    assert len(calls) == 1
+    assert np.allclose(made[:, 80:, :80], whole(plane)[:, 80:, :80], atol=1e-6)
+    assert not made[:, :80].any()
+    with pytest.raises(ValueError, match="nothing"):
+        run(counting, plane[None], place, all_of_it, CELLS, only=only & False)
+
+
 def test_nothing_needed_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing"):
         run(

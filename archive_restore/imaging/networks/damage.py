@@ -20,7 +20,8 @@ mould and silvering; and anything thin: line, spot or crack."""
 MULTIPLE = 16
 """Height and width of the input are multiples of it; so must be the first row and column of a tile."""
 HALO = 128
-"""Pixels around a tile that it must see: what lies further off does not change it."""
+"""Pixels around a tile that it must see: what lies further off does not change it, whatever the weights. Those that
+ship are changed by less than 1/255 from 96 on: so says their card."""
 _CELL = 8  # local mean and contrast are looked at in cells of this many pixels
 _AROUND = 3  # and averaged over as many cells each way
 _SELDOM = -4.0  # logit of how often a pixel is damaged, before anything was learnt

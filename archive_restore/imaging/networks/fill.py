@@ -18,7 +18,8 @@ from torch.nn import functional
 MULTIPLE = 16
 """Height and width of the input are multiples of it; so must be the first row and column of a tile."""
 HALO = 160
-"""Pixels around a tile that it must see: what lies further off does not change it."""
+"""Pixels around a tile that it must see: what lies further off does not change it, whatever the weights. Those that
+ship are not changed from 64 on: so says their card."""
 WIDEST = 48
 """Widest damage it was taught to fill, pixels."""
 _LEVELS = 4  # of the pyramid: 16 pixels a cell at the top
