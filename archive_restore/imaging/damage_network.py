@@ -87,7 +87,7 @@ def search(
     codes = np.zeros(luma.shape, np.uint8)
     likely = np.zeros(luma.shape, np.uint8)
     tile = np.clip(np.nan_to_num(luma), 0, 1).astype(np.float32)
-    wide = _wider(needed, AROUND, luma.shape)
+    wide = network_frames.wider(needed, AROUND, luma.shape)
     chance = network_frames.run(predict, tile[None], place, wide, cells)[list(order)]
     line, spot, crack, thin = chance
     if shapes is not None:
@@ -103,9 +103,7 @@ def search(
     )
     marked &= (bright & parameters.bright) | (~bright & parameters.dark)
     marked &= (is_line & parameters.lines) | (~is_line & parameters.spots)
-    inside = tuple(
-        slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(needed, wide, strict=True)
-    )
+    inside = network_frames.inside(needed, wide)
     codes[needed] = np.where(marked, kind, np.uint8(DamageClass.SOUND))[inside]
     likely[needed] = np.rint(thin * 255).astype(np.uint8)[inside]
     return Found(codes=codes, probability=likely)
@@ -118,14 +116,6 @@ def _lighter(luma: Plane, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
     total = cv2.boxFilter(luma * sound, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT)
     count = cv2.boxFilter(sound, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT)
     return np.asarray(luma * np.maximum(count, 1) >= total + _FLAT)
-
-
-def _wider(part: tuple[slice, slice], margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    rows, columns = (
-        slice(max(side.start - margin, 0), min(side.stop + margin, size))
-        for side, size in zip(part, shape, strict=True)
-    )
-    return rows, columns
 
 
 def halo(cells: Cells) -> int:

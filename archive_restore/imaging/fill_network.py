@@ -125,28 +125,14 @@ def _box(mask: Mask) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _wider(box: tuple[slice, slice], margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    rows, columns = (
-        slice(max(side.start - margin, 0), min(side.stop + margin, size)) for side, size in zip(box, shape, strict=True)
-    )
-    return rows, columns
-
-
-def _inside(box: tuple[slice, slice], around: tuple[slice, slice]) -> tuple[slice, slice]:
-    rows, columns = (
-        slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(box, around, strict=True)
-    )
-    return rows, columns
-
-
 def _reached(unknown: Mask, box: tuple[slice, slice]) -> Mask:
     """Where something sound lies within WIDEST, for the pixels of `box`."""
-    around = _wider(box, WIDEST + 1, unknown.shape)
+    around = network_frames.wider(box, WIDEST + 1, unknown.shape)
     part = unknown[around].astype(np.uint8)
     if part.all():
         return np.zeros((box[0].stop - box[0].start, box[1].stop - box[1].start), np.bool_)
     far = cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(far[_inside(box, around)] <= WIDEST)
+    return np.asarray(far[network_frames.inside(box, around)] <= WIDEST)
 
 
 # --- grain ---------------------------------------------------------------------------------------------
@@ -166,11 +152,11 @@ def _grain(
     seed: int,
 ) -> Floats:
     """Grain for the pixels of `box`, (c, rows, columns): made noise, as strong as in the quiet places around."""
-    around = _wider(box, GRAIN_REACH, unknown.shape)
+    around = network_frames.wider(box, GRAIN_REACH, unknown.shape)
     hidden = unknown[around]
     # What is blurred into a hole or out of it is no grain.
     far = (cv2.dilate(hidden.astype(np.uint8), np.ones((7, 7), np.uint8)) == 0).astype(np.float32)
-    inside = _inside(box, around)
+    inside = network_frames.inside(box, around)
     noise = _noise(box, place, grain, seed)
     out = np.empty((len(planes), *noise.shape), np.float32)
     for channel, plane in enumerate(planes):

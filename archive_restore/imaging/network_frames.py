@@ -48,6 +48,23 @@ def reach(cells: Cells) -> int:
     return cells.halo + cells.multiple
 
 
+def wider(part: tuple[slice, slice], margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns with `margin` more on every side, as far as an array of `shape` reaches."""
+    rows, columns = (
+        slice(max(side.start - margin, 0), min(side.stop + margin, size))
+        for side, size in zip(part, shape, strict=True)
+    )
+    return rows, columns
+
+
+def inside(part: tuple[slice, slice], whole: tuple[slice, slice]) -> tuple[slice, slice]:
+    """The same rows and columns, counted from the first ones of `whole`."""
+    rows, columns = (
+        slice(side.start - around.start, side.stop - around.start) for side, around in zip(part, whole, strict=True)
+    )
+    return rows, columns
+
+
 def run(
     predict: Predict,
     planes: Floats,
