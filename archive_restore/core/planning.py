@@ -67,6 +67,17 @@ BUILT_IN: Mapping[str, Recipe] = {
             ),
         ),
         Recipe(
+            name="denoised",
+            description="As gentle, then half of what a trained model calls grain and noise is taken away; every pixel "
+            "it changes becomes SYNTHESIZED.",
+            steps=(
+                RecipeStep(step="detect_damage"),
+                RecipeStep(step="fill"),
+                RecipeStep(step="losses"),
+                RecipeStep(step="denoise"),
+            ),
+        ),
+        Recipe(
             name="faded",
             description="As gentle, then a recorded curve against fading and uneven illumination; "
             "every pixel it changes becomes ADJUSTED.",
@@ -175,7 +186,17 @@ def describe(plan: Plan) -> Sequence[str]:
     return lines
 
 
+LAST = ("denoise", "tone")
+"""Steps that change the whole picture: behind all that look for damage, and in this order."""
+
+
 def _check_order(names: Sequence[str]) -> None:
-    # A curve laid before the search would make the damage map depend on the curve; the record is read first.
-    if "tone" in names and names.index("tone") < max((i for i, n in enumerate(names) if n != "tone"), default=-1):
-        raise RecipeInvalid("step 'tone' must come last", hint="Move it behind the steps that look for damage")
+    # Noise taken away or a curve laid before the search would make the damage map depend on it; the record is read
+    # first, and a curve comes last, since the model for noise was taught on pictures without one.
+    wanted = [name for name in names if name not in LAST]
+    for late in LAST:
+        wanted += [name for name in names if name == late]
+    for have, want in zip(names, wanted, strict=True):
+        if have != want:
+            where = "last" if have == "tone" else "behind the steps that look for damage"
+            raise RecipeInvalid(f"step {have!r} must come {where}", hint="Move it in the recipe")

@@ -18,6 +18,7 @@ from archive_restore.errors import ModelUnusable, RecipeInvalid
 from archive_restore.imaging import (
     damage,
     damage_network,
+    denoise_network,
     fill_network,
     infrared,
     inpaint,
@@ -40,6 +41,8 @@ DAMAGE_MODEL = "damage"
 """Name of the model that detect_damage runs."""
 FILL_MODEL = "fill"
 """Name of the model that fill runs."""
+DENOISE_MODEL = "denoise"
+"""Name of the model that denoise runs."""
 _WIDTH = 12  # widest damage that is filled from its surroundings unless a recipe says otherwise
 
 
@@ -362,6 +365,71 @@ class Losses(PreservationStep):
         # Nobody knows what was there.
         doubt = np.where(lost, np.uint8(255), tile.doubt)
         return replace(tile, samples=samples, flags=flags, doubt=doubt)
+
+
+class Denoise(PreservationStep):
+    """Takes a share of grain and noise away with a trained model; in no built-in recipe but `denoised`."""
+
+    name: ClassVar[str] = "denoise"
+    version: ClassVar[str] = "1"
+    summary: ClassVar[str] = "Takes a share of grain and noise away with a trained model, and flags what it changes."
+    flags: ClassVar[PixelFlag] = PixelFlag.SYNTHESIZED
+    action: ClassVar[str] = "c2pa.filtered"
+    digital_source_type: ClassVar[str] = "compositeWithTrainedAlgorithmicMedia"
+    parameters_schema: ClassVar[Mapping[str, Any]] = {
+        "strength": {
+            "type": "number", "minimum": 0, "maximum": 1, "default": 0.5,
+            "description": "Share of what the model calls noise that goes; 1 is smoothest and may take fine texture.",
+        },
+    }  # fmt: skip
+
+    def __init__(self) -> None:
+        self._network: Network | None = None
+
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """The model, unless nothing is to be done."""
+        return (DENOISE_MODEL,) if _number(parameters["strength"]) > 0 else ()
+
+    def equip(self, networks: Mapping[str, Network]) -> PreservationStep:
+        """A copy that holds the network."""
+        equipped = copy.copy(self)
+        equipped._network = networks.get(DENOISE_MODEL)
+        return equipped
+
+    def halo(self, parameters: Mapping[str, Json]) -> int:
+        """Pixels the network looks around itself."""
+        return 0 if self._network is None else network_frames.reach(_cells(self._network))
+
+    def survey(self, overview: Overview, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The code value of white."""
+        return {"white_code": overview.white}
+
+    def apply(
+        self, tile: PreservationTile, parameters: Mapping[str, Json], survey: Mapping[str, Json], seed: int
+    ) -> PreservationTile:
+        """Change what the model calls noise, but no loss, which stays as found; flag every pixel that changed."""
+        network = self._network
+        if network is None:
+            return tile
+        channels = list(colour_indices(tile.facts.roles))
+        made = denoise_network.clean(
+            np.ascontiguousarray(tile.samples[:, :, channels]),
+            network.predict,
+            _cells(network),
+            _place(tile),
+            tile.needed.within(tile.region),
+            strength=_number(parameters["strength"]),
+            keep=tile.damage == DamageClass.LOSS,
+            white=_number(survey["white_code"]),
+            inverted=SampleRole.GRAY_INVERTED in tile.facts.roles,
+        )
+        samples, flags = tile.samples.copy(), tile.flags.copy()
+        samples[:, :, channels] = made
+        changed = samples != tile.samples
+        if samples.dtype.kind == "f":
+            changed &= ~(np.isnan(samples) & np.isnan(tile.samples))
+        flags[changed.any(axis=2)] |= np.uint8(PixelFlag.SYNTHESIZED)
+        return replace(tile, samples=samples, flags=flags)
 
 
 class Tone(PreservationStep):

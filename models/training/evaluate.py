@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import torch
 from data import CLASS_BITS, RIM, Photographs, Source, luma_of, make_shard, shard_path
-from export import MODELS, by_shapes, given_of, write
+from export import MODELS, by_shapes, given_of, held_out, write
 from measure import THIN, Tally, calibration_error, class_masks, psnr, similarity
 from numpy.typing import NDArray
 from safetensors.torch import load_file
@@ -67,6 +67,9 @@ def main(argv: list[str] | None = None) -> None:
     args.pool.mkdir(parents=True, exist_ok=True)
     make_shard(source, Photographs(args.photographs, "test"), 0)
     examples = np.load(shard_path(source, 0), mmap_mode="r")
+    if args.name == "denoise":
+        validation = held_out("denoise", args.photographs, args.pool, max(8, args.examples // 3))
+        card["calibration"] = {"non_local_means": tuned_factor(validation)}
     measure = {"damage": measure_damage, "fill": measure_fill, "denoise": measure_denoise}[args.name]
     card["results"] = [*measure(network, examples, card, folder, args.open), speed(network, card)]
     write(folder / "card.json", card)
@@ -353,32 +356,74 @@ class Fills:
 # --- denoise -------------------------------------------------------------------------------------------
 
 
+STRENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
+"""Of non-local means, code values of 8 bits."""
+FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
+"""Strengths of non-local means for each deviation of noise that is estimated."""
+
+
 def measure_denoise(
     network: nn.Module, examples: np.ndarray, card: dict[str, Any], folder: Path, opened: Path
 ) -> Results:
-    """PSNR against non-local means with the strength that suits each picture best: an oracle."""
-    after, before, means = [], [], []
-    for example in examples:
-        noisy, clean = example[:3].transpose(1, 2, 0), example[3:].transpose(1, 2, 0).astype(np.float32) / 255
-        noisy = np.ascontiguousarray(noisy)
-        if np.array_equal(noisy, example[3:].transpose(1, 2, 0)):
-            continue  # without noise the ratio has no end, and would decide the mean
-        every = np.ones(clean.shape[:2], np.bool_)
-        given = np.concatenate([noisy.astype(np.float32) / 255, np.ones((*every.shape, 1), np.float32)], 2)
-        after.append(psnr(on_any_size(network, given.transpose(2, 0, 1)).transpose(1, 2, 0), clean, every))
-        before.append(psnr(noisy.astype(np.float32) / 255, clean, every))
-        tries = [cv2.fastNlMeansDenoisingColored(noisy, None, h, h, 7, 21) for h in (1, 2, 3, 5, 8, 12)]
-        means.append(max(psnr(t.astype(np.float32) / 255, clean, every) for t in tries))
-    data = f"{len(examples)} noisy crops of 256 pixels from the test split"
-    return [
-        result(
-            "PSNR, dB",
-            float(np.mean(after)),
-            float(np.mean(means)),
-            f"{data}; baseline: non-local means, best strength",
-        ),
-        result("PSNR, dB", float(np.mean(after)), float(np.mean(before)), f"{data}; baseline: as it was"),
-    ]
+    """PSNR against non-local means, tuned to the noise as one would, and with the best strength of all: an oracle."""
+    rows = [one for example in examples if (one := denoised(network, example)) is not None]
+    after, before = (float(np.mean([row[k] for row in rows])) for k in (0, 1))
+    factor = float(card["calibration"]["non_local_means"])
+    tuned = float(np.mean([at_factor(row, factor) for row in rows]))
+    oracle = float(np.mean([row[3].max() for row in rows]))
+    data = f"{len(rows)} noisy crops of 256 pixels from the test split"
+    methods = {
+        f"non-local means, strength {factor} times the estimated noise, tuned on the validation split": tuned,
+        "non-local means, the strength that suits each picture best, which nobody knows": oracle,
+        "as it was": before,
+    }
+    results = [result("PSNR, dB", after, value, f"{data}; baseline: {name}") for name, value in methods.items()]
+    for low, high in ((0, 27), (27, 33), (33, 39), (39, 99)):
+        part = [row for row in rows if low <= row[1] < high]
+        if part:
+            gain = float(np.mean([row[0] - row[1] for row in part]))
+            other = float(np.mean([at_factor(row, factor) - row[1] for row in part]))
+            where = f"the {len(part)} of them that had {low} to {high} dB; baseline: tuned non-local means"
+            results.append(result("gain in PSNR, dB", gain, other, where))
+    return results
+
+
+Denoised = tuple[float, float, float, NDArray[np.float64]]
+"""PSNR denoised and before, estimated noise, PSNR of non-local means at each of STRENGTHS."""
+
+
+def denoised(network: nn.Module | None, example: NDArray[np.uint8]) -> Denoised | None:
+    """One example (6, h, w) denoised in every way; None without noise, where the ratio has no end."""
+    noisy, clean = example[:3].transpose(1, 2, 0), example[3:].transpose(1, 2, 0).astype(np.float32) / 255
+    noisy = np.ascontiguousarray(noisy)
+    if np.array_equal(noisy, example[3:].transpose(1, 2, 0)):
+        return None
+    every = np.ones(clean.shape[:2], np.bool_)
+    planes = noisy.astype(np.float32) / 255
+    made = planes
+    if network is not None:
+        given = np.concatenate([planes, np.ones((*every.shape, 1), np.float32)], 2)
+        made = on_any_size(network, given.transpose(2, 0, 1)).transpose(1, 2, 0)
+    tries = [cv2.fastNlMeansDenoisingColored(noisy, None, h, h, 7, 21) for h in STRENGTHS]
+    means = [psnr(t.astype(np.float32) / 255, clean, every) for t in tries]
+    return psnr(made, clean, every), psnr(planes, clean, every), noise_of(luma_of(planes)), np.array(means)
+
+
+def at_factor(row: Denoised, factor: float) -> float:
+    """PSNR of non-local means with `factor` times the estimated noise for a strength."""
+    return float(np.interp(min(max(factor * row[2], STRENGTHS[0]), STRENGTHS[-1]), STRENGTHS, row[3]))
+
+
+def noise_of(luma: Floats) -> float:
+    """Deviation of the noise in code values of 8 bits (Immerkaer, "Fast noise variance estimation", CVIU 64, 1996)."""
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    return float(255 * np.sqrt(np.pi / 2) / 6 * np.abs(cv2.filter2D(luma, -1, kernel))[1:-1, 1:-1].mean())
+
+
+def tuned_factor(examples: NDArray[np.uint8]) -> float:
+    """The factor with which non-local means does best on these."""
+    rows = [row for example in examples if (row := denoised(None, example)) is not None]
+    return max(FACTORS, key=lambda factor: sum(at_factor(row, factor) for row in rows))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,23 @@ def test_a_curve_comes_last():
         plan(recipe, CONTRACTS, check_parameters)
 
 
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (["denoise", "fill"], "'denoise' must come behind"),
+        (["fill", "tone", "denoise"], "'tone' must come last"),
+        (["fill", "denoise", "tone"], ""),
+    ],
+)
+def test_noise_goes_after_the_search_and_before_the_curve(order, words):
+    recipe = Recipe(name="x", description="x", steps=tuple(RecipeStep(step=name) for name in order))
+    if not words:
+        assert [step.step for step in plan(recipe, CONTRACTS, check_parameters).steps] == order
+        return
+    with pytest.raises(RecipeInvalid, match=words):
+        plan(recipe, CONTRACTS, check_parameters)
+
+
 def test_a_story_step_is_no_step_here():
     recipe = Recipe(name="x", description="x", steps=(RecipeStep(step="colorize"),))
     with pytest.raises(RecipeInvalid, match="no preservation step 'colorize'"):

@@ -19,7 +19,7 @@ from archive_restore.imaging import engine, inpaint
 from archive_restore.ports import PictureSource
 from archive_restore.records.imagery import DamageClass, PictureFacts, PixelFlag, Region, SampleRole
 from archive_restore.records.provenance import Json
-from archive_restore.steps.preservation import DetectDamage, Fill, Losses
+from archive_restore.steps.preservation import Denoise, DetectDamage, Fill, Losses
 from tests.benchmarks.fit_damage_scores import photograph
 from tests.support.synthetic_damage import damage as make_damage
 
@@ -60,7 +60,7 @@ def picture() -> InMemory:
 
 
 def bound(picture: InMemory, recipe: str = "gentle", **settings: Mapping[str, Json]) -> tuple[engine.BoundStep, ...]:
-    library = {step.name: step() for step in (DetectDamage, Fill, Losses)}
+    library = {step.name: step() for step in (DetectDamage, Fill, Losses, Denoise)}
     contracts = {n: StepContract(name=n, parameters_schema=s.parameters_schema) for n, s in library.items()}
     planned = plan(BUILT_IN[recipe], contracts, lambda schema, values: "").steps
     chosen = []
@@ -120,6 +120,32 @@ def test_who_made_a_pixel_is_told(picture: InMemory) -> None:
     assert plain.step.source_type(plain.parameters) == "algorithmicallyEnhanced"
     flags = whole(picture, without, engine.HandMaps(), tile=1024, threads=1)[1]
     assert set(np.unique(flags)) == {0, int(PixelFlag.INTERPOLATED)}
+
+
+def test_noise_that_was_taken_away_is_synthesized_and_a_loss_stays_as_found(picture: InMemory) -> None:
+    rng = np.random.Generator(np.random.Philox(key=9))
+    grain = np.round(2500 * rng.standard_normal(picture.samples.shape)).astype(np.int64)
+    noisy = InMemory(np.clip(picture.samples.astype(np.int64) + grain, 0, 65535).astype(np.uint16))
+    keep = np.zeros(picture.samples.shape, np.uint8)
+    keep[300:340, 100:200] = 1
+    hand = engine.HandMaps(keep=InMemory(keep))
+    steps = bound(noisy, "denoised", denoise={"strength": 1.0})
+    made, flags, codes, changed = whole(noisy, steps, hand, tile=1024, threads=1)
+    cleaned = (flags & PixelFlag.SYNTHESIZED) != 0
+    assert cleaned.mean() > 0.9
+    assert changed[-1] == cleaned.sum()
+    assert not cleaned[300:340, 100:200].any()
+    lost = codes == DamageClass.LOSS
+    assert np.array_equal(made[lost], noisy.samples[lost])
+    sound = picture.samples.astype(np.float64)
+    left, before = (np.abs(a.astype(np.float64) - sound)[cleaned].mean() for a in (made, noisy.samples))
+    assert left < 0.75 * before
+    half = bound(noisy, "denoised")
+    kept = np.abs(whole(noisy, half, hand, tile=1024, threads=1)[0].astype(np.float64) - sound)[cleaned].mean()
+    assert left < kept < before
+    again = whole(noisy, steps, hand, tile=250, threads=2)[0]
+    off = np.abs(again.astype(np.int64) - made.astype(np.int64))[(flags & PixelFlag.INTERPOLATED) == 0]
+    assert off.max() <= 65535 / 255
 
 
 def test_from_the_surroundings_alone_nothing_wide_is_filled(picture: InMemory) -> None:
