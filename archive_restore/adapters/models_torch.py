@@ -7,11 +7,13 @@ beside it. torch is set to its deterministic algorithms, for the whole process, 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -59,6 +61,23 @@ def torch_library() -> Any:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     return torch
+
+
+@cache
+def _c_library() -> Any:
+    """The C library where it can give memory back (glibc), or None."""
+    try:
+        found = ctypes.CDLL(None)
+        return found if hasattr(found, "malloc_trim") else None
+    except OSError:
+        return None
+
+
+def _give_back() -> None:
+    """Return what the layers of a network used to the system: each thread's heap would keep all of it for itself."""
+    library = _c_library()
+    if library is not None:
+        library.malloc_trim(0)
 
 
 def choose_device(torch: Any, wanted: str) -> str:
@@ -121,6 +140,9 @@ class TorchNetwork(Network):
         with self._turn, torch.inference_mode():
             made = self._run(torch.from_numpy(given).to(self._device).contiguous(memory_format=self._layout))
             kept: FloatPlanes = made.float().contiguous().cpu().numpy()
+            del made
+        if self._device == "cpu":
+            _give_back()
         return kept
 
 
