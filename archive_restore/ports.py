@@ -19,16 +19,18 @@ import numpy.typing as npt
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
 from archive_restore.errors import ArchiveRestoreError, ModelUnusable
 from archive_restore.records.findings import Finding
-from archive_restore.records.imagery import PictureFacts, PixelFlag, Region
+from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region
 from archive_restore.records.models import InstalledModel, ModelCard
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
-from archive_restore.records.stories import StoryRef
+from archive_restore.records.stories import HumanDecision, StoryRef
 
 Samples = npt.NDArray[Any]
 RecordRef = MasterRef | PreservationRef
 """What the preservation root may hold."""
+StorySource = MasterRef | PreservationRef | StoryRef
+"""What a story may be made from."""
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 RefT = TypeVar("RefT", MasterRef | PreservationRef, StoryRef)
@@ -491,25 +493,100 @@ class PreservationStep(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoryTile:
-    """One tile on its way through a story's steps. Deliberately not a PreservationTile."""
+class ColourSpace:
+    """How code values stand for light."""
 
-    region: Region
+    name: str
+    """`sRGB`, or the description inside the ICC profile."""
+    curve: npt.NDArray[np.float32]
+    """(n,) linear light 0..1 at n evenly spaced code values from black to white; never falls."""
+    to_xyz: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+    """Linear RGB to XYZ relative to D65, Y of white = 1; of a gray space that of sRGB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryPicture:
+    """A whole picture on its way through a story's steps. Deliberately not a PreservationTile.
+
+    Arrays may lie in files (numpy memmap): work in bands or tiles, and take room for results from `StoryContext.new`.
+    Never write into an array that came in.
+    """
+
+    facts: PictureFacts
+    """Of the samples as they are now: a step that makes RGB of gray, or another size, says so here."""
     samples: Samples
+    """(h, w, samples) in the master's dtype."""
+    white: float
+    """Code value of 1.0: 255, 65535, or for floats the largest value of the source (at least 1)."""
+    space: ColourSpace
+    """What the code values mean. RGB made from gray keeps the curve and has the primaries of sRGB."""
     flags: npt.NDArray[np.uint8]
+    """(h, w) synthesis map relative to the master; what a step does is OR-ed to it."""
+    doubt: npt.NDArray[np.uint8]
+    """(h, w) 0 = sure, 255 = nothing is known; 0 where nothing was made up."""
+    geometry: Geometry
+    """From pixel centres (x, y, 1) of this picture to those of the master."""
+    alternatives: tuple[Samples, ...] = ()
+    """Other outcomes, as plausible as `samples` and shaped alike; map and doubt hold for all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryContext:
+    """What a story's step has beside the picture and its parameters."""
+
+    seed: int
+    networks: Mapping[str, Network]
+    """Those of `StoryStep.models(parameters)`, by name."""
+    documents: Mapping[str, Json]
+    """What a person handed in, checked against its schema: `hints`, `regions`, `palette`; absent where not given."""
+    samples: int
+    """How many outcomes are wanted; the step may give fewer where only one is plausible."""
+    threads: int
+    new: Callable[[tuple[int, ...], npt.DTypeLike], Samples]
+    """Room for a result, zeros: in memory where it is small, else in a file of `work/` that goes away by itself."""
+    note: Callable[[Mapping[str, Json]], None]
+    """Keep what the step found; goes into the derivation as its survey. Several notes are merged."""
+    say: Callable[[str], None]
+    """Keep one sentence for whoever shows the story: `Mostly abstention: hints at … would help.`"""
+    decided: Callable[[HumanDecision], None]
+    """Keep a decision of a person that the step followed."""
+    kept: Callable[[str, Callable[[], Mapping[str, Samples]]], Mapping[str, Samples]]
+    """`kept(key, make)`: arrays that `make` gives, from an earlier run where the same key was kept; `key` must name
+    everything they depend on. Nothing may depend on whether it was kept."""
 
 
 class StoryStep(ABC):
     """One step of a story. Entry-point group `archive_restore.story_steps`; no base shared with PreservationStep."""
 
     name: ClassVar[str]
+    """Name in recipes; equals the entry point's."""
     version: ClassVar[str]
+    """Changes whenever the output changes."""
     summary: ClassVar[str]
+    """One sentence for `recipes list` and the report."""
+    parameters_schema: ClassVar[Mapping[str, Any]]
+    """JSON Schema (2020-12) `properties` of the parameters, each with `default` and `description`."""
     flags: ClassVar[PixelFlag]
+    """Flags it may set."""
+    action: ClassVar[str]
+    """C2PA action."""
+    digital_source_type: ClassVar[str]
+    """IPTC digital source type (last part of the URI) of what it makes."""
+
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """Names of the trained models it runs with these parameters; none unless a step says otherwise."""
+        return ()
+
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """IPTC digital source type of what it makes with these parameters; `digital_source_type` by default."""
+        return self.digital_source_type
 
     @abstractmethod
-    def tell(self, tile: StoryTile, parameters: Mapping[str, Json], seed: int) -> StoryTile:
-        """Work on one tile; what is invented is flagged."""
+    def tell(self, picture: StoryPicture, parameters: Mapping[str, Json], context: StoryContext) -> StoryPicture:
+        """Work on the whole picture; what is invented is flagged, what is not flagged keeps its samples bit for bit.
+
+        Raise UsageError where the parameters and documents do not fit the picture, ModelUnusable from the networks.
+        """
 
 
 # --- signing -----------------------------------------------------------------------------------------

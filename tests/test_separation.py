@@ -11,7 +11,7 @@ import pytest
 
 from archive_restore import plugins
 from archive_restore.errors import PluginRefused, SeparationViolated
-from archive_restore.ports import PreservationStep, PreservationTile, StoryStep, StoryTile
+from archive_restore.ports import PreservationStep, PreservationTile, StoryPicture, StoryStep
 from archive_restore.records.imagery import PixelFlag
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.stories import StoryRef
@@ -25,8 +25,12 @@ class Colours(StoryStep):
     summary = "s"
     flags = PixelFlag.COLORIZED
 
-    def tell(self, tile, parameters, seed):
-        return tile
+    parameters_schema = {}
+    action = "c2pa.edited"
+    digital_source_type = "algorithmicMedia"
+
+    def tell(self, picture, parameters, context):
+        return picture
 
 
 def use(monkeypatch, group: str, name: str, value: str) -> None:
@@ -41,7 +45,7 @@ def use(monkeypatch, group: str, name: str, value: str) -> None:
 
 
 def test_types_share_no_base():
-    for record, story in ((PreservationRef, StoryRef), (PreservationTile, StoryTile)):
+    for record, story in ((PreservationRef, StoryRef), (PreservationTile, StoryPicture)):
         assert set(record.__mro__) & set(story.__mro__) == BASES
     shared = set(PreservationStep.__mro__) & set(StoryStep.__mro__)
     assert {cls.__name__ for cls in shared} <= {"ABC", "object"}

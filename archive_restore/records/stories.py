@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from archive_restore.records.imagery import MapSummary
+from archive_restore.records.objects import MasterRef
+from archive_restore.records.preservation import PreservationRef
+from archive_restore.records.provenance import Environment, Event, Material, Product, Recipe, StepRun
+
 
 class StoryKind(StrEnum):
     """Kinds of story derivatives."""
@@ -31,3 +36,49 @@ class StoryRef:
     def __str__(self) -> str:
         """Render as users write it."""
         return f"{self.object_id}@{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HumanDecision:
+    """What a person decided about a story: it stands above what a machine proposes."""
+
+    author: str
+    """Who decided; empty where nobody said."""
+    reason: str
+    """Why, in the person's words: `the dress was light green, says her daughter`."""
+    what: str
+    """The decision itself: `light green at 120,340`."""
+    when: str
+    """As the person gave it, or the day of the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryDerivation:
+    """The frozen record of one story: the content of its `derivation.json`."""
+
+    derivation_id: str
+    """`urn:uuid:…`."""
+    ref: StoryRef
+    parent: MasterRef | PreservationRef | StoryRef
+    """What the story was made from directly."""
+    materials: tuple[Material, ...]
+    """The parent first, with the role `parent`; then the master, where it is another file; then what people gave."""
+    recipe: Recipe
+    """As the person chose it."""
+    steps: tuple[StepRun, ...]
+    """As it ran."""
+    seed: int
+    products: tuple[Product, ...]
+    """The picture first."""
+    alternatives: tuple[Product, ...]
+    """Other outcomes, as plausible as the picture; none unless `--samples` asked for them."""
+    map: MapSummary
+    """Relative to the master, whatever the parent is."""
+    environment: Environment
+    people: tuple[HumanDecision, ...]
+    notes: tuple[str, ...]
+    """What whoever shows the story should know, one sentence each."""
+    started: str
+    """UTC, RFC 3339."""
+    ended: str
+    events: tuple[Event, ...]
