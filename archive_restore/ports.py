@@ -24,7 +24,7 @@ from archive_restore.records.models import InstalledModel, ModelCard
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
-from archive_restore.records.stories import HumanDecision, StoryRef
+from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryRef
 
 Samples = npt.NDArray[Any]
 RecordRef = MasterRef | PreservationRef
@@ -708,6 +708,26 @@ class Pictures(ABC):
         """Begin a derivative TIFF that carries the master's ICC profile, metadata and resolution."""
 
     @abstractmethod
+    def colour_space(self, path: Path, facts: PictureFacts) -> ColourSpace:
+        """What the code values of a picture mean; sRGB where it has no profile, or one that is not understood."""
+
+    @abstractmethod
+    def create_story(
+        self,
+        path: Path,
+        *,
+        source: Path,
+        facts: PictureFacts,
+        space: ColourSpace | None,
+        scale: float,
+        lineage: Lineage,
+    ) -> DerivativeWriter:
+        """Begin a story's TIFF that carries the metadata of `source`, with `scale` times its resolution.
+
+        Its profile is that of `source`, or with `space` one that says what colours made from gray mean.
+        """
+
+    @abstractmethod
     def create_plane(self, path: Path, width: int, height: int) -> PlaneWriter:
         """Begin an 8-bit gray PNG."""
 
@@ -717,8 +737,8 @@ class Pictures(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignedRestoration:
-    """Where the credentials of a restoration went."""
+class SignedFile:
+    """Where the credentials of a derivative went."""
 
     embedded: bool
     """False: they lie in a sidecar, since the file is over the size that fits the memory limit."""
@@ -746,8 +766,25 @@ class Credentials(ABC):
         map_png: Path,
         regions: Sequence[Region],
         seen: Overview,
-    ) -> SignedRestoration:
+    ) -> SignedFile:
         """Embed the manifest (or write a sidecar) and check the result. Raise CredentialsFailed, SelfCheckFailed."""
+
+    @abstractmethod
+    def sign_story(
+        self,
+        derivation: StoryDerivation,
+        *,
+        unsigned: Path,
+        out: Path,
+        sidecar: Path,
+        parent: Path,
+        parent_mime: str,
+        parent_sidecar: Path | None,
+        map_png: Path,
+        regions: Sequence[Region],
+        seen: Overview,
+    ) -> SignedFile:
+        """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None."""
 
     @abstractmethod
     def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:

@@ -1,6 +1,6 @@
-"""Content credentials of masters and restorations, made and read offline (C2PA 2.2; DESIGN section 6).
+"""Content credentials of masters and derivatives, made and read offline (C2PA 2.2; DESIGN section 6).
 
-A master gets a sidecar and is never opened for it; a restoration gets its manifest embedded, or a sidecar when it
+A master gets a sidecar and is never opened for it; a derivative gets its manifest embedded, or a sidecar when it
 is over the size that fits the memory limit. What does not read back as Trusted is not kept.
 """
 
@@ -27,14 +27,18 @@ from archive_restore.adapters.c2pa_library import (
 from archive_restore.adapters.c2pa_report import report, unreadable
 from archive_restore.adapters.durable import hash_file, storage_errors
 from archive_restore.adapters.iscc import gray_of, image_code, normalize
-from archive_restore.core.claims import MAP_RESOURCE, master_manifest, merge_regions, preservation_manifest
+from archive_restore.adapters.tiff import embedded_manifest
+from archive_restore.core.claims import master_manifest, preservation_manifest
+from archive_restore.core.manifests import MAP_RESOURCE, Manifest, merge_regions
+from archive_restore.core.story_claims import story_manifest
 from archive_restore.errors import CredentialsFailed, SelfCheckFailed, StorageFailed
-from archive_restore.ports import CredentialReport, Credentials, Overview, SignedRestoration, Signer
+from archive_restore.ports import CredentialReport, Credentials, Overview, SignedFile, Signer
 from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Region
 from archive_restore.records.objects import Master
 from archive_restore.records.preservation import PreservationDerivation
 from archive_restore.records.provenance import SoftwareAgent
+from archive_restore.records.stories import StoryDerivation
 
 
 class C2paCredentials(Credentials):
@@ -77,13 +81,12 @@ class C2paCredentials(Credentials):
         map_png: Path,
         regions: Sequence[Region],
         seen: Overview,
-    ) -> SignedRestoration:
+    ) -> SignedFile:
         """Embed the manifest (or write a sidecar) and check the result; `unsigned` stays as it is.
 
         `seen` is the restoration reduced: its ISCC image code becomes the soft binding. Raises CredentialsFailed,
         SelfCheckFailed, KeysUnusable, StorageFailed.
         """
-        signer = self._signer()
         picture = next(product for product in derivation.products if product.role == "picture")
         manifest = preservation_manifest(
             derivation,
@@ -91,29 +94,68 @@ class C2paCredentials(Credentials):
             soft_binding=image_code(normalize(gray_of(seen)))[1],
         )
         with storage_errors("reading", master_sidecar):
-            parent = ParentIngredient(path=master, mime=master_mime, sidecar=master_sidecar.read_bytes())
-        resources = {MAP_RESOURCE: map_png}
+            parent = ParentIngredient(path=master, mime=master_mime, store=master_sidecar.read_bytes())
+        return self._sign(str(derivation.ref), picture.mime, manifest, parent, unsigned, out, sidecar, map_png)
+
+    def sign_story(
+        self,
+        derivation: StoryDerivation,
+        *,
+        unsigned: Path,
+        out: Path,
+        sidecar: Path,
+        parent: Path,
+        parent_mime: str,
+        parent_sidecar: Path | None,
+        map_png: Path,
+        regions: Sequence[Region],
+        seen: Overview,
+    ) -> SignedFile:
+        """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None."""
+        picture = next(product for product in derivation.products if product.role == "picture")
+        manifest = story_manifest(
+            derivation,
+            regions=merge_regions(regions, width=picture.width, height=picture.height),
+            soft_binding=image_code(normalize(gray_of(seen)))[1],
+        )
+        with storage_errors("reading", parent_sidecar or parent):
+            store = embedded_manifest(parent) if parent_sidecar is None else parent_sidecar.read_bytes()
+        ingredient = ParentIngredient(path=parent, mime=parent_mime, store=store, embedded=parent_sidecar is None)
+        return self._sign(str(derivation.ref), picture.mime, manifest, ingredient, unsigned, out, sidecar, map_png)
+
+    def _sign(
+        self,
+        ref: str,
+        mime: str,
+        manifest: Manifest,
+        parent: ParentIngredient,
+        unsigned: Path,
+        out: Path,
+        sidecar: Path,
+        map_png: Path,
+    ) -> SignedFile:
+        signer, resources = self._signer(), {MAP_RESOURCE: map_png}
         with storage_errors("reading", unsigned):
             size = unsigned.stat().st_size
-        if size <= self._embed_limit and supports_embedding(picture.mime):
-            sign_embedded(unsigned, out, picture.mime, manifest, signer, resources=resources, parent=parent)
-            return SignedRestoration(embedded=True, sidecar=None)
+        if size <= self._embed_limit and supports_embedding(mime):
+            sign_embedded(unsigned, out, mime, manifest, signer, resources=resources, parent=parent)
+            return SignedFile(embedded=True, sidecar=None)
         store = sign_sidecar(manifest, signer, sha256=hash_file(unsigned).sha256, resources=resources, parent=parent)
         _same_bytes(unsigned, out)
         try:
             _write_new(sidecar, store)
-            found = self.read(out, picture.mime, sidecar, str(derivation.ref))
+            found = self.read(out, mime, sidecar, ref)
             if found.state != "trusted" or has_errors(found.findings):
                 problem = found.findings[0].message if found.findings else f"the state is {found.state}"
                 raise SelfCheckFailed(
-                    f"the sidecar of {derivation.ref} read back after signing does not hold: {problem}",
+                    f"the sidecar of {ref} read back after signing does not hold: {problem}",
                     hint="Nothing was kept; check disk and memory, and the clock",
                 )
         except BaseException:
             out.unlink(missing_ok=True)
             sidecar.unlink(missing_ok=True)
             raise
-        return SignedRestoration(embedded=False, sidecar=sidecar)
+        return SignedFile(embedded=False, sidecar=sidecar)
 
     def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:
         """Read and judge a file's credentials under the archive's own anchors; problems are findings."""

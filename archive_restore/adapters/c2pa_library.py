@@ -40,8 +40,10 @@ class ParentIngredient:
 
     path: Path
     mime: str
-    sidecar: bytes
+    store: bytes
     """Its C2PA manifest store."""
+    embedded: bool = False
+    """Whether the store lies inside the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +222,7 @@ def _builder(
     carried: dict[str, bytes | Path] = dict(resources)
     if parent is not None:
         manifest = _carry(manifest, parent, signer.anchors_pem)
-        carried[_PARENT_STORE] = parent.sidecar
+        carried[_PARENT_STORE] = parent.store
     with (
         _translated("the manifest"),
         c2pa.Builder(dict(manifest), context=offline_context(signer.anchors_pem)) as builder,
@@ -239,7 +241,7 @@ def _carry(manifest: Mapping[str, Any], parent: ParentIngredient, anchors_pem: s
 
     The parent's file is hashed here for validation; the builder itself needs only its store and the results.
     """
-    store = read_store(parent.path, parent.mime, parent.sidecar, anchors_pem)
+    store = read_store(parent.path, parent.mime, None if parent.embedded else parent.store, anchors_pem)
     if store is None or store.state == "Invalid":
         raise CredentialsFailed(
             f"the manifest of {parent.path.name!r} does not fit it: {', '.join(failure_codes(store))}",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from archive_restore.adapters.c2pa_library import Store, failures
-from archive_restore.core.claims import DERIVATION_ASSERTION, MAP_ASSERTION
+from archive_restore.core.manifests import DERIVATION_ASSERTION, MAP_ASSERTION
 from archive_restore.ports import CredentialReport
 from archive_restore.records.findings import Finding, Severity
 

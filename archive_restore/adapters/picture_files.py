@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from archive_restore.adapters import formats, rasters, tiff
+from archive_restore.adapters import formats, icc, rasters, tiff
 from archive_restore.adapters.metadata import RawMetadata
 from archive_restore.adapters.png_write import PngPlaneWriter
 from archive_restore.adapters.tiff_write import DerivativeMetadata
 from archive_restore.adapters.tiff_write import DerivativeWriter as TiffWriter
 from archive_restore.adapters.xmp import DerivedFrom, HistoryEvent, derivative_xmp
 from archive_restore.ports import (
+    ColourSpace,
     DerivativeWriter,
     Digests,
     Formats,
@@ -25,7 +27,7 @@ from archive_restore.ports import (
     Samples,
 )
 from archive_restore.records.findings import Finding
-from archive_restore.records.imagery import PictureFacts
+from archive_restore.records.imagery import PictureFacts, SampleRole
 from archive_restore.records.provenance import SoftwareAgent
 
 
@@ -59,20 +61,36 @@ class FilePictures(Pictures):
     def create(self, path: Path, *, master: Path, facts: PictureFacts, lineage: Lineage) -> DerivativeWriter:
         """See ports.Pictures."""
         raw = rasters.raw_metadata(master, facts)
-        packet = derivative_xmp(
-            raw.xmp,
-            digital_source_type=lineage.digital_source_type,
-            derived_from=DerivedFrom(
-                ref=lineage.parent_ref, sha256=lineage.parent_sha256, file_name=lineage.parent_name
-            ),
-            history=[
-                HistoryEvent(action=action, when=lineage.when, software_agent=lineage.software, parameters=parameters)
-                for action, parameters in lineage.history
-            ],
-            description=lineage.description,
-            exif=raw.exif,
+        return _Tiff(path, facts, _carried(raw, _packet(raw, lineage), lineage))
+
+    def colour_space(self, path: Path, facts: PictureFacts) -> ColourSpace:
+        """See ports.Pictures."""
+        profile = rasters.raw_metadata(path, facts).icc
+        if not profile:
+            return icc.srgb()
+        name = facts.icc_description or "an unnamed profile"
+        known = icc.colour_space(profile, name, gray=SampleRole.RED not in facts.roles)
+        return known or replace(icc.srgb(), name=f"{name}, read as sRGB")
+
+    def create_story(
+        self,
+        path: Path,
+        *,
+        source: Path,
+        facts: PictureFacts,
+        space: ColourSpace | None,
+        scale: float,
+        lineage: Lineage,
+    ) -> DerivativeWriter:
+        """See ports.Pictures."""
+        raw = rasters.raw_metadata(source, facts)
+        raw = replace(
+            raw,
+            icc=raw.icc if space is None else icc.rgb_profile(space),
+            x_resolution=raw.x_resolution and raw.x_resolution * scale,
+            y_resolution=raw.y_resolution and raw.y_resolution * scale,
         )
-        return _Tiff(path, facts, _carried(raw, packet, lineage))
+        return _Tiff(path, facts, _carried(raw, _packet(raw, lineage), lineage))
 
     def create_plane(self, path: Path, width: int, height: int) -> PlaneWriter:
         """See ports.Pictures."""
@@ -86,6 +104,20 @@ class FilePictures(Pictures):
 def icc_profile(path: Path, facts: PictureFacts) -> bytes:
     """ICC profile of a stored picture as it is; empty where there is none."""
     return rasters.raw_metadata(path, facts).icc
+
+
+def _packet(raw: RawMetadata, lineage: Lineage) -> bytes:
+    return derivative_xmp(
+        raw.xmp,
+        digital_source_type=lineage.digital_source_type,
+        derived_from=DerivedFrom(ref=lineage.parent_ref, sha256=lineage.parent_sha256, file_name=lineage.parent_name),
+        history=[
+            HistoryEvent(action=action, when=lineage.when, software_agent=lineage.software, parameters=parameters)
+            for action, parameters in lineage.history
+        ],
+        description=lineage.description,
+        exif=raw.exif,
+    )
 
 
 def _carried(raw: RawMetadata, packet: bytes, lineage: Lineage) -> DerivativeMetadata:

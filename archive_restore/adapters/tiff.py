@@ -30,6 +30,7 @@ CACHE_BYTES = 96 << 20
 """Decoded segments kept: at least one row of tiles of a picture 20,000 pixels wide."""
 SPOOL_LIMIT = 8 << 30
 _BLOCK = 8 << 20
+_C2PA = 52545
 
 
 def open_tiff(path: Path, directory_index: int, facts: PictureFacts, scratch: Path | None = None) -> TiffSource:
@@ -89,6 +90,16 @@ def open_map(path: Path, scratch: Path | None = None) -> TiffSource:
         byte_order="little" if layout.order == "<" else "big",
     )
     return open_tiff(path, index, facts, scratch)
+
+
+def embedded_manifest(path: Path) -> bytes:
+    """The C2PA manifest store inside a TIFF (C2PA 2.2 appendix A.3.4); raise PictureUnreadable where there is none."""
+    with FileBytes(path) as source:
+        structure = read_structure(source, FindingList(path.name, may_be_blank=True))
+        store = b"" if structure is None else structure.bytes_of(structure.directories[0], _C2PA, source.size)
+    if not store:
+        raise PictureUnreadable(f"{path.name!r} holds no C2PA manifest", hint="Run: archive-restore verify")
+    return store
 
 
 def unsupported(layout: PageLayout) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
-from archive_restore.core.claims import map_statement
+from archive_restore.core.manifests import map_statement
 from archive_restore.core.planning import Plan
 from archive_restore.core.synthesis_map import PixelDigest, class_counts
 from archive_restore.errors import SelfCheckFailed, StorageFailed

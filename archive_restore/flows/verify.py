@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
-from archive_restore.core.claims import map_statement
+from archive_restore.core.manifests import map_statement
 from archive_restore.core.refs import AnyRef, make_ref, object_kind, parse_ref
 from archive_restore.core.synthesis_map import PixelDigest
 from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown, StorageFailed

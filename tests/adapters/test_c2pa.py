@@ -23,8 +23,8 @@ from archive_restore.adapters.c2pa_report import certificate_horizon, map_statem
 from archive_restore.adapters.certificates import local_chain
 from archive_restore.adapters.signers import LocalSigner
 from archive_restore.core.canonical import canonical_bytes, from_plain
-from archive_restore.core.claims import map_statement as expected_map_statement
 from archive_restore.core.claims import master_manifest
+from archive_restore.core.manifests import map_statement as expected_map_statement
 from archive_restore.errors import CredentialsFailed, KeysUnusable, SelfCheckFailed, StorageFailed
 from archive_restore.ports import Signer
 from archive_restore.records.findings import has_errors
@@ -306,7 +306,7 @@ except StorageFailed as exc:
 
 
 def test_an_unknown_parent_count_is_refused(bench):
-    parent = ParentIngredient(path=bench.master_path, mime=TIFF, sidecar=bench.sidecar.read_bytes())
+    parent = ParentIngredient(path=bench.master_path, mime=TIFF, store=bench.sidecar.read_bytes())
     with pytest.raises(CredentialsFailed, match="0 parents"):
         sign_sidecar(master_manifest(bench.master), bench.signer, sha256="00" * 32, parent=parent)
 

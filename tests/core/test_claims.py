@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from archive_restore.core.canonical import to_plain
-from archive_restore.core.claims import (
+from archive_restore.core.claims import master_manifest, preservation_manifest
+from archive_restore.core.manifests import (
     DIGITAL_SOURCE_TYPES,
     MAX_REGIONS,
     bounding_regions,
     map_statement,
-    master_manifest,
     merge_regions,
-    preservation_manifest,
     source_type_uri,
 )
 from archive_restore.errors import CredentialsFailed, SeparationViolated
