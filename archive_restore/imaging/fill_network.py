@@ -157,8 +157,8 @@ def _grain(
     # What is blurred into a hole or out of it is no grain.
     far = (cv2.dilate(hidden.astype(np.uint8), np.ones((7, 7), np.uint8)) == 0).astype(np.float32)
     inside = network_frames.inside(box, around)
-    noise = _noise(box, place, grain, seed)
-    out = np.empty((len(planes), *noise.shape), np.float32)
+    made = noise(box, place, grain, seed)
+    out = np.empty((len(planes), *made.shape), np.float32)
     for channel, plane in enumerate(planes):
         whole = plane[around].copy()
         whole[inside] = np.where(hidden[inside], colour[channel], whole[inside])
@@ -171,11 +171,11 @@ def _grain(
         above = cv2.blur(trust, side)
         below = cv2.blur(trust / (level + np.float32(1e-4)), side)
         quiet = np.where(above > 1e-4, above / np.maximum(below, 1e-6), 0.0)
-        out[channel] = noise * quiet[inside] * np.float32(_MEAN_TO_DEVIATION)
+        out[channel] = made * quiet[inside] * np.float32(_MEAN_TO_DEVIATION)
     return out
 
 
-def _noise(box: tuple[slice, slice], place: Place, grain: Grain, seed: int) -> Floats:
+def noise(box: tuple[slice, slice], place: Place, grain: Grain, seed: int) -> Floats:
     """Noise whose deviation is 1 after the high pass, one at a place whatever the tiles; (rows, columns)."""
     rows, columns = box
     top, left = rows.start + place.top - _MARGIN, columns.start + place.left - _MARGIN
