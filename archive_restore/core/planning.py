@@ -14,7 +14,7 @@ from archive_restore.core.canonical import Malformed, from_plain
 from archive_restore.errors import RecipeInvalid
 from archive_restore.records.provenance import Json, Recipe, RecipeStep
 
-DEFAULT_RECIPE = "gentle"
+DEFAULT_RECIPE = "networks"
 
 SchemaCheck = Callable[[Mapping[str, Any], Mapping[str, Json]], str]
 """(properties, parameters) -> a sentence for the first parameter that breaks its schema, or an empty string."""
@@ -25,13 +25,13 @@ BUILT_IN: Mapping[str, Recipe] = {
         Recipe(
             name="gentle",
             description="Find scratches, hairs, creases and dust, fill the thin ones from their surroundings, "
-            "leave large losses as found.",
+            "leave large losses as found; no trained model.",
             steps=(RecipeStep(step="detect_damage"), RecipeStep(step="fill"), RecipeStep(step="losses")),
         ),
         Recipe(
             name="networks",
-            description="As gentle, with trained models: they find together with shape and contrast, and fill up to 48 "
-            "pixels across; every pixel they make is SYNTHESIZED.",
+            description="Find scratches, hairs, creases and dust by shape, contrast and a trained model, fill them with "
+            "another, which makes them SYNTHESIZED, leave large losses as found.",
             steps=(
                 RecipeStep(step="detect_damage", parameters={"method": "both"}),
                 RecipeStep(step="fill", parameters={"method": "network"}),
@@ -157,13 +157,20 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
 
 
 def plan(recipe: Recipe, contracts: Mapping[str, StepContract], check: SchemaCheck) -> Plan:
-    """Fill in defaults and check every parameter; raise RecipeInvalid naming step and parameter."""
+    """Fill in defaults and check every parameter and the order; raise RecipeInvalid naming step and parameter."""
+    made = fill_in(recipe, contracts, check, family="preservation")
+    _check_order([step.step for step in made.steps])
+    return made
+
+
+def fill_in(recipe: Recipe, contracts: Mapping[str, StepContract], check: SchemaCheck, *, family: str) -> Plan:
+    """Fill in defaults and check every parameter; `family` says which steps the contracts are of."""
     planned = []
     for step in recipe.steps:
         contract = contracts.get(step.step)
         if contract is None:
             known = ", ".join(sorted(contracts))
-            raise RecipeInvalid(f"there is no preservation step {step.step!r}", hint=f"Known steps are {known}")
+            raise RecipeInvalid(f"there is no {family} step {step.step!r}", hint=f"Known steps are {known}")
         unknown = sorted(set(step.parameters) - set(contract.parameters_schema))
         if unknown:
             known = ", ".join(sorted(contract.parameters_schema)) or "none"
@@ -173,7 +180,6 @@ def plan(recipe: Recipe, contracts: Mapping[str, StepContract], check: SchemaChe
             raise RecipeInvalid(f"step {step.step!r}: {problem}")
         defaults = {name: prop["default"] for name, prop in contract.parameters_schema.items()}
         planned.append(PlannedStep(step=step.step, parameters={**defaults, **step.parameters}))
-    _check_order([step.step for step in planned])
     return Plan(recipe=recipe, steps=tuple(planned))
 
 

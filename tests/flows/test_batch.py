@@ -183,7 +183,7 @@ def test_an_interrupted_batch_goes_on_where_it_stopped(
     config = shelf.root / "archive.toml"
     config.write_text(config.read_text().replace("workers = 1", f"workers = {workers}"))
     refs = [path.stem for path in scans[:4]]
-    first = processes.start("--json", "-A", shelf.root, "restore", *refs)
+    first = processes.start("--json", "-A", shelf.root, "restore", *refs, "--recipe", "gentle")
     until(lambda: first.ended() or any((shelf.root / "preservation").rglob("*restoration")))
     first.interrupt()
     ran = first.wait()
@@ -192,12 +192,12 @@ def test_an_interrupted_batch_goes_on_where_it_stopped(
     assert not Path(f"/proc/{first.pid}").exists()
     made = {ref for row in shelf.ok("list")["items"] for ref in row["derivatives"]}
     assert 1 <= len(made) < 4
-    told = processes.run("--json", "-A", shelf.root, "restore", *refs).json
+    told = processes.run("--json", "-A", shelf.root, "restore", *refs, "--recipe", "gentle").json
     assert {one["ref"] for one in told["made"]} | made == {f"{ref}/restoration@1" for ref in refs}
     assert set(told["unchanged"]) == made
     assert shelf.ok("verify", "--all")["findings"] == []
     # The batch ran to its end: the same words now mean new versions.
-    again = processes.run("--json", "-A", shelf.root, "restore", refs[0]).json
+    again = processes.run("--json", "-A", shelf.root, "restore", refs[0], "--recipe", "gentle").json
     assert [one["ref"] for one in again["made"]] == [f"{refs[0]}/restoration@2"]
 
 
@@ -205,7 +205,7 @@ def test_workers_do_not_outlive_their_coordinator(processes: Launcher, shelf: Sh
     shelf.ok("ingest", *scans[:4])
     config = shelf.root / "archive.toml"
     config.write_text(config.read_text().replace("workers = 1", "workers = 2"))
-    coordinator = processes.start("-A", shelf.root, "restore", "--all")
+    coordinator = processes.start("-A", shelf.root, "restore", "--all", "--recipe", "gentle")
 
     def family() -> list[int]:
         """Processes of its session, itself not counted."""
@@ -222,17 +222,17 @@ def test_workers_do_not_outlive_their_coordinator(processes: Launcher, shelf: Sh
     assert coordinator.wait().code == -9
     until(lambda: not family(), 30)
     assert shelf.ok("verify", "--all")["findings"] == []
-    assert shelf.ok("restore", "--all")["failed"] == []
+    assert shelf.ok("restore", "--all", "--recipe", "gentle")["failed"] == []
 
 
 def test_one_bad_item_does_not_stop_the_rest(shelf: Shelf, scans: list[Path], tmp_path: Path):
     (tmp_path / "torn.tif").write_bytes(scans[0].read_bytes()[:700])
     shelf.ok("ingest", scans[1], tmp_path / "torn.tif", scans[2], "--keep-unreadable")
-    ran = shelf.run("restore", "--all")
+    ran = shelf.run("restore", "--all", "--recipe", "gentle")
     assert ran.code == 1
     assert [made["ref"] for made in ran.json["made"]] == ["scan-001/restoration@1", "scan-002/restoration@1"]
     assert [failed["ref"] for failed in ran.json["failed"]] == ["torn"]
     assert shelf.ok("verify", "--all")["ok"]
-    again = shelf.run("restore", "--all")
+    again = shelf.run("restore", "--all", "--recipe", "gentle")
     assert again.json["unchanged"] == ["scan-001/restoration@1", "scan-002/restoration@1"]
     assert again.code == 1

@@ -158,7 +158,8 @@ def test_killed_at_random_moments_of_restorations(processes: Launcher, fresh: Ca
         before = listed(shelf)
         wanted = {f"{item}/restoration@{rounds}" for item in items}
         while True:
-            process = processes.start("--json", "-A", shelf.root, "restore", *items, "--seed", str(rounds))
+            words = ("restore", *items, "--recipe", "gentle", "--seed", str(rounds))
+            process = processes.start("--json", "-A", shelf.root, *words)
             if killed < KILLS:
                 time.sleep(chance.uniform(0.2, 1.6))
                 process.stop()
@@ -245,7 +246,7 @@ def once_restored(archive: Path, scratch: Path) -> None:
     """Two items with one restoration each."""
     must("init", archive)
     must("-A", archive, "ingest", *write_scans(scratch / "scans", 2))
-    must("-A", archive, "restore", "scan-000", "scan-001")
+    must("-A", archive, "restore", "scan-000", "scan-001", "--recipe", "gentle")
 
 
 @pytest.mark.parametrize("death", VERSION_PLACES, ids=name_of)
@@ -254,7 +255,7 @@ def test_killed_at_every_step_of_a_second_version(
 ):
     root = copy_of("once_restored", tmp_path / "archive", tmp_path_factory, once_restored)
     shelf = Shelf(root=root, runner=run)
-    words = ("restore", "scan-000", "scan-001", "--seed", "5")
+    words = ("restore", "scan-000", "scan-001", "--recipe", "gentle", "--seed", "5")
     assert processes.run("-A", root, *words, death=death).code == -9
     now = listed(shelf)
     first = "scan-000/restoration@2"

@@ -124,7 +124,7 @@ def test_restore_until_the_disk_is_full(disk: Disk, scans: list[Path]):
     assert disk.processes.run("init", disk.archive).code == 0
     shelf.ok("ingest", *scans[:3])
     items = {path.stem for path in scans[:3]}
-    words = ("restore", *sorted(items))
+    words = ("restore", "--recipe", "gentle", *sorted(items))
     failed = 0
     for kilobytes in (0, 4, 12, 32, 50, 64, 80, 100, 130, 160):
         disk.leave(kilobytes << 10)
