@@ -1,0 +1,51 @@
+"""How a story says what it is: the texts of its label, and how the caption band looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class LabelKind(StrEnum):
+    """What a label speaks of."""
+
+    ENHANCEMENT = "enhancement"
+    COLORIZATION = "colorization"
+    ANIMATION = "animation"
+    STORY = "story"
+    """Several of these at once, one made from the other."""
+
+
+class Position(StrEnum):
+    """Where the caption band lies; never over the picture."""
+
+    BELOW = "below"
+    ABOVE = "above"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionStyle:
+    """How the caption band looks."""
+
+    ground: str = "#ffffff"
+    """Colour behind the text, `#rrggbb` in sRGB."""
+    ink: str = "#1a1a1a"
+    """Colour of the text, `#rrggbb` in sRGB."""
+    position: Position = Position.BELOW
+    size: float = 1.0
+    """Factor on the size of the letters, which grows with the picture."""
+    font: str = ""
+    """A font file that is tried before all others; empty for the fonts of this program and of the system."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """What archive.toml says of labels."""
+
+    language: str = "en"
+    """BCP 47 language of labels and disclosures."""
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    """Texts of the archive's own by LabelKind and language; they stand above the built-in ones."""
+    style: CaptionStyle = field(default_factory=CaptionStyle)
