@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -20,6 +20,7 @@ from archive_restore.core.model_contracts import FloatPlanes, input_problem, kep
 from archive_restore.errors import ArchiveRestoreError, ModelUnusable
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region
+from archive_restore.records.labels import Labels
 from archive_restore.records.models import InstalledModel, ModelCard
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
@@ -928,6 +929,8 @@ class Settings:
     """Workers for pixels and files: threads, and processes for many small files."""
     workers: int
     """Processes for batches of derivatives."""
+    labels: Labels = field(default_factory=Labels)
+    """How stories that leave the archive say what they are."""
 
 
 @dataclass(frozen=True, kw_only=True)

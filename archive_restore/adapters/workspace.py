@@ -18,6 +18,7 @@ from pathlib import Path
 
 from archive_restore.adapters.durable import sync_directory
 from archive_restore.core.canonical import Malformed, canonical_bytes, from_plain, to_plain
+from archive_restore.core.labels import labels_from
 from archive_restore.errors import ArchiveBusy, ArchiveMissing, ConfigurationInvalid, StorageFailed
 from archive_restore.ports import Journal, JournalEntry, Quarantine, Settings
 from archive_restore.records.findings import Finding
@@ -41,6 +42,13 @@ organization = {organization}
 threads = 0
 # Processes for batches of derivatives.
 workers = 1
+
+[labels]
+# Language of the captions of stories: en, zh, de, fr, es, or any other with texts of your own below.
+language = "en"
+# Where the caption band lies, outside the picture: below or above.
+position = "below"
+# A text of your own: [labels.colorization] with en = "…" (or enhancement, story for both at once).
 
 [plugins]
 # Steps from other packages must be named here before they are loaded.
@@ -85,6 +93,7 @@ class Config:
             organization=self._word("", "organization", ""),
             threads=threads or min(8, os.cpu_count() or 1),
             workers=max(1, self._number("processing", "workers", 1)),
+            labels=labels_from(self._data.get("labels")),
         )
 
     def identifier(self) -> str:

@@ -9,7 +9,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-from archive_restore.records.labels import CaptionStyle, LabelKind, Labels
+from archive_restore.errors import ConfigurationInvalid
+from archive_restore.records.labels import CaptionStyle, LabelKind, Labels, Position
 from archive_restore.records.stories import StoryDerivation, StoryKind, StoryRef
 
 BUILT_IN: Mapping[LabelKind, Mapping[str, str]] = {
@@ -55,6 +56,8 @@ LEAST_CONTRAST = 4.5
 _MARKS = 2  # combining marks on one letter; more are decoration, or an attack on what lies above and below
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*")
+_MUST_BE_TOLD = (LabelKind.ENHANCEMENT, LabelKind.COLORIZATION, LabelKind.STORY)
 
 
 def label_kind(kinds: Iterable[StoryKind]) -> LabelKind:
@@ -135,3 +138,71 @@ def _luminance(colour: str) -> float:
     shares = (value / 255 for value in rgb(colour))
     red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in shares)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+# --- archive.toml ------------------------------------------------------------------------------------
+
+
+def labels_from(table: object) -> Labels:
+    """The table `labels` of archive.toml, checked; raise ConfigurationInvalid naming the key."""
+    if table is None:
+        return Labels()
+    if not isinstance(table, Mapping):
+        raise ConfigurationInvalid("labels must be a table")
+    kinds = {kind.value for kind in LabelKind}
+    known = {"language", "position", "ground", "ink", "size", "font"} | kinds
+    unknown = sorted(set(table) - known)
+    if unknown:
+        words = ", ".join(sorted(known))
+        raise ConfigurationInvalid(f"labels.{unknown[0]} is not a setting", hint=f"Known are {words}")
+    labels = Labels(
+        language=_word(table, "language", "en"),
+        texts={kind: _texts(table[kind], kind) for kind in sorted(kinds & set(table))},
+        style=_style(table),
+    )
+    if not _LANGUAGE.fullmatch(labels.language):
+        raise ConfigurationInvalid(f"labels.language {labels.language!r} is not a language tag", hint="Write en, or zh")
+    primary = labels.language.partition("-")[0].lower()
+    for kind in _MUST_BE_TOLD:
+        if primary not in LANGUAGES and labels.language not in labels.texts.get(kind.value, {}):
+            raise ConfigurationInvalid(
+                f"labels.{kind.value}.{labels.language} is missing: {labels.language} is not a built-in language",
+                hint=f"Write the text of this label, or take one of {', '.join(LANGUAGES)}",
+            )
+    return labels
+
+
+def _style(table: Mapping[str, object]) -> CaptionStyle:
+    default = CaptionStyle()
+    position, size = _word(table, "position", default.position.value), table.get("size", default.size)
+    if position not in [place.value for place in Position]:
+        raise ConfigurationInvalid("labels.position must be below or above")
+    if not isinstance(size, int | float) or isinstance(size, bool):
+        raise ConfigurationInvalid("labels.size must be a number from 0.5 to 4")
+    style = CaptionStyle(
+        ground=_word(table, "ground", default.ground),
+        ink=_word(table, "ink", default.ink),
+        position=Position(position),
+        size=float(size),
+        font=_word(table, "font", default.font),
+    )
+    problem = style_problem(style)
+    if problem:
+        raise ConfigurationInvalid(f"labels: {problem}")
+    return style
+
+
+def _texts(value: object, kind: str) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationInvalid(f"labels.{kind} must be a table of texts by language")
+    for language, text in value.items():
+        if not isinstance(text, str) or not plain_text(text) or len(text) > MAX_TEXT:
+            raise ConfigurationInvalid(f"labels.{kind}.{language} must be a text of 1 to {MAX_TEXT} visible characters")
+    return {str(language): plain_text(text) for language, text in value.items()}
+
+
+def _word(table: Mapping[str, object], key: str, default: str) -> str:
+    value = table.get(key, default)
+    if not isinstance(value, str):
+        raise ConfigurationInvalid(f"labels.{key} must be text")
+    return value

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archive_restore.adapters.workspace import Config, write_config
 from archive_restore.core.labels import (
     BUILT_IN,
     LANGUAGES,
@@ -11,10 +12,12 @@ from archive_restore.core.labels import (
     contrast,
     label_kind,
     label_text,
+    labels_from,
     plain_text,
     style_problem,
 )
-from archive_restore.records.labels import CaptionStyle, LabelKind, Labels
+from archive_restore.errors import ConfigurationInvalid
+from archive_restore.records.labels import CaptionStyle, LabelKind, Labels, Position
 from archive_restore.records.stories import StoryKind
 
 
@@ -86,3 +89,60 @@ def test_a_style_must_be_legible(style, problem):
 def test_contrast_is_that_of_the_guideline():
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+# --- archive.toml ------------------------------------------------------------------------------------
+
+
+def test_without_a_table_labels_are_english_below_the_picture():
+    labels = labels_from(None)
+    assert labels.language == "en" and labels.style.position is Position.BELOW and labels.texts == {}
+
+
+def test_everything_of_the_table_is_taken():
+    labels = labels_from(
+        {
+            "language": "it", "position": "above", "ground": "#000000", "ink": "#ffffff", "size": 2, "font": "/f.ttf",
+            "enhancement": {"it": "Immagine migliorata"}, "colorization": {"it": "Immagine\n colorata"},
+            "story": {"it": "Tutto"},
+        }
+    )  # fmt: skip
+    assert labels.style == CaptionStyle(
+        ground="#000000", ink="#ffffff", position=Position.ABOVE, size=2.0, font="/f.ttf"
+    )
+    assert label_text(LabelKind.COLORIZATION, labels) == "Immagine colorata"
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("text", "must be a table"),
+        ({"colour": "#ffffff"}, r"labels\.colour is not a setting"),
+        ({"language": 3}, r"labels\.language must be text"),
+        ({"language": "english!"}, "not a language tag"),
+        ({"language": "it"}, r"labels\.enhancement\.it is missing"),
+        ({"language": "it", "enhancement": {"it": "a"}, "colorization": {"it": "b"}}, r"labels\.story\.it is missing"),
+        ({"position": "over"}, "below or above"),
+        ({"size": "large"}, "size must be a number"),
+        ({"size": True}, "size must be a number"),
+        ({"size": 100}, "size must be a number"),
+        ({"ground": "white"}, "ground must be a colour"),
+        ({"ground": "#ffffff", "ink": "#fefefe"}, "cannot be read"),
+        ({"colorization": "text"}, "table of texts"),
+        ({"colorization": {"en": ""}}, r"labels\.colorization\.en must be a text"),
+        ({"colorization": {"en": "\u202e"}}, r"labels\.colorization\.en must be a text"),
+        ({"colorization": {"en": "x" * 301}}, r"labels\.colorization\.en must be a text"),
+        ({"colorization": {"en": 5}}, r"labels\.colorization\.en must be a text"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(table, words):
+    with pytest.raises(ConfigurationInvalid, match=words):
+        labels_from(table)
+
+
+def test_a_fresh_archive_has_the_default_labels(tmp_path):
+    write_config(tmp_path, name="a", identifier="b", organization="c")
+    assert Config(tmp_path).settings().labels == Labels()
+    with (tmp_path / "archive.toml").open("a") as file:
+        file.write('\n[labels.colorization]\nen = "Coloured by us"\n')
+    assert label_text(LabelKind.COLORIZATION, Config(tmp_path).settings().labels) == "Coloured by us"
