@@ -1,8 +1,7 @@
 """Completes large losses for stories: from exemplars of the same picture, or by a network of inpainting.
 
 Patches are matched on a reduced picture (see exemplars); at full size whole pieces are copied by the shifts found
-there, their seams moved to where they hide, and their tones joined by a screened Poisson equation (Pérez et al.,
-SIGGRAPH 2003). What comes out is one of many plausible pictures, never evidence. Must never change a pixel outside
+there (see pieces). What comes out is one of many plausible pictures, never evidence. Must never change a pixel outside
 the mask.
 """
 
@@ -18,7 +17,8 @@ import numpy.typing as npt
 
 from archive_restore.errors import ModelUnusable, UsageError
 from archive_restore.imaging import exemplars
-from archive_restore.imaging.exemplars import Floats, Indices, Mask, Taste
+from archive_restore.imaging.exemplars import Floats, Mask, Taste
+from archive_restore.imaging.pieces import Pieces, joined_at_rim
 from archive_restore.records.imagery import PixelFlag, Region
 
 Samples = npt.NDArray[Any]
@@ -31,13 +31,12 @@ MOST = 0.6
 """Share of a picture that may be missing."""
 _MATCHED = 30_000  # pixels of a hole, and of the picture around it, that patches are matched on
 _AROUND = 300_000
+_LARGEST = 10_000_000  # pixels that are looked at with a hole, unless more are needed to have any
 _NEAREST = 64  # least pixels of the picture around a hole that are looked at
 _JOINED = 24  # holes nearer to one another than this are completed together, pixels
 _MASK_EDGE = 2048  # holes are told apart on a mask of at most this many pixels an edge
 _PAD = 2 * (exemplars.RADIUS + 1)
 _DEEP = 12.0  # doubt rises with the distance to sound pixels: at this many it is 63 %
-_ROUNDS = 100  # of conjugate gradients: tones are joined about as far, pixels of the smallest scale
-_JUMP = 0.12  # steps at a seam beyond this are edges of things, and stay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,6 +332,8 @@ class _Sheet:
         own = np.asarray(mask[hole.top : hole.bottom, hole.left : hole.right])
         depth = float(_depth(own).max())
         margin = int(max(_NEAREST, min(max(own.shape), 6 * depth)))
+        while margin > _NEAREST and (hole.height + 2 * margin) * (hole.width + 2 * margin) > _LARGEST:
+            margin //= 2
         while True:
             region = Region(
                 top=max(hole.top - margin, 0),
@@ -384,12 +385,12 @@ class _Sheet:
         scales = [(self.picture, self.hole, self.usable)]
         for _ in range(self.times):
             planes, hole, usable = scales[-1]
-            scales.append((exemplars.halved(planes, ~hole), ~_all(~hole), _all(usable)))
+            scales.append((exemplars.halved(planes, ~hole), ~exemplars.all_of(~hole), exemplars.all_of(usable)))
         found = exemplars.match(*scales[-1], taste)
         if found is None:
             return self._patch(self.picture, None), None
         voted = found.voted
-        steps = _Steps.start(found, *scales[-1])
+        steps = Pieces.start(found, *scales[-1])
         made, change = steps.joined(None)
         for planes, hole, usable in reversed(scales[:-1]):
             voted, change = (
@@ -400,7 +401,7 @@ class _Sheet:
             made, change = steps.joined(change)
         return self._patch(made, steps), found.used
 
-    def _patch(self, made: Floats, steps: _Steps | None) -> Patch:
+    def _patch(self, made: Floats, steps: Pieces | None) -> Patch:
         """The finished pixels within the region."""
         pad = _PAD << self.times
         box = slice(pad, pad + self.region.height), slice(pad, pad + self.region.width)
@@ -453,13 +454,8 @@ class _Sheet:
         drawn = drawn.mean(axis=2, keepdims=True) if shown.shape[2] == 1 else drawn
         drawn = 1 - drawn if inverted else drawn
         joined = self.picture.copy()
-        joined[box] = _joined(self.picture[box], drawn, self.own)
+        joined[box] = joined_at_rim(self.picture[box], drawn, self.own)
         return self._patch(joined, None)
-
-
-def _all(mask: Mask) -> Mask:
-    height, width = mask.shape[0] // 2, mask.shape[1] // 2
-    return np.asarray(mask[: 2 * height, : 2 * width].reshape(height, 2, width, 2).all(axis=(1, 3)))
 
 
 def _spanned(planes: Floats, masked: Mask) -> Floats:
@@ -468,227 +464,13 @@ def _spanned(planes: Floats, masked: Mask) -> Floats:
         return planes
     if masked.all():
         return np.full_like(planes, 0.5)
-    known = (~masked).astype(np.float32)
     if min(masked.shape) < 2:
         return np.where(masked[:, :, None], planes[~masked].mean(axis=0), planes).astype(np.float32)
     height, width = masked.shape
     even = ((0, height % 2), (0, width % 2))
-    weight = np.pad(known, even, "edge")
-    total = np.pad(planes, (*even, (0, 0)), "edge") * weight[:, :, None]
-    rows, columns = weight.shape[0] // 2, weight.shape[1] // 2
-    count = weight.reshape(rows, 2, columns, 2).sum(axis=(1, 3))
-    sums = total.reshape(rows, 2, columns, 2, -1).sum(axis=(1, 3))
-    coarse = _spanned((sums / np.maximum(count, 1)[:, :, None]).astype(np.float32), count == 0)
-    wide = cv2.resize(coarse, (2 * columns, 2 * rows), interpolation=cv2.INTER_LINEAR)
-    wide = wide.reshape(2 * rows, 2 * columns, -1)[:height, :width]
+    hidden = np.pad(masked, even, "edge")
+    coarse = exemplars.halved(np.pad(planes, (*even, (0, 0)), "edge"), ~hidden)
+    coarse = _spanned(coarse, exemplars.all_of(hidden))
+    wide = cv2.resize(coarse, hidden.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    wide = wide.reshape(*hidden.shape, -1)[:height, :width]
     return np.where(masked[:, :, None], wide, planes).astype(np.float32)
-
-
-# --- copying by shifts -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Steps:
-    """Which pixel stands in for which, at one scale; places are indices of the flattened picture."""
-
-    flat: Floats
-    """(n, c)."""
-    hole: Mask
-    """(n,)."""
-    usable: Mask
-    """(n,)."""
-    width: int
-    steps: Indices
-    """(n,): from a pixel of the hole to its stand-in; 0 elsewhere."""
-    places: Indices
-    """The pixels of the hole that have one: not those at the very edge of the padding."""
-
-    @staticmethod
-    def start(found: exemplars.Matches, picture: Floats, hole: Mask, usable: Mask) -> _Steps:
-        """The scale at which patches were matched."""
-        width = hole.shape[1]
-        filled = np.where(hole[:, :, None], found.voted, picture)
-        steps = (found.shifts[:, :, 0].astype(np.intp) * width + found.shifts[:, :, 1]).ravel()
-        return _Steps(
-            flat=filled.reshape(hole.size, -1),
-            hole=steps != 0,
-            usable=usable.ravel(),
-            width=width,
-            steps=steps,
-            places=np.flatnonzero(steps),
-        )
-
-    def doubled(self, picture: Floats, hole: Mask, usable: Mask) -> _Steps:
-        """The same at twice the size: pieces are moved by a pixel where they fit better, and their seams bent."""
-        width = hole.shape[1]
-        rows, columns = np.divmod(np.flatnonzero(hole), width)
-        coarse = np.minimum(rows // 2, len(self.hole) // self.width - 1) * self.width
-        coarse += np.minimum(columns // 2, self.width - 1)
-        step = self.steps[coarse]
-        down, across = np.divmod(coarse + step, self.width)
-        down, across = down - coarse // self.width, across - coarse % self.width
-        some = step != 0
-        places = (rows * width + columns)[some]
-        steps = np.zeros(hole.size, np.intp)
-        steps[places] = 2 * (down[some] * width + across[some])
-        made = _Steps(
-            flat=np.ascontiguousarray(picture.reshape(hole.size, -1)),
-            hole=steps != 0,
-            usable=usable.ravel(),
-            width=width,
-            steps=steps,
-            places=places,
-        )
-        for parity in (0, 1):
-            made._shift_pieces(parity)
-        made._bend_seams()
-        return made
-
-    def _shift_pieces(self, parity: int) -> None:
-        """Move pieces of one shift by up to a pixel so that they meet what lies beside them."""
-        values, piece = np.unique(self.steps[self.places], return_inverse=True)
-        rows, columns = np.divmod(self.places, self.width)
-        height = len(self.hole) // self.width
-        pairs: list[tuple[Indices, Indices]] = []
-        for far in (1, 2, 3):
-            for down, across in ((far, 0), (-far, 0), (0, far), (0, -far)):
-                inside = (rows + down >= 4) & (rows + down < height - 4)
-                inside &= (columns + across >= 4) & (columns + across < self.width - 4)
-                beside = np.where(inside, self.places + down * self.width + across, self.places)
-                some = np.flatnonzero(self.steps[beside] != self.steps[self.places])
-                pairs.append((piece[some], beside[some]))
-        owner, beside = np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs])
-        seen = self.flat[beside + self.steps[beside]]
-        weight = np.where(self.hole[beside], np.float32(1), np.float32(2))
-        moves = [down * self.width + across for down in (0, -1, 1) for across in (0, -1, 1)]
-        best, least = np.zeros(len(values), np.intp), np.full(len(values), np.inf)
-        for move in moves:
-            apart = np.square(self.flat[beside + values[owner] + move] - seen).sum(axis=1) * weight
-            cost = np.bincount(owner, apart, len(values))
-            barred = np.bincount(piece, ~self.usable[self.places + self.steps[self.places] + move], len(values))
-            cost[barred > 0] = np.inf
-            better = cost < least * (0.999 if move else 1)
-            best[better], least[better] = move, cost[better]
-        best[np.arange(len(values)) % 2 != parity] = 0
-        self.steps[self.places] += best[piece]
-
-    def _bend_seams(self) -> None:
-        """Move seams to where they are seen least, a few pixels at most."""
-        grid = self.steps.reshape(-1, self.width)
-        seam = np.zeros(grid.shape, np.uint8)
-        seam[:, 1:] |= grid[:, 1:] != grid[:, :-1]
-        seam[1:] |= grid[1:] != grid[:-1]
-        near = cv2.dilate(seam, np.ones((7, 7), np.uint8)).ravel() > 0
-        some = self.places[near[self.places]]
-
-        def fit(places: Indices, steps: Indices) -> Floats:
-            return np.where(self.usable[places + steps], np.float32(0), np.float32(np.inf))
-
-        exemplars.settle(self.flat, self.hole, self.steps, some, self.width, fit=fit, sweeps=2)
-
-    def joined(self, guess: Floats | None) -> tuple[Floats, Floats]:
-        """The picture with the copied pieces, their tones joined, and the change that joined them: both (h, w, c).
-
-        `guess`: the change at half the size, enlarged. What is far apart is joined at small sizes.
-        """
-        shape = (-1, self.width, self.flat.shape[1])
-        copied = self.flat.copy()
-        copied[self.places] = self.flat[self.places + self.steps[self.places]]
-        rows, columns = np.divmod(self.places, self.width)
-        top, left = int(rows.min()) - 1, int(columns.min()) - 1
-        box = slice(top, int(rows.max()) + 2), slice(left, int(columns.max()) + 2)
-        at = np.arange(len(self.hole)).reshape(-1, self.width)[box]
-        values, hole = copied.reshape(shape)[box].copy(), self.hole.reshape(-1, self.width)[box]
-        across = self._edges(at[:, :-1], at[:, 1:])
-        down = self._edges(at[:-1], at[1:])
-        start = guess[box] if guess is not None else np.zeros_like(values)
-        made = copied.reshape(shape)
-        made[box] = _solved(values, hole, across, down, start, _ROUNDS if guess is None else _ROUNDS // 2)
-        change = np.zeros_like(made)
-        change[box] = made[box] - values
-        return made, change
-
-    def _edges(self, first: Indices, second: Indices) -> tuple[Floats, Floats]:
-        """The step wanted between neighbours, (h, w, c), and how much it is wanted, (h, w)."""
-        wanted = np.zeros((*first.shape, self.flat.shape[1]), np.float32)
-        count = np.zeros(first.shape, np.float32)
-        for owner in (first, second):
-            step = self.steps[owner]
-            counts = self.hole[owner] & self._known(first + step) & self._known(second + step)
-            wanted += (self.flat[second + step] - self.flat[first + step]) * counts[:, :, None]
-            count += counts
-        wanted /= np.maximum(count, 1)[:, :, None]
-        jump = np.abs(self.flat[second + self.steps[first]] - self.flat[second + self.steps[second]]).max(axis=2)
-        weight = np.maximum(np.exp(-np.square(jump / _JUMP)), 0.05)
-        weight *= self.hole[first] | self.hole[second]
-        return wanted, np.asarray(weight, np.float32)
-
-    def _known(self, places: Indices) -> Mask:
-        return ~self.hole[places]
-
-
-def _joined(picture: Floats, drawn: Floats, hole: Mask) -> Floats:
-    """Put what was drawn into a hole so that its tones meet the picture's; (h, w, c), hole (h, w)."""
-    values = np.where(hole[:, :, None], drawn, picture).astype(np.float32)
-    edges = []
-    for axis in (1, 0):
-        pair = (slice(None, -1), slice(1, None))
-        first, second = ((slice(None), part) if axis else (part, slice(None)) for part in pair)
-        wanted = drawn[second] - drawn[first]
-        weight = (hole[first] | hole[second]).astype(np.float32)
-        edges.append((np.asarray(wanted, np.float32), weight))
-    return _solved(values, hole, edges[0], edges[1], np.zeros_like(values), 5 * _ROUNDS)
-
-
-def _solved(
-    values: Floats,
-    hole: Mask,
-    across: tuple[Floats, Floats],
-    down: tuple[Floats, Floats],
-    start: Floats,
-    rounds: int,
-) -> Floats:
-    """Screened Poisson equation: keep the wanted steps, and stay near the values given; conjugate gradients.
-
-    `values`: (h, w, c), fixed outside the hole; `across`: steps and weights to the right, (h, w - 1, c) and (h, w - 1);
-    `down`: likewise below; `start`: a guess of the change.
-    """
-    screen = np.float32(1 / max(32.0, float(_depth(hole).max())) ** 2)
-    inner = hole[:, :, None].astype(np.float32)
-    (_, right), (_, below) = across, down
-    right, below = right[:, :, None], below[:, :, None]
-
-    def spread(x: Floats) -> Floats:
-        """Divergence of the weighted steps of x."""
-        total = np.zeros_like(x)
-        step = (x[:, 1:] - x[:, :-1]) * right
-        total[:, 1:] += step
-        total[:, :-1] -= step
-        step = (x[1:] - x[:-1]) * below
-        total[1:] += step
-        total[:-1] -= step
-        return total
-
-    step = (values[:, 1:] - values[:, :-1] - across[0]) * right
-    rest = np.zeros_like(values)
-    rest[:, 1:] -= step
-    rest[:, :-1] += step
-    step = (values[1:] - values[:-1] - down[0]) * below
-    rest[1:] -= step
-    rest[:-1] += step
-    rest *= inner
-    made = start * inner
-    rest -= (spread(made) + screen * made) * inner
-    way = rest.copy()
-    size = np.square(rest).sum(axis=(0, 1), dtype=np.float64)
-    enough = 1e-6 * size + 1e-12
-    for _ in range(rounds):
-        if (size <= enough).all():
-            break
-        image = (spread(way) + screen * way) * inner
-        pace = size / np.maximum((way * image).sum(axis=(0, 1), dtype=np.float64), 1e-20)
-        made += way * pace.astype(np.float32)
-        rest -= image * pace.astype(np.float32)
-        before, size = size, np.square(rest).sum(axis=(0, 1), dtype=np.float64)
-        way = rest + way * (size / np.maximum(before, 1e-20)).astype(np.float32)
-    return values + made

@@ -145,22 +145,25 @@ def _pyramid(picture: Floats, hole: Mask, usable: Mask, away: Mask | None) -> li
         if depth <= _SHALLOW or min(known.shape) < 6 * _SIDE:
             return levels
         picture, texture = halved(picture, known), halved(texture, known)
-        known, usable = _all_of(known), _all_of(usable)
-        away = _all_of(away) if away is not None else None
+        known, usable = all_of(known), all_of(usable)
+        away = all_of(away) if away is not None else None
 
 
 def halved(planes: Floats, known: Mask) -> Floats:
     """Means of 2×2 pixels, of those that are known: (h, w, c) to (h // 2, w // 2, c)."""
-    height, width = known.shape[0] // 2, known.shape[1] // 2
-    weight = known[: 2 * height, : 2 * width, None].astype(np.float32)
-    total = (planes[: 2 * height, : 2 * width] * weight).reshape(height, 2, width, 2, -1).sum(axis=(1, 3))
-    count = weight.reshape(height, 2, width, 2, 1).sum(axis=(1, 3))
-    return np.asarray(total / np.maximum(count, 1), np.float32)
+    height, width = known.shape[0] // 2 * 2, known.shape[1] // 2 * 2
+    weight = known[:height, :width].astype(np.float32)
+    size = (width // 2, height // 2)
+    total = cv2.resize(planes[:height, :width] * weight[:, :, None], size, interpolation=cv2.INTER_AREA)
+    share = np.maximum(cv2.resize(weight, size, interpolation=cv2.INTER_AREA), 0.25)
+    return np.asarray(total.reshape(*share.shape, -1) / share[:, :, None], np.float32)
 
 
-def _all_of(mask: Mask) -> Mask:
-    height, width = mask.shape[0] // 2, mask.shape[1] // 2
-    return np.asarray(mask[: 2 * height, : 2 * width].reshape(height, 2, width, 2).all(axis=(1, 3)))
+def all_of(mask: Mask) -> Mask:
+    """Whether all of 2×2 pixels are set: (h, w) to (h // 2, w // 2)."""
+    height, width = mask.shape[0] // 2 * 2, mask.shape[1] // 2 * 2
+    part = mask[:height, :width]
+    return np.asarray(part[::2, ::2] & part[::2, 1::2] & part[1::2, ::2] & part[1::2, 1::2])
 
 
 def _middles(usable: Mask) -> Mask:
