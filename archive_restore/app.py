@@ -33,6 +33,7 @@ from archive_restore.adapters.workspace import (
     reading,
     write_config,
 )
+from archive_restore.core.refs import AnyRef
 from archive_restore.errors import (
     ArchiveMissing,
     ArchiveRestoreError,
@@ -42,6 +43,7 @@ from archive_restore.errors import (
 )
 from archive_restore.flows.commit import recover
 from archive_restore.ports import Archive, Clock, Executor, Models, Settings
+from archive_restore.records.stories import StoryRef
 
 CATALOG = "catalog.sqlite"
 PASSPHRASE_VARIABLE = "ARCHIVE_RESTORE_PASSPHRASE"  # noqa: S105 - the name of a variable, not a secret
@@ -264,6 +266,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
             describe_keys=lambda: keys.describe(folder),
             locate=_locate,
             icc_of=icc_profile,
+            labels=settings.labels,
         ),
         models=FolderModels(shipped.shipped("models"), root),
         executor=_executor(root, settings, secrets),
@@ -271,6 +274,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         journal=place.journal,
         quarantine=FolderQuarantine(root),
         preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
+        story_steps=lambda: plugins.story_steps(config.allowed_plugins("story_steps")),
         check_parameters=shipped.check_parameters,
         check_document=shipped.check_document,
         work=work,
@@ -294,6 +298,7 @@ def _intake(root: Path, settings: Settings, secrets: _Passphrase) -> Executor:
     return MixedExecutor(settings.threads, partial(_open_for_worker, root, secrets.known, 1))
 
 
-def _locate(object_id: str, version: int, name: str) -> str:
-    """Path of a file of the preservation root below the archive (OCFL 1.1 §3.5)."""
-    return str(Path("preservation", object_path(object_id), f"v{version}", "content", name))
+def _locate(ref: AnyRef, name: str) -> str:
+    """Path of a stored file below the archive (OCFL 1.1 §3.5)."""
+    root = "stories" if isinstance(ref, StoryRef) else "preservation"
+    return str(Path(root, object_path(ref.object_id), f"v{ref.version}", "content", name))

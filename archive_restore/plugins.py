@@ -40,6 +40,8 @@ def story_steps(allowed: Sequence[str] = ()) -> Mapping[str, StoryStep]:
         made = _make(entry)
         if isinstance(made, PreservationStep) or not isinstance(made, StoryStep):
             raise SeparationViolated(f"the plugin {entry.name!r} ({entry.value}) is not a story step")
+        if made.name != entry.name:
+            raise PluginRefused(f"the plugin {entry.name!r} calls itself {made.name!r}")
         steps[entry.name] = made
     return steps
 

@@ -25,7 +25,7 @@ from archive_restore.records.models import InstalledModel, ModelCard
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
-from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryRef
+from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
 Samples = npt.NDArray[Any]
 RecordRef = MasterRef | PreservationRef
@@ -215,6 +215,10 @@ class Catalog(ABC):
         """Insert or replace the rows of a preservation derivative and its ingredients."""
 
     @abstractmethod
+    def add_story(self, derivation: StoryDerivation, events: Sequence[Event]) -> None:
+        """Insert or replace the rows of a story and its ingredients."""
+
+    @abstractmethod
     def master(self, item_id: str) -> Master | None:
         """Master of an item."""
 
@@ -225,6 +229,10 @@ class Catalog(ABC):
     @abstractmethod
     def derivation(self, ref: PreservationRef) -> PreservationDerivation | None:
         """Record of a preservation derivative."""
+
+    @abstractmethod
+    def story(self, ref: StoryRef) -> StoryDerivation | None:
+        """Record of a story."""
 
     @abstractmethod
     def newest(self, item_id: str, kind: str) -> int:
@@ -851,6 +859,29 @@ class RestorationView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoryView:
+    """Everything the report and the thumbnail of a story are made from."""
+
+    master: Master
+    derivation: StoryDerivation
+    kinds: tuple[StoryKind, ...]
+    """Kinds of the stories it was made from."""
+    parent_path: Path
+    before: Overview
+    """What it was made from."""
+    after: Overview
+    flags: npt.NDArray[np.uint8]
+    """Reduced map: the OR of all flags in each cell."""
+    credentials: CredentialReport
+    embedded: bool
+    """Whether the manifest lies inside the picture."""
+    picture_path: Path
+    """The picture, still in staging."""
+    files: Mapping[str, Digests]
+    """Files stored with the story so far, by name; the picture's comes first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Loss:
     """A damaged place too wide to be filled from its surroundings."""
 
@@ -880,6 +911,20 @@ class Documents(ABC):
     def thumbnail(self, picture: Overview) -> bytes:
         """JPEG, longest edge 512 pixels."""
 
+    @abstractmethod
+    def story_premis(
+        self, derivation: StoryDerivation, events: Sequence[Event], files: Mapping[str, Digests]
+    ) -> bytes:
+        """PREMIS 3 XML."""
+
+    @abstractmethod
+    def story_report(self, view: StoryView) -> bytes:
+        """Stand-alone HTML."""
+
+    @abstractmethod
+    def story_thumbnail(self, view: StoryView) -> bytes:
+        """JPEG, longest edge 512 pixels and a caption band below that says what it is."""
+
 
 # --- the archive -------------------------------------------------------------------------------------
 
@@ -908,7 +953,7 @@ class JournalEntry:
     """REFs with versions; a master's is its item_id."""
     events: tuple[Event, ...]
     batch: str = ""
-    """Key of the batch whose tasks are done when the versions are stored; the tasks are named by item."""
+    """Key of the batch whose tasks are done when the versions are stored (flows.commit.task_of)."""
 
 
 class Quarantine(ABC):
@@ -959,6 +1004,7 @@ class Archive:
     journal: Journal
     quarantine: Quarantine
     preservation_steps: Callable[[], Mapping[str, PreservationStep]]
+    story_steps: Callable[[], Mapping[str, StoryStep]]
     check_parameters: Callable[[Mapping[str, Any], Mapping[str, Json]], str]
     """(JSON Schema properties, values) -> a sentence for the first that does not fit, or an empty string."""
     check_document: Callable[[str, Any], str]

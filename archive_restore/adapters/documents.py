@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from archive_restore.adapters import premis, previews
+from archive_restore.adapters.caption import caption_band
 from archive_restore.adapters.keys import KeyDescription
 from archive_restore.adapters.report import (
     Detail,
@@ -19,11 +20,15 @@ from archive_restore.adapters.report import (
     Signature,
     render_restoration_report,
 )
-from archive_restore.ports import Digests, Documents, Overview, RestorationView
+from archive_restore.adapters.story_report import StoryReport, render_story_report, story_picture
+from archive_restore.core.labels import label_of
+from archive_restore.ports import CredentialReport, Digests, Documents, Overview, RestorationView, StoryView
 from archive_restore.records.imagery import PictureFacts
-from archive_restore.records.objects import Master
-from archive_restore.records.preservation import PreservationDerivation
+from archive_restore.records.labels import Labels
+from archive_restore.records.objects import Master, MasterRef
+from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Event
+from archive_restore.records.stories import StoryDerivation, StoryRef
 
 _ROLES = {
     "synthesis-map.png": "synthesis map",
@@ -31,7 +36,11 @@ _ROLES = {
     "damage-map.png": "damage map",
     "damage-probability.png": "how probable damage is",
     "uncertainty.png": "how far a fill may err",
+    "disagreement.png": "how far other outcomes lie apart",
     "derivation.json": "derivation",
+    "hints.json": "colour hints of people",
+    "regions.json": "regions drawn by people",
+    "palette.json": "palette",
     "hand-damage-map": "damage map drawn by a person",
     "hand-keep-map": "keep map drawn by a person",
 }
@@ -46,14 +55,16 @@ class RecordDocuments(Documents):
         *,
         organization: str,
         describe_keys: Callable[[], KeyDescription],
-        locate: Callable[[str, int, str], str],
+        locate: Callable[[MasterRef | PreservationRef | StoryRef, str], str],
         icc_of: Callable[[Path, PictureFacts], bytes],
+        labels: Labels | None = None,
     ) -> None:
-        """`locate(object id, version, name)` is a file's path below the archive; `icc_of` reads a master's profile."""
+        """`locate(ref, name)` is a stored file's path below the archive; `icc_of` reads a picture's profile."""
         self._organization = organization
         self._describe_keys = describe_keys
         self._locate = locate
         self._icc_of = icc_of
+        self._labels = labels or Labels()
 
     def master_premis(self, master: Master, events: Sequence[Event]) -> bytes:
         """PREMIS 3 XML of a master."""
@@ -89,13 +100,15 @@ class RecordDocuments(Documents):
                 loss_treatment=_treatment(derivation),
                 master_file=ReportFile(
                     role="master",
-                    path=self._locate(derivation.parent.object_id, 1, master_file.name),
+                    path=self._locate(derivation.parent, master_file.name),
                     size=master_file.size,
                     sha512=master_file.sha512,
                 ),
                 restoration_file=files[0],
                 other_files=tuple(files[1:]),
-                signature=self._signature(view),
+                signature=self._signature(
+                    derivation.ref, derivation.products[0].name, view.credentials, view.embedded
+                ),
                 organization=self._organization,
                 findings=view.master.findings + view.credentials.findings,
             )
@@ -105,15 +118,68 @@ class RecordDocuments(Documents):
         """JPEG, longest edge 512 pixels."""
         return previews.thumbnail(picture.reduced, previews.transfer_for(picture.facts, picture.white))
 
+    def story_premis(
+        self, derivation: StoryDerivation, events: Sequence[Event], files: Mapping[str, Digests]
+    ) -> bytes:
+        """PREMIS 3 XML of a story."""
+        return premis.story_premis(derivation, events, files)
+
+    def story_report(self, view: StoryView) -> bytes:
+        """Stand-alone HTML; see adapters.story_report."""
+        derivation = view.derivation
+        ref, parent = derivation.ref, derivation.parent
+        files = [
+            ReportFile(
+                role=ref.kind.value if position == 0 else _role(name),
+                path=self._locate(ref, name),
+                size=digests.size,
+                sha512=digests.sha512,
+            )
+            for position, (name, digests) in enumerate(view.files.items())
+        ]
+        source = derivation.materials[0]
+        caption = label_of(derivation, self._labels, view.kinds)
+        style = self._labels.style
+        return render_story_report(
+            StoryReport(
+                view=view,
+                parent_icc=self._icc_of(view.parent_path, view.before.facts),
+                story_icc=self._icc_of(view.picture_path, view.after.facts),
+                caption=caption,
+                captioned=lambda picture: caption_band(picture, caption, style),
+                parent_file=ReportFile(
+                    role="made from",
+                    path=self._locate(parent, view.parent_path.name),
+                    size=source.size,
+                    sha512=source.sha512,
+                ),
+                story_file=files[0],
+                other_files=tuple(files[1:]),
+                signature=self._signature(ref, derivation.products[0].name, view.credentials, view.embedded),
+                organization=self._organization,
+                findings=view.credentials.findings,
+            )
+        )
+
+    def story_thumbnail(self, view: StoryView) -> bytes:
+        """JPEG, longest edge 512 pixels and the caption band below."""
+        icc = self._icc_of(view.picture_path, view.after.facts)
+        caption, style = label_of(view.derivation, self._labels, view.kinds), self._labels.style
+        shown = story_picture(
+            view.after, icc, previews.THUMBNAIL_LONGEST, lambda picture: caption_band(picture, caption, style)
+        )
+        return previews.jpeg_bytes(shown)
+
     def _file(self, view: RestorationView, name: str, digests: Digests) -> ReportFile:
         ref = view.derivation.ref
         role = "restoration" if name == view.derivation.products[0].name else _role(name)
-        path = self._locate(ref.object_id, ref.version, name)
+        path = self._locate(ref, name)
         return ReportFile(role=role, path=path, size=digests.size, sha512=digests.sha512)
 
-    def _signature(self, view: RestorationView) -> Signature:
-        keys, ref = self._describe_keys(), view.derivation.ref
-        name = view.derivation.products[0].name
+    def _signature(
+        self, ref: PreservationRef | StoryRef, name: str, credentials: CredentialReport, embedded: bool
+    ) -> Signature:
+        keys = self._describe_keys()
         return Signature(
             subject=keys.subject,
             issuer=keys.issuer,
@@ -122,13 +188,15 @@ class RecordDocuments(Documents):
             valid_from=keys.valid_from,
             valid_until=keys.valid_until,
             # A reader who knows only public issuers does not know a root that this archive made for itself.
-            state="Valid" if keys.local else view.credentials.state.capitalize(),
+            state="Valid" if keys.local else credentials.state.capitalize(),
             own_authority=keys.local,
-            sidecar_path="" if view.embedded else self._locate(ref.object_id, ref.version, f"{name}.c2pa"),
+            sidecar_path="" if embedded else self._locate(ref, f"{name}.c2pa"),
         )
 
 
 def _role(name: str) -> str:
+    if "-story-alternative-" in name:
+        return "another outcome"
     return _ROLES.get(name) or _ROLES.get(Path(name).stem, "C2PA manifest")
 
 

@@ -43,6 +43,7 @@ from archive_restore.records.imagery import DamageClass, PixelFlag, Region
 from archive_restore.records.objects import Master
 from archive_restore.records.preservation import Certainty, PreservationDerivation
 from archive_restore.records.provenance import Json, StepRun
+from archive_restore.records.stories import StoryDerivation
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -176,24 +177,25 @@ class RestorationReport:
 def render_restoration_report(report: RestorationReport) -> bytes:
     """Render the report as one self-contained HTML file, UTF-8; the same report gives the same bytes."""
     view = _view(report)
-    style = _read("restoration.css") + view.pop("dynamic_style")
-    script = _read("restoration.js")
+    style = read_template("restoration.css") + view.pop("dynamic_style")
+    script = read_template("restoration.js")
     html = (
-        _environment()
+        environment()
         .get_template("restoration.html.j2")
         .render(
             **view,
             style=Markup(style),  # noqa: S704  (our own file and numbers, no text from outside)
             script=Markup(script),  # noqa: S704  (our own file)
-            style_hash=_csp_hash(style),
-            script_hash=_csp_hash(script),
+            style_hash=csp_hash(style),
+            script_hash=csp_hash(script),
         )
     )
     return html.encode("utf-8")
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Templates and filters; what came from outside is made safe to look at."""
     def finalize(value: Any) -> Any:
         return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
@@ -218,16 +220,18 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _read(name: str) -> str:
+def read_template(name: str) -> str:
+    """A file of the templates' folder."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _csp_hash(content: str) -> str:
+def csp_hash(content: str) -> str:
     """Source expression of an inlined element (CSP Level 3 §2.3.1)."""
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
-def _data_uri(data: bytes) -> str:
+def data_uri(data: bytes) -> str:
+    """A PNG or JPEG for the `src` of an image."""
     kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
@@ -257,16 +261,16 @@ def _view(report: RestorationReport) -> dict[str, Any]:
         **_certainty_view(derivation.certainty, summary.pixels),
         "lost": lost,
         "lost_share": share_words(lost, summary.pixels),
-        "legend": list(_legend(summary.counts, summary.pixels)),
+        "legend": list(legend_rows(summary.counts, summary.pixels)),
         "overlapping": sum(summary.counts.values()) > summary.pixels,
         "damage": list(_damage_rows(report.damage, summary.pixels)),
         "losses": report.losses[:MAX_LISTED_LOSSES],
         "loss_words": LOSS_WORDS.get(report.loss_treatment, report.loss_treatment),
         "statements": [words for flag, words in CHANGED_WORDS.items() if summary.counts.get(flag.name or "")],
-        "steps": [_step_view(index, derivation) for index in range(len(derivation.steps))],
+        "steps": [step_view(index, derivation) for index in range(len(derivation.steps))],
         "determinism": DETERMINISM_WORDS[derivation.environment.determinism],
-        "description_rows": list(_description_rows(master)),
-        "technical_rows": list(_technical_rows(master)),
+        "description_rows": list(description_rows(master)),
+        "technical_rows": list(technical_rows(master)),
         "findings": sorted(report.findings, key=lambda f: list(Severity).index(f.severity)),
         "files": (report.master_file, report.restoration_file, *report.other_files),
         "checks": checks(
@@ -304,9 +308,9 @@ def _picture_view(report: RestorationReport) -> dict[str, Any]:
     flags = reduce_map(pictures.flags, OVERLAY_LONGEST)
     height, width = before.shape[:2]
     return {
-        "before": _data_uri(first),
-        "after": _data_uri(second),
-        "overlay": _data_uri(previews.map_png(flags, transfer.orientation)),
+        "before": data_uri(first),
+        "after": data_uri(second),
+        "overlay": data_uri(previews.map_png(flags, transfer.orientation)),
         "width": width,
         "height": height,
         "reduced": width * height < facts.width * facts.height,
@@ -318,7 +322,12 @@ def _picture_view(report: RestorationReport) -> dict[str, Any]:
 
 
 def _dynamic_style(width: int, height: int) -> str:
-    rules = [f":root{{--ratio:{width / height:.5f};--natural:{width}px}}\n"]
+    return f":root{{--ratio:{width / height:.5f};--natural:{width}px}}\n" + flag_style()
+
+
+def flag_style() -> str:
+    """CSS for the swatches of the legend."""
+    rules = []
     for flag, (red, green, blue) in FLAG_COLOURS.items():
         if flag:
             rules.append(f".flag-{flag.name}{{background:rgb({red},{green},{blue})}}\n")
@@ -341,9 +350,9 @@ def _detail_views(details: tuple[Detail, ...], transfer: previews.Transfer) -> l
         views.append(
             {
                 "region": detail.region,
-                "before": _data_uri(first),
-                "after": _data_uri(second),
-                "map": _data_uri(previews.map_over_picture(flags, after, transfer.orientation)),
+                "before": data_uri(first),
+                "after": data_uri(second),
+                "map": data_uri(previews.map_over_picture(flags, after, transfer.orientation)),
                 "width": after.shape[1],
                 "height": after.shape[0],
                 "changed_share": share_words(int(flags.size - counts[0]), int(flags.size)),
@@ -368,7 +377,8 @@ def _middle(detail: Detail) -> Detail:
     )
 
 
-def _legend(counts: Mapping[str, int], total: int) -> Iterator[dict[str, Any]]:
+def legend_rows(counts: Mapping[str, int], total: int) -> Iterator[dict[str, Any]]:
+    """One row a class of pixels that occurs."""
     for flag, meaning in FLAG_MEANINGS.items():
         number = counts.get(flag.name or "", 0)
         if number or flag is PixelFlag.ORIGINAL:
@@ -388,7 +398,8 @@ def _damage_rows(damage: Mapping[str, int], total: int) -> Iterator[dict[str, An
             yield {"title": title, "meaning": meaning, "pixels": number, "share": share_words(number, total)}
 
 
-def _step_view(index: int, derivation: PreservationDerivation) -> dict[str, Any]:
+def step_view(index: int, derivation: PreservationDerivation | StoryDerivation) -> dict[str, Any]:
+    """A step with its parameters and what it found, as words."""
     run: StepRun = derivation.steps[index]
     chosen: Mapping[str, Json] = {}
     if index < len(derivation.recipe.steps) and derivation.recipe.steps[index].step == run.step:
@@ -403,7 +414,8 @@ def _step_view(index: int, derivation: PreservationDerivation) -> dict[str, Any]
     }
 
 
-def _description_rows(master: Master) -> Iterator[tuple[str, str]]:
+def description_rows(master: Master) -> Iterator[tuple[str, str]]:
+    """What is said of the item."""
     words = master.description
     named = (
         ("Title", words.title), ("Creator", words.creator), ("Date", words.date), ("Place and period", words.coverage),
@@ -418,7 +430,8 @@ def _description_rows(master: Master) -> Iterator[tuple[str, str]]:
     yield from ((name, text) for name, text in words.extra.items() if text)
 
 
-def _technical_rows(master: Master) -> Iterator[tuple[str, str]]:
+def technical_rows(master: Master) -> Iterator[tuple[str, str]]:
+    """What is known of the master's file."""
     facts = master.picture
     yield "File", master.file.name
     yield "Format", f"{master.file.format_name or master.file.mime} (PRONOM {master.file.puid})"

@@ -136,7 +136,7 @@ class ClaimBreach:
     """A place where the map's claim does not hold."""
 
     rule: str
-    """`ORIGINAL` or `NOT_ALLOWED`."""
+    """`ORIGINAL` or `NOT_ALLOWED`; for stories also `LUMINANCE`, `PARENT` or `LOST`."""
     pixels: int
     """How many pixels break it."""
     y: int
@@ -152,17 +152,43 @@ def check_claims(flags: MapArray, derivative: Samples, master: Samples, allowed:
     frame; `allowed` are the flags this kind of derivative may carry. Samples are compared as bits, so that NaN
     equals itself and -0.0 does not equal 0.0.
     """
-    differs = _bits(derivative) != _bits(master)
-    if differs.ndim == 3:
-        differs = differs.any(axis=2)
-    lying = differs & (flags == 0)
-    if lying.any():
-        y, x = (int(v) for v in np.argwhere(lying)[0])
-        yield ClaimBreach(rule="ORIGINAL", pixels=int(lying.sum()), y=y, x=x)
-    illegal = (flags & np.uint8(~int(allowed) & 0xFF)) != 0
-    if illegal.any():
-        y, x = (int(v) for v in np.argwhere(illegal)[0])
-        yield ClaimBreach(rule="NOT_ALLOWED", pixels=int(illegal.sum()), y=y, x=x)
+    yield from breach("ORIGINAL", ~same_bits(derivative, master) & (flags == 0))
+    yield from breach("NOT_ALLOWED", (flags & np.uint8(~int(allowed) & 0xFF)) != 0)
+
+
+def same_bits(first: Samples, second: Samples) -> npt.NDArray[np.bool_]:
+    """Where all samples of a pixel are equal as bits: bool (h, w) from (h, w) or (h, w, samples) of equal dtype."""
+    equal = np.asarray(_bits(first) == _bits(second))
+    return np.asarray(equal.all(axis=2)) if equal.ndim == 3 else equal
+
+
+COLOUR_FLAGS = PixelFlag.COLORIZED | PixelFlag.HUMAN
+"""Flags that say nothing of luminance: a pixel with no others kept that of the master."""
+LUMINANCE_TOLERANCE = 1.01 / 255
+"""Greatest change of luminance of a COLORIZED pixel, re-encoded, share of full scale: one code value at 8 bit."""
+
+
+def check_story_claims(
+    flags: MapArray,
+    same: npt.NDArray[np.bool_],
+    luminance: npt.NDArray[np.float32],
+    master_luminance: npt.NDArray[np.float32],
+) -> Iterator[ClaimBreach]:
+    """Check what a story's map says of pixels in the master's frame.
+
+    All (h, w): `same` where the samples equal the master's bit for bit, or for colour made of gray where all three do;
+    luminance as code values, share of full scale.
+    """
+    yield from breach("ORIGINAL", (flags == 0) & ~same)
+    only = ((flags & int(PixelFlag.COLORIZED)) != 0) & ((flags & np.uint8(~int(COLOUR_FLAGS) & 0xFF)) == 0)
+    yield from breach("LUMINANCE", only & ~(np.abs(luminance - master_luminance) <= LUMINANCE_TOLERANCE))
+
+
+def breach(rule: str, wrong: npt.NDArray[np.bool_]) -> Iterator[ClaimBreach]:
+    """The breach of a rule at these pixels; nothing where there are none."""
+    if wrong.any():
+        y, x = divmod(int(wrong.argmax()), wrong.shape[1])
+        yield ClaimBreach(rule=rule, pixels=int(np.count_nonzero(wrong)), y=y, x=x)
 
 
 def _bits(samples: Samples) -> Samples:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.planning import (
@@ -22,10 +23,14 @@ from archive_restore.core.refs import parse_ref
 from archive_restore.errors import ArchiveRestoreError, RecipeInvalid, ReferenceUnknown, StorageFailed, UsageError
 from archive_restore.flows.commit import load_record
 from archive_restore.flows.render import HandFiles, models_of
-from archive_restore.flows.restore import Finished, Made, Order, prepare, store
+from archive_restore.flows.restore import Made, Order, prepare, store
 from archive_restore.ports import Archive
 from archive_restore.records.preservation import PreservationDerivation, PreservationKind, PreservationRef
 from archive_restore.records.provenance import Recipe
+
+OrderT = TypeVar("OrderT")
+FinishedT = TypeVar("FinishedT")
+MadeT = TypeVar("MadeT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +43,10 @@ class Chosen:
 
 
 @dataclass(kw_only=True)
-class Batch:
+class Batch(Generic[MadeT]):
     """What became of every item."""
 
-    made: list[Made] = field(default_factory=list)
+    made: list[MadeT] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     """REFs of derivatives that exist already, made in the same way from the same bytes."""
     failed: list[tuple[str, str]] = field(default_factory=list)
@@ -95,14 +100,14 @@ def restore_many(
     seed: int,
     progress: Callable[[str], None] = lambda ref: None,
     device: str = "auto",
-) -> Batch:
+) -> Batch[Made]:
     """Restore every chosen item; trained models run on `device`.
 
     An interrupted batch of named items goes on where it stopped when it is given again; with --all or --query an
     equal derivative that exists is not made twice. Raises only what makes going on pointless: a full disk, a model
     that is not here.
     """
-    batch = Batch()
+    batch: Batch[Made] = Batch()
     models = [(model.card.name, model.card.weights.sha256) for model in models_of(archive, planned.steps)]
     key = _batch_key(chosen, planned, hand, seed, models)
     pending = set(archive.jobs.open_batch(key, chosen.item_ids)) if chosen.named else set(chosen.item_ids)
@@ -116,28 +121,40 @@ def restore_many(
             progress(item_id)
         else:
             orders.append(Order(item_id=item_id, plan=planned, hand=hand, seed=seed, device=device))
-    with contextlib.closing(archive.executor.run(archive, prepare, orders)) as results:
-        for order, finished in results:
-            error = _settle(archive, batch, order, finished, key if chosen.named else "")
-            if chosen.named and error:
-                archive.jobs.finish(key, order.item_id, error)
-            progress(order.item_id)
+    run_batch(archive, batch, key if chosen.named else "", orders, lambda o: o.item_id, prepare, store, progress)
     archive.jobs.close_batch(key)
     return batch
 
 
-def _settle(archive: Archive, batch: Batch, order: Order, finished: Finished | ArchiveRestoreError, key: str) -> str:
-    """Commit one result; return why it failed, or an empty string."""
-    try:
-        if isinstance(finished, ArchiveRestoreError):
-            raise finished
-        batch.made.append(store(archive, finished, key))
-    except StorageFailed:
-        raise
-    except ArchiveRestoreError as exc:
-        batch.failed.append((order.item_id, str(exc)))
-        return str(exc)
-    return ""
+def run_batch(
+    archive: Archive,
+    batch: Batch[MadeT],
+    key: str,
+    orders: Sequence[OrderT],
+    task_of: Callable[[OrderT], str],
+    job: Callable[[Archive, OrderT], FinishedT],
+    keep: Callable[[Archive, FinishedT, str], MadeT],
+    progress: Callable[[str], None],
+) -> None:
+    """Carry out orders as they end, commit each and write down what failed, by the name that `task_of` gives it.
+
+    `key` names the batch that remembers what is done; empty where none has to. Raises only StorageFailed, which makes
+    going on pointless.
+    """
+    with contextlib.closing(archive.executor.run(archive, job, orders)) as results:
+        for order, finished in results:
+            task = task_of(order)
+            try:
+                if isinstance(finished, ArchiveRestoreError):
+                    raise finished
+                batch.made.append(keep(archive, finished, key))
+            except StorageFailed:
+                raise
+            except ArchiveRestoreError as exc:
+                batch.failed.append((task, str(exc)))
+                if key:
+                    archive.jobs.finish(key, task, str(exc))
+            progress(task)
 
 
 def _item(archive: Archive, text: str) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from archive_restore.core.refs import AnyRef, make_ref, parse_ref
 from archive_restore.errors import ReferenceUnknown
-from archive_restore.flows.commit import load_record
+from archive_restore.flows.commit import load_record, stored_files
 from archive_restore.ports import Archive
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationKind, PreservationRef
 from archive_restore.records.provenance import Event
-from archive_restore.records.stories import StoryRef
+from archive_restore.records.stories import StoryDerivation, StoryKind, StoryRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Shown:
     """What `show` tells."""
 
     ref: str
-    record: Master | PreservationDerivation
+    record: Master | PreservationDerivation | StoryDerivation
     files: Mapping[str, str]
     """Path of each stored file by name."""
     events: tuple[Event, ...]
@@ -57,25 +57,28 @@ class Shown:
         return lines
 
     @staticmethod
-    def _derivation(derivation: PreservationDerivation) -> list[str]:
+    def _derivation(derivation: PreservationDerivation | StoryDerivation) -> list[str]:
         summary = derivation.map
         shares = ", ".join(f"{name} {count / summary.pixels:.3%}" for name, count in summary.counts.items())
         steps = " → ".join(f"{run.step} {run.version}" for run in derivation.steps)
+        told = []
+        if isinstance(derivation, StoryDerivation):
+            told = [f"decided by {p.author or 'a person'}: {p.what}. {p.reason}".rstrip() for p in derivation.people]
+            told += [f"note: {note}" for note in derivation.notes]
         return [
             f"made from: {derivation.parent} with recipe {derivation.recipe.name} ({steps}), seed {derivation.seed}",
             f"pixels: {shares}",
             f"made: {derivation.started} to {derivation.ended} on {derivation.environment.platform}",
             f"derivation: {derivation.derivation_id}",
+            *told,
         ]
 
 
 def show(archive: Archive, text: str) -> Shown:
     """Everything about a reference; raise ReferenceUnknown where there is none."""
     ref = resolve(archive, text)
-    if isinstance(ref, StoryRef):
-        raise ReferenceUnknown(f"{text!r} is a story, and this archive has none yet")
     record = load_record(archive, ref)
-    files = {name: str(stored.path) for name, stored in archive.preservation.files(ref).items()}
+    files = {name: str(stored.path) for name, stored in stored_files(archive, ref).items()}
     return Shown(
         ref=str(ref),
         record=record,
@@ -99,8 +102,14 @@ def resolve(archive: Archive, text: str) -> AnyRef:
 
 
 def _derivatives(archive: Archive, item_id: str) -> tuple[str, ...]:
-    return tuple(
+    made = [
         str(PreservationRef(item_id=item_id, kind=kind, version=version))
         for kind in PreservationKind
         for version in range(1, archive.preservation.head(f"{item_id}/{kind.value}") + 1)
-    )
+    ]
+    made += [
+        str(StoryRef(item_id=item_id, kind=told, version=version))
+        for told in StoryKind
+        for version in range(1, archive.stories.head(f"{item_id}/{told.value}") + 1)
+    ]
+    return tuple(made)

@@ -11,15 +11,19 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from archive_restore.core.canonical import Malformed, from_plain
-from archive_restore.core.refs import make_ref, parse_ref
-from archive_restore.errors import CatalogDamaged, ReferenceUnknown
-from archive_restore.ports import Archive, Commit, Digests, JournalEntry, RecordRef, Staging
+from archive_restore.core.refs import AnyRef, make_ref, parse_ref
+from archive_restore.errors import CatalogDamaged
+from archive_restore.ports import Archive, Catalog, Commit, Digests, JournalEntry, RecordRef, Staging, StoredFile
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation
 from archive_restore.records.provenance import Event
-from archive_restore.records.stories import StoryRef
+from archive_restore.records.stories import StoryDerivation, StoryRef
+
+AnyRecord = Master | PreservationDerivation | StoryDerivation
+RecordT = TypeVar("RecordT", Master, PreservationDerivation, StoryDerivation)
 
 ITEM_RECORD = "item.json"
 DERIVATION_RECORD = "derivation.json"
@@ -33,6 +37,18 @@ class Prepared:
     ref: RecordRef
     staged: Staging
     record: Master | PreservationDerivation
+    events: tuple[Event, ...]
+    message: str
+    """OCFL version message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedStory:
+    """One finished story in staging. Deliberately not a Prepared: the type decides which root it goes into (P4)."""
+
+    ref: StoryRef
+    staged: Staging
+    record: StoryDerivation
     events: tuple[Event, ...]
     message: str
     """OCFL version message."""
@@ -76,12 +92,7 @@ def commit(archive: Archive, prepared: Sequence[Prepared], batch: str = "") -> N
     """
     if not prepared:
         return
-    entry = JournalEntry(
-        refs=tuple(str(item.ref) for item in prepared),
-        events=tuple(event for item in prepared for event in item.events),
-        batch=batch,
-    )
-    key = archive.journal.open(entry)
+    entry, key = _announce(archive, prepared, batch)
     created = archive.clock.now()
     archive.preservation.commit_many(
         [
@@ -89,70 +100,109 @@ def commit(archive: Archive, prepared: Sequence[Prepared], batch: str = "") -> N
             for item in prepared
         ]
     )
-    archive.log.append(entry.events)
+    _tell(archive, entry, key, [(item.record, item.events) for item in prepared])
+
+
+def commit_story(archive: Archive, prepared: PreparedStory, batch: str = "") -> None:
+    """Store one story, in the same order as `commit`; the tasks of `batch` are named by what stories are made from."""
+    entry, key = _announce(archive, [prepared], batch)
+    archive.stories.commit(
+        prepared.ref,
+        prepared.staged,
+        created=archive.clock.now(),
+        message=prepared.message,
+        user=archive.agent,
+    )
+    _tell(archive, entry, key, [(prepared.record, prepared.events)])
+
+
+def _announce(
+    archive: Archive, prepared: Sequence[Prepared] | Sequence[PreparedStory], batch: str
+) -> tuple[JournalEntry, str]:
+    entry = JournalEntry(
+        refs=tuple(str(item.ref) for item in prepared),
+        events=tuple(event for item in prepared for event in item.events),
+        batch=batch,
+    )
+    return entry, archive.journal.open(entry)
+
+
+def _tell(
+    archive: Archive, entry: JournalEntry, key: str, kept: Sequence[tuple[AnyRecord, tuple[Event, ...]]]
+) -> None:
+    archive.log.append([event for _, events in kept for event in events])
     with archive.catalog.batch():
-        for item in prepared:
-            _index(archive, item.record, item.events)
-            if batch:
-                archive.jobs.finish(batch, item.ref.item_id)
+        for record, events in kept:
+            index(archive.catalog, record, events)
+            if entry.batch:
+                archive.jobs.finish(entry.batch, task_of(record))
     archive.journal.close(key)
+
+
+def task_of(record: AnyRecord) -> str:
+    """Name of the task in a batch that made this: what it was made from."""
+    return str(record.parent) if isinstance(record, StoryDerivation) else record.ref.item_id
 
 
 def recover(archive: Archive) -> int:
     """Finish or forget what a crash left behind; return how many versions were completed."""
     finished = 0
     for key, entry in list(archive.journal.pending()):
-        kept: list[tuple[Master | PreservationDerivation, tuple[Event, ...]]] = []
+        kept: list[tuple[AnyRecord, tuple[Event, ...]]] = []
         for text in entry.refs:
-            ref = record_ref(text)
-            archive.preservation.finish(ref.object_id)
+            ref = exact_ref(text)
             events = tuple(e for e in entry.events if e.ref == text)
-            if archive.preservation.head(ref.object_id) >= ref.version and _tell_of(archive, ref, events):
+            if isinstance(ref, StoryRef):
+                archive.stories.finish(ref.object_id)
+                stored = archive.stories.head(ref.object_id) >= ref.version
+            else:
+                archive.preservation.finish(ref.object_id)
+                stored = archive.preservation.head(ref.object_id) >= ref.version
+            if stored and _tell_of(stored_files(archive, ref), events):
                 kept.append((load_record(archive, ref), events))
-        archive.log.append([event for _, events in kept for event in events])
-        with archive.catalog.batch():
-            for record, events in kept:
-                _index(archive, record, events)
-                if entry.batch:
-                    archive.jobs.finish(entry.batch, record.ref.item_id)
-        archive.journal.close(key)
+        _tell(archive, entry, key, kept)
         finished += len(kept)
     return finished
 
 
-def _tell_of(archive: Archive, ref: RecordRef, events: Sequence[Event]) -> bool:
+def _tell_of(files: Mapping[str, StoredFile], events: Sequence[Event]) -> bool:
     """Whether these events vouch for the version that is stored: a commit that was refused leaves another's there."""
     meant: dict[str, str] = {}
     for told in events:
         if told.type == "message digest calculation":
             meant |= told.digests
-    stored = {name: f"sha512:{file.sha512}" for name, file in archive.preservation.files(ref).items()}
-    return stored == meant
+    return {name: f"sha512:{file.sha512}" for name, file in files.items()} == meant
 
 
-def record_ref(text: str) -> RecordRef:
-    """The typed reference of something in the preservation root."""
+def exact_ref(text: str) -> AnyRef:
+    """The typed reference of one version, as records and the journal name it."""
     parsed = parse_ref(text)
-    ref = make_ref(parsed.item_id, parsed.kind, parsed.version or 1)
-    if isinstance(ref, StoryRef):
-        raise ReferenceUnknown(f"{text!r} is a story", hint="Only masters and restorations belong to the record")
-    return ref
+    return make_ref(parsed.item_id, parsed.kind, parsed.version or 1)
 
 
-def load_record(archive: Archive, ref: RecordRef) -> Master | PreservationDerivation:
+def stored_files(archive: Archive, ref: AnyRef) -> Mapping[str, StoredFile]:
+    """Files of one version by logical name, from the root in which it lies; raise ReferenceUnknown."""
+    return archive.stories.files(ref) if isinstance(ref, StoryRef) else archive.preservation.files(ref)
+
+
+def record_name(ref: AnyRef) -> str:
+    """File of a version that holds its record."""
+    return ITEM_RECORD if isinstance(ref, MasterRef) else DERIVATION_RECORD
+
+
+def load_record(archive: Archive, ref: AnyRef) -> AnyRecord:
     """Read the record that lies inside the object; raise CatalogDamaged where it cannot be read."""
-    files = archive.preservation.files(ref)
-    kind: type[Master] | type[PreservationDerivation]
-    kind, name = (Master, ITEM_RECORD) if isinstance(ref, MasterRef) else (PreservationDerivation, DERIVATION_RECORD)
-    stored = files.get(name)
+    stored = stored_files(archive, ref).get(record_name(ref))
     if stored is None:
-        raise CatalogDamaged(f"{ref} has no {name}", hint=f"Run: archive-restore verify {ref}")
-    return read_record(kind, stored.path, str(ref))
+        raise CatalogDamaged(f"{ref} has no {record_name(ref)}", hint=f"Run: archive-restore verify {ref}")
+    if isinstance(ref, MasterRef):
+        return read_record(Master, stored.path, str(ref))
+    if isinstance(ref, StoryRef):
+        return read_record(StoryDerivation, stored.path, str(ref))
+    return read_record(PreservationDerivation, stored.path, str(ref))
 
 
-def read_record(
-    kind: type[Master] | type[PreservationDerivation], path: Path, subject: str
-) -> Master | PreservationDerivation:
+def read_record(kind: type[RecordT], path: Path, subject: str) -> RecordT:
     """Parse `item.json` or `derivation.json`; raise CatalogDamaged naming the place that does not fit."""
     try:
         return from_plain(kind, json.loads(path.read_bytes()))
@@ -160,8 +210,11 @@ def read_record(
         raise CatalogDamaged(f"{path.name} of {subject} cannot be read: {exc}") from exc
 
 
-def _index(archive: Archive, record: Master | PreservationDerivation, events: Sequence[Event]) -> None:
+def index(catalog: Catalog, record: AnyRecord, events: Sequence[Event]) -> None:
+    """Write the rows of one record into a catalog."""
     if isinstance(record, Master):
-        archive.catalog.add_master(record, events)
+        catalog.add_master(record, events)
+    elif isinstance(record, PreservationDerivation):
+        catalog.add_preservation(record, events)
     else:
-        archive.catalog.add_preservation(record, events)
+        catalog.add_story(record, events)

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from archive_restore.core.refs import make_ref, object_kind
 from archive_restore.errors import ArchiveRestoreError
-from archive_restore.flows.commit import load_record
+from archive_restore.flows.commit import index, load_record
 from archive_restore.ports import Archive, Catalog
 from archive_restore.records.findings import Finding, Severity
-from archive_restore.records.objects import Master
 from archive_restore.records.provenance import Event
-from archive_restore.records.stories import StoryRef
+from archive_restore.records.stories import StoryKind
 
 GROUP = 1000
 """Objects a transaction."""
@@ -22,7 +21,8 @@ def rebuild(archive: Archive) -> tuple[int, tuple[Finding, ...]]:
     """Empty the catalog and fill it again; return how many objects there are, and what could not be read."""
     archive.catalog.clear()
     findings = tuple(fill(archive, archive.catalog))
-    return sum(1 for _ in archive.preservation.object_ids()), findings
+    count = sum(1 for root in (archive.preservation, archive.stories) for _ in root.object_ids())
+    return count, findings
 
 
 def fill(archive: Archive, catalog: Catalog) -> Iterator[Finding]:
@@ -30,30 +30,29 @@ def fill(archive: Archive, catalog: Catalog) -> Iterator[Finding]:
     events: defaultdict[str, list[Event]] = defaultdict(list)
     for entry in archive.log.entries():
         events[entry.event.ref].append(entry.event)
-    object_ids = sorted(archive.preservation.object_ids())
-    for start in range(0, len(object_ids), GROUP):
-        findings: list[Finding] = []
-        with catalog.batch():
-            for object_id in object_ids[start : start + GROUP]:
-                findings.extend(_add_object(archive, catalog, object_id, events))
-        yield from findings
+    for root, stories in ((archive.preservation, False), (archive.stories, True)):
+        object_ids = sorted(root.object_ids())
+        for start in range(0, len(object_ids), GROUP):
+            findings: list[Finding] = []
+            with catalog.batch():
+                for object_id in object_ids[start : start + GROUP]:
+                    findings.extend(_add_object(archive, catalog, object_id, stories, events))
+            yield from findings
 
 
 def _add_object(
-    archive: Archive, catalog: Catalog, object_id: str, events: defaultdict[str, list[Event]]
+    archive: Archive, catalog: Catalog, object_id: str, stories: bool, events: defaultdict[str, list[Event]]
 ) -> Iterator[Finding]:
+    root = archive.stories if stories else archive.preservation
     try:
         item_id, kind = object_kind(object_id)
-        for version in range(1, archive.preservation.head(object_id) + 1):
+        if isinstance(kind, StoryKind) is not stories:
+            what = "a part of the record lies in the story root" if stories else "a story lies in the preservation root"
+            yield _unreadable(object_id, what)
+            return
+        for version in range(1, root.head(object_id) + 1):
             ref = make_ref(item_id, kind, version)
-            if isinstance(ref, StoryRef):
-                yield _unreadable(object_id, "a story lies in the preservation root")
-                continue
-            record = load_record(archive, ref)
-            if isinstance(record, Master):
-                catalog.add_master(record, events[str(ref)])
-            else:
-                catalog.add_preservation(record, events[str(ref)])
+            index(catalog, load_record(archive, ref), events[str(ref)])
     except ArchiveRestoreError as exc:
         yield _unreadable(object_id, str(exc))
 

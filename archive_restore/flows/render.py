@@ -32,7 +32,7 @@ from archive_restore.records.imagery import DamageClass, PictureFacts, Region
 from archive_restore.records.models import InstalledModel
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.preservation import Certainty
-from archive_restore.records.provenance import Json, StepRun
+from archive_restore.records.provenance import Determinism, Environment, Json, SoftwareAgent, StepRun
 
 MAP_PNG = "synthesis-map.png"
 DAMAGE_PNG = "damage-map.png"
@@ -200,8 +200,8 @@ def _write(
         damage_total += histogram(band.damage)
         doubt_total += histogram(band.doubt)
         changed += band.changed
-        _gather(cells, band.flags != 0, band.top)
-        _gather(loss_cells, band.damage == DamageClass.LOSS, band.top)
+        gather(cells, band.flags != 0, band.top)
+        gather(loss_cells, band.damage == DamageClass.LOSS, band.top)
         of_master.update(
             source.read(Region(top=band.top, left=0, bottom=band.top + band.flags.shape[0], right=facts.width))
         )
@@ -225,7 +225,30 @@ def _write(
     )
 
 
-def _gather(cells: Any, marked: Any, top: int) -> None:
+def environment(archive: Archive, networks: Sequence[Network], facts: PictureFacts, role: str) -> Environment:
+    """What the pixels were made with: this program in its `role`, libraries, those that decode `facts`, models."""
+    import cv2
+
+    agents = (
+        SoftwareAgent(name=archive.agent.split()[0], version=archive.agent.split()[-1], role=role),
+        SoftwareAgent(name="numpy", version=np.__version__, role="pixels"),
+        SoftwareAgent(name="OpenCV", version=cv2.__version__, role="pixels"),
+        *dict.fromkeys(network.agent for network in networks),
+        *archive.pictures.agents(facts),
+        *archive.credentials.agents(),
+    )
+    promises = {Determinism.SAME_MACHINE, *(network.determinism for network in networks)}
+    return Environment(
+        agents=agents,
+        models=tuple(network.model.use for network in networks),
+        platform=archive.platform,
+        device=next((network.device for network in networks if network.device != "cpu"), "cpu"),
+        determinism=Determinism.CLOSE if Determinism.CLOSE in promises else Determinism.SAME_MACHINE,
+    )
+
+
+def gather(cells: Any, marked: Any, top: int) -> None:
+    """Add the marked pixels, bool (rows, width), of a band that begins at row `top` to the counts of their cells."""
     if marked.any():
         rows, columns = np.nonzero(marked)
         np.add.at(cells, ((rows + top) // CELL, columns // CELL), 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,16 @@ from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.errors import CatalogDamaged, ModelUnusable, ReferenceUnknown
 from archive_restore.flows.commit import load_record
-from archive_restore.flows.render import DAMAGE_PNG, MAP_PNG, HandFiles, Rendering, load_master, render
-from archive_restore.flows.restore import HAND_DAMAGE, HAND_KEEP, environment
+from archive_restore.flows.render import DAMAGE_PNG, MAP_PNG, HandFiles, Rendering, environment, load_master, render
+from archive_restore.flows.restore import HAND_DAMAGE, HAND_KEEP
+from archive_restore.flows.story_render import Telling, load_source, render_story
 from archive_restore.imaging.engine import bands
-from archive_restore.ports import Archive, Lineage, StoredFile
+from archive_restore.ports import Archive, Lineage, PreservationStep, StoredFile, StoryStep
 from archive_restore.records.imagery import Region
 from archive_restore.records.objects import Description
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
+from archive_restore.records.provenance import Environment, StepRun
+from archive_restore.records.stories import StoryDerivation, StoryRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,17 +52,19 @@ def reproduce(archive: Archive, ref: AnyRef, device: str = "auto") -> Reproducti
     """Re-run the derivation of one version into a temporary place; nothing is stored.
 
     `device` is where trained models run; `auto` takes the processor where the derivation did. Raises ReferenceUnknown
-    where `ref` is not a restoration, PictureUnreadable, RecipeInvalid, ModelUnusable where a model of the derivation is
-    not here.
+    where `ref` is a master, PictureUnreadable, RecipeInvalid, ModelUnusable where a model of the derivation is not
+    here.
     """
+    if isinstance(ref, StoryRef):
+        return _retell(archive, ref, device)
     if not isinstance(ref, PreservationRef):
-        raise ReferenceUnknown(f"{str(ref)!r} is not a restoration", hint="Only derivatives can be made again")
+        raise ReferenceUnknown(f"{str(ref)!r} is not a derivative", hint="Only derivatives can be made again")
     derivation = load_record(archive, ref)
     if not isinstance(derivation, PreservationDerivation):
         raise CatalogDamaged(f"{ref} holds no derivation")
     files = archive.preservation.files(ref)
     master, master_files = load_master(archive, ref.item_id)
-    _check_steps(archive, derivation)
+    _check_steps(derivation, archive.preservation_steps())
     changed_models = _changed_models(archive, derivation)
     if device == "auto" and derivation.environment.device == "cpu":
         device = "cpu"
@@ -80,14 +85,60 @@ def reproduce(archive: Archive, ref: AnyRef, device: str = "auto") -> Reproducti
         return _judge(archive, ref, derivation, rendering, files, changed_models)
 
 
-def _check_steps(archive: Archive, derivation: PreservationDerivation) -> None:
-    library = archive.preservation_steps()
+def _retell(archive: Archive, ref: StoryRef, device: str) -> Reproduction:
+    derivation = load_record(archive, ref)
+    if not isinstance(derivation, StoryDerivation):
+        raise CatalogDamaged(f"{ref} holds no story")
+    files = archive.stories.files(ref)
+    source = load_source(archive, derivation.parent)
+    _check_steps(derivation, archive.story_steps())
+    changed_models = _changed_models(archive, derivation)
+    if device == "auto" and derivation.environment.device == "cpu":
+        device = "cpu"
+    documents = {m.role: files[m.ref].path.read_text("utf-8") for m in derivation.materials[1:] if m.ref in files}
+    archive.work.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=archive.work, prefix="reproduce-") as folder:
+        rendering = render_story(
+            archive,
+            source,
+            [PlannedStep(step=run.step, parameters=run.parameters) for run in derivation.steps],
+            Telling(seed=derivation.seed, samples=derivation.samples, documents=documents),
+            _no_lineage(ref),
+            kind=ref.kind,
+            directory=Path(folder),
+            device=device,
+        )
+        meant = {p.name: p.pixels_sha256 for p in (*derivation.products, *derivation.alternatives)}
+        now = {p.name: p.pixels_sha256 for p in (*rendering.products, *rendering.alternatives)}
+        picture = derivation.products[0].name
+        same_pixels = now.get(picture) == meant[picture]
+        different, largest = (0, 0.0) if same_pixels else _differences(archive, rendering.picture, files[picture].path)
+        others = tuple(sorted(n for n in meant.keys() | now.keys() if n != picture and meant.get(n) != now.get(n)))
+    here = environment(archive, rendering.networks, source.facts, ref.kind.value)
+    return Reproduction(
+        ref=str(ref),
+        identical=same_pixels and not others,
+        pixels_different=different,
+        largest_difference=largest,
+        map_identical=MAP_PNG not in others,
+        damage_identical=True,
+        planes_different=tuple(name for name in others if name != MAP_PNG),
+        surveys_identical=[run.survey for run in rendering.steps] == [run.survey for run in derivation.steps],
+        determinism=derivation.environment.determinism.value,
+        environment_changes=(*changed_models, *_changes(derivation, here, rendering.steps)),
+    )
+
+
+def _check_steps(
+    derivation: PreservationDerivation | StoryDerivation,
+    library: Mapping[str, PreservationStep] | Mapping[str, StoryStep],
+) -> None:
     for run in derivation.steps:
         if run.step not in library:
             raise ReferenceUnknown(f"the step {run.step!r} of {derivation.ref} is not installed here")
 
 
-def _changed_models(archive: Archive, derivation: PreservationDerivation) -> list[str]:
+def _changed_models(archive: Archive, derivation: PreservationDerivation | StoryDerivation) -> list[str]:
     """What differs between the models of then and of now; raise ModelUnusable where one is not here at all."""
     changes = []
     for then in derivation.environment.models:
@@ -120,9 +171,10 @@ def _judge(
     files: Mapping[str, StoredFile],
     changed_models: list[str],
 ) -> Reproduction:
+    here = environment(archive, rendering.networks, rendering.before.facts, "restoration")
     same_pixels = rendering.pixels_sha256 == derivation.products[0].pixels_sha256
     different, largest = (
-        (0, 0.0) if same_pixels else _differences(archive, rendering, files[derivation.products[0].name])
+        (0, 0.0) if same_pixels else _differences(archive, rendering.picture, files[derivation.products[0].name].path)
     )
     meant = {p.name: p.pixels_sha256 for p in derivation.products if p.name in rendering.planes_sha256}
     map_same = rendering.planes_sha256[MAP_PNG] == derivation.map.sha256
@@ -143,14 +195,18 @@ def _judge(
         planes_different=different_planes,
         surveys_identical=[run.survey for run in rendering.steps] == [run.survey for run in derivation.steps],
         determinism=derivation.environment.determinism.value,
-        environment_changes=(*changed_models, *_changes(archive, derivation, rendering)),
+        environment_changes=(*changed_models, *_changes(derivation, here, rendering.steps)),
     )
 
 
-def _differences(archive: Archive, rendering: Rendering, stored: StoredFile) -> tuple[int, float]:
+def _differences(archive: Archive, made: Path, stored: Path) -> tuple[int, float]:
+    """Pixels that differ and by how much at most; every pixel where not even the frame is the same."""
     different, largest = 0, 0.0
-    with archive.pictures.open(rendering.picture) as fresh, archive.pictures.open(stored.path) as old:
+    with archive.pictures.open(made) as fresh, archive.pictures.open(stored) as old:
         facts = old.facts
+        frames = {(p.facts.width, p.facts.height, p.facts.samples) for p in (fresh, old)}
+        if len(frames) > 1:
+            return facts.width * facts.height, 0.0
         for top, bottom in bands(facts.height, 256):
             region = Region(top=top, left=0, bottom=bottom, right=facts.width)
             gap = np.abs(fresh.read(region).astype(np.float64) - old.read(region).astype(np.float64))
@@ -159,8 +215,9 @@ def _differences(archive: Archive, rendering: Rendering, stored: StoredFile) -> 
     return different, largest
 
 
-def _changes(archive: Archive, derivation: PreservationDerivation, rendering: Rendering) -> list[str]:
-    here = environment(archive, rendering)
+def _changes(
+    derivation: PreservationDerivation | StoryDerivation, here: Environment, steps: Sequence[StepRun]
+) -> list[str]:
     now = {agent.name: agent.version for agent in here.agents}
     changes = [
         f"{agent.name} was {agent.version} and is {now.get(agent.name, 'absent')}"
@@ -172,13 +229,13 @@ def _changes(archive: Archive, derivation: PreservationDerivation, rendering: Re
     versions = {run.step: run.version for run in derivation.steps}
     changes += [
         f"step {run.step} was version {versions[run.step]} and is {run.version}"
-        for run in rendering.steps
+        for run in steps
         if versions.get(run.step) != run.version
     ]
     return changes
 
 
-def _no_lineage(ref: PreservationRef) -> Lineage:
+def _no_lineage(ref: PreservationRef | StoryRef) -> Lineage:
     return Lineage(
         ref=str(ref), parent_ref=ref.item_id, parent_sha256="", digital_source_type="algorithmicallyEnhanced",
         software="", when="", history=(), parent_name="", description=Description(),

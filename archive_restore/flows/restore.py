@@ -34,6 +34,7 @@ from archive_restore.flows.render import (
     PLANES,
     HandFiles,
     Rendering,
+    environment,
     load_master,
     regions_of,
     render,
@@ -54,13 +55,7 @@ from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import PRESERVATION_FLAGS, MapSummary, Region
 from archive_restore.records.objects import Master
 from archive_restore.records.preservation import Certainty, PreservationDerivation, PreservationKind, PreservationRef
-from archive_restore.records.provenance import (
-    Determinism,
-    Environment,
-    Material,
-    Product,
-    SoftwareAgent,
-)
+from archive_restore.records.provenance import Material, Product
 
 TILE = 1024
 """Edge of processing tiles in pixels."""
@@ -330,34 +325,11 @@ def _derivation(
         tile=TILE,
         products=products,
         map=summary,
-        environment=environment(archive, rendering),
+        environment=environment(archive, rendering.networks, rendering.before.facts, "restoration"),
         started=started,
         ended=archive.clock.now(),
         events=(event(archive, "creation", str(ref), f"recipe {plan.recipe.name} on {master.ref}"),),
         certainty=rendering.certainty,
-    )
-
-
-def environment(archive: Archive, rendering: Rendering) -> Environment:
-    """What the pixels were made with."""
-    import cv2
-
-    agents = (
-        SoftwareAgent(name=archive.agent.split()[0], version=archive.agent.split()[-1], role="restoration"),
-        SoftwareAgent(name="numpy", version=np.__version__, role="pixels"),
-        SoftwareAgent(name="OpenCV", version=cv2.__version__, role="pixels"),
-        *dict.fromkeys(network.agent for network in rendering.networks),
-        *archive.pictures.agents(rendering.before.facts),
-        *archive.credentials.agents(),
-    )
-    networks = rendering.networks
-    promises = {Determinism.SAME_MACHINE, *(network.determinism for network in networks)}
-    return Environment(
-        agents=agents,
-        models=tuple(network.model.use for network in networks),
-        platform=archive.platform,
-        device=next((network.device for network in networks if network.device != "cpu"), "cpu"),
-        determinism=Determinism.CLOSE if Determinism.CLOSE in promises else Determinism.SAME_MACHINE,
     )
 
 

@@ -3,8 +3,9 @@
 1. the audit log against its checkpoint
 2. both storage roots: structure and fixity
 3. every master: record, credentials, log
-4. every derivative: record, credentials, map against the master's pixels, log
-5. the catalog against what the roots and the log say
+4. every restoration: record, credentials, map against the master's pixels, log
+5. every story: the same, and against the pixels of what it was made from
+6. the catalog against what the roots and the log say
 """
 
 from __future__ import annotations
@@ -18,21 +19,34 @@ from pathlib import Path
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.manifests import map_statement
-from archive_restore.core.refs import AnyRef, make_ref, object_kind, parse_ref
-from archive_restore.core.synthesis_map import PixelDigest
-from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown, StorageFailed
-from archive_restore.flows.commit import DERIVATION_RECORD, ITEM_RECORD, read_record, record_ref, sidecar_name
+from archive_restore.core.refs import AnyRef, make_ref, object_kind
+from archive_restore.core.story_claims import PARENT
+from archive_restore.core.synthesis_map import ClaimBreach, PixelDigest
+from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown, SelfCheckFailed, StorageFailed
+from archive_restore.flows.commit import (
+    DERIVATION_RECORD,
+    ITEM_RECORD,
+    AnyRecord,
+    RecordT,
+    exact_ref,
+    load_record,
+    read_record,
+    sidecar_name,
+    stored_files,
+)
 from archive_restore.flows.rebuild import fill
-from archive_restore.flows.render import MAP_PNG, PLANES
+from archive_restore.flows.render import MAP_PNG
 from archive_restore.flows.restore import MAP_RECORD
-from archive_restore.imaging.compare import Comparison, compare
+from archive_restore.flows.story_render import load_source
+from archive_restore.flows.tell import compare_stored
+from archive_restore.imaging.compare import Comparison, StoryComparison, compare
 from archive_restore.imaging.engine import bands
-from archive_restore.ports import Archive, CredentialReport, RecordRef, StoredFile
+from archive_restore.ports import Archive, CredentialReport, StoredFile
 from archive_restore.records.findings import Finding, Severity
-from archive_restore.records.imagery import PRESERVATION_FLAGS, Region
+from archive_restore.records.imagery import PRESERVATION_FLAGS, MapSummary, Region
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
-from archive_restore.records.stories import StoryRef
+from archive_restore.records.stories import StoryDerivation, StoryRef
 
 IN_PROGRESS = frozenset(
     {"LOG_ENTRY_MISSING", "CATALOG_DISAGREES", "OCFL_VERSION_UNEXPECTED", "OCFL_INVENTORY_DIGEST", "OCFL_COPY_DIFFERS"}
@@ -81,11 +95,10 @@ class _Verifier:
         targets = list(every_version(self.archive) if refs is None else refs)
         moving = self._pending()
         self._log()
-        object_ids = None if refs is None else {ref.object_id for ref in targets}
         self.progress("storage")
-        self.findings.extend(self.archive.preservation.validate(object_ids))
-        stories = None if object_ids is None else [i for i in object_ids if self.archive.stories.head(i)]
-        self.findings.extend(self.archive.stories.validate(stories))
+        for root, told in ((self.archive.preservation, False), (self.archive.stories, True)):
+            mine = {ref.object_id for ref in targets if isinstance(ref, StoryRef) is told}
+            self.findings.extend(root.validate(None if refs is None else mine))
         for ref in targets:
             self.progress(str(ref))
             self._version(ref)
@@ -157,7 +170,7 @@ class _Verifier:
         for ref in sorted(self.digests.keys() - present):
             self._error("LOG_DISAGREES", ref, "The audit log knows this version and it is not stored any more.")
 
-    def _logged(self, ref: RecordRef, files: Mapping[str, StoredFile]) -> None:
+    def _logged(self, ref: AnyRef, files: Mapping[str, StoredFile]) -> None:
         vouched = self.digests.get(str(ref))
         if vouched is None:
             self._error("LOG_ENTRY_MISSING", str(ref), "The audit log does not know this version.", "DESIGN §7")
@@ -177,10 +190,8 @@ class _Verifier:
 
     def _version(self, ref: AnyRef) -> None:
         self.subjects += 1
-        if isinstance(ref, StoryRef):
-            return  # structure and fixity were checked with the root; its claims are the story flows' to check
         try:
-            files = self.archive.preservation.files(ref)
+            files = stored_files(self.archive, ref)
         except ArchiveRestoreError as exc:
             self._error("OBJECT_UNREADABLE", str(ref), str(exc))
             return
@@ -188,6 +199,8 @@ class _Verifier:
         try:
             if isinstance(ref, MasterRef):
                 self._master(ref, files)
+            elif isinstance(ref, StoryRef):
+                self._story(ref, files)
             else:
                 self._restoration(ref, files)
         except ArchiveRestoreError as exc:
@@ -197,7 +210,7 @@ class _Verifier:
 
     def _master(self, ref: MasterRef, files: Mapping[str, StoredFile]) -> None:
         master = self._record(Master, ref, files, ITEM_RECORD)
-        if not isinstance(master, Master):
+        if master is None:
             return
         stored = files.get(master.file.name)
         if stored is None or master.ref != ref:
@@ -209,12 +222,8 @@ class _Verifier:
         self._credentials(str(ref), stored.path, master.file.mime, sidecar)
 
     def _record(
-        self,
-        kind: type[Master] | type[PreservationDerivation],
-        ref: RecordRef,
-        files: Mapping[str, StoredFile],
-        name: str,
-    ) -> Master | PreservationDerivation | None:
+        self, kind: type[RecordT], ref: AnyRef, files: Mapping[str, StoredFile], name: str
+    ) -> RecordT | None:
         stored = files.get(name)
         if stored is None:
             self._error("RECORD_MISSING", str(ref), f"There is no {name}.", "DESIGN §3")
@@ -236,11 +245,11 @@ class _Verifier:
             self._error("C2PA_MISSING", subject, "The file carries no C2PA manifest.", "DESIGN §6")
         return report
 
-    # -- 4. derivatives ----------------------------------------------------------------------------------
+    # -- 4. restorations ----------------------------------------------------------------------------------
 
     def _restoration(self, ref: PreservationRef, files: Mapping[str, StoredFile]) -> None:
         derivation = self._record(PreservationDerivation, ref, files, DERIVATION_RECORD)
-        if not isinstance(derivation, PreservationDerivation):
+        if derivation is None:
             return
         if derivation.ref != ref or derivation.parent.item_id != ref.item_id:
             self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} describes another derivative.")
@@ -257,8 +266,8 @@ class _Verifier:
 
     def _assertions(
         self,
-        ref: PreservationRef,
-        derivation: PreservationDerivation,
+        ref: PreservationRef | StoryRef,
+        derivation: PreservationDerivation | StoryDerivation,
         report: CredentialReport,
         files: Mapping[str, StoredFile],
     ) -> None:
@@ -275,29 +284,33 @@ class _Verifier:
         if stored is None or report.map_png != stored.path.read_bytes():
             self._error("C2PA_MAP_DISAGREES", str(ref), f"The map inside the manifest is not {MAP_PNG}.", "DESIGN §6")
 
-    def _maps(self, ref: PreservationRef, derivation: PreservationDerivation, files: Mapping[str, StoredFile]) -> None:
+    def _maps(
+        self,
+        ref: PreservationRef | StoryRef,
+        derivation: PreservationDerivation | StoryDerivation,
+        files: Mapping[str, StoredFile],
+    ) -> None:
         record = files.get(MAP_RECORD)
         if record is None or record.path.read_bytes() != canonical_bytes(map_statement(derivation.map)):
             self._error("MAP_RECORD_DISAGREES", str(ref), f"{MAP_RECORD} is not what {DERIVATION_RECORD} says.")
         meant = {MAP_PNG: derivation.map.sha256}
-        meant |= {p.name: p.pixels_sha256 for p in derivation.products if p.name in PLANES}
+        meant |= {p.name: p.pixels_sha256 for p in derivation.products[1:]}
         for name, digest in meant.items():
             stored = files.get(name)
-            if stored is None or self._plane_digest(stored.path) != digest:
+            if stored is None or self._picture_digest(stored.path) != digest:
                 self._error("MAP_DISAGREES", f"{ref} {name}", "The decoded map is not the one the derivation names.")
 
-    def _plane_digest(self, path: Path) -> str:
+    def _picture_digest(self, path: Path) -> str:
         digest = PixelDigest()
-        with self.archive.pictures.open(path) as plane:
-            for top, bottom in bands(plane.facts.height, 256):
-                rows = plane.read(Region(top=top, left=0, bottom=bottom, right=plane.facts.width))
-                digest.update(rows[:, :, 0])
+        with self.archive.pictures.open(path) as picture:
+            for top, bottom in bands(picture.facts.height, 256):
+                digest.update(picture.read(Region(top=top, left=0, bottom=bottom, right=picture.facts.width)))
         return digest.hexdigest()
 
     def _pixels(self, ref: PreservationRef, derivation: PreservationDerivation, picture: Path) -> None:
         master_files = self.archive.preservation.files(MasterRef(item_id=ref.item_id))
         master = self._record(Master, MasterRef(item_id=ref.item_id), master_files, ITEM_RECORD)
-        if not isinstance(master, Master) or master.file.name not in master_files:
+        if master is None or master.file.name not in master_files:
             return
         if derivation.map.master_sha256 != master_files[master.file.name].sha256:
             self._error("MAP_OF_ANOTHER_MASTER", str(ref), "The map relates to other bytes than the stored master.")
@@ -317,26 +330,90 @@ class _Verifier:
 
     def _compared(self, ref: PreservationRef, derivation: PreservationDerivation, found: Comparison) -> None:
         for breach in found.breaches:
-            where = f"{breach.pixels} pixels, the first at x={breach.x}, y={breach.y}"
-            if breach.rule == "ORIGINAL":
-                self._error(
-                    "MAP_LIES", str(ref), f"The map calls them original and they differ from the master: {where}.",
-                    "DESIGN §4",
-                )  # fmt: skip
-            else:
-                self._error("MAP_FLAG_NOT_ALLOWED", str(ref), f"A restoration may not be so: {where}.", "DESIGN §5")
-        if found.map_sha256 != derivation.map.sha256:
-            self._error("MAP_DISAGREES", str(ref), "The map in the TIFF is not the one the derivation names.")
-        if {str(v): n for v, n in enumerate(found.histogram) if n} != dict(derivation.map.histogram):
-            self._error("MAP_COUNTS_DISAGREE", str(ref), "The pixel counts a class are not those of the map.")
-        if found.counts != dict(derivation.map.counts):
-            self._error("MAP_COUNTS_DISAGREE", str(ref), "The class counts are not those of the map.")
+            code, words, clause = _BREACHES[breach.rule]
+            if breach.rule == "NOT_ALLOWED":
+                words = "A restoration may not be so"
+            self._error(code, str(ref), f"{words}: {_where(breach)}.", clause)
+        self._summary(ref, derivation.map, found)
         if found.derivative_sha256 != derivation.products[0].pixels_sha256:
             self._error("PIXELS_DISAGREE", str(ref), "The decoded samples are not those the derivation names.")
         if found.master_sha256 != derivation.map.master_pixels_sha256:
             self._error("PIXELS_DISAGREE", str(ref), "The master's decoded samples are not those the derivation names.")
 
-    # -- 5. catalog --------------------------------------------------------------------------------------
+    def _summary(
+        self, ref: PreservationRef | StoryRef, summary: MapSummary, found: Comparison | StoryComparison
+    ) -> None:
+        """What is said of the map against the map inside the picture."""
+        if found.map_sha256 != summary.sha256:
+            self._error("MAP_DISAGREES", str(ref), "The map in the TIFF is not the one the derivation names.")
+        if {str(v): n for v, n in enumerate(found.histogram) if n} != dict(summary.histogram):
+            self._error("MAP_COUNTS_DISAGREE", str(ref), "The pixel counts a class are not those of the map.")
+        if found.counts != dict(summary.counts):
+            self._error("MAP_COUNTS_DISAGREE", str(ref), "The class counts are not those of the map.")
+
+    # -- 5. stories --------------------------------------------------------------------------------------
+
+    def _story(self, ref: StoryRef, files: Mapping[str, StoredFile]) -> None:
+        derivation = self._record(StoryDerivation, ref, files, DERIVATION_RECORD)
+        if derivation is None:
+            return
+        parents = [material for material in derivation.materials if material.role == PARENT]
+        if (
+            derivation.ref != ref
+            or derivation.parent.item_id != ref.item_id
+            or [parent.ref for parent in parents] != [str(derivation.parent)]
+        ):
+            self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} describes another story.")
+            return
+        picture = files.get(derivation.products[0].name) if derivation.products else None
+        if picture is None:
+            self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} names no picture that is stored.")
+            return
+        report = self._credentials(str(ref), picture.path, "image/tiff", files.get(sidecar_name(picture.name)))
+        if report is not None:
+            self._assertions(ref, derivation, report, files)
+        self._maps(ref, derivation, files)
+        for material in derivation.materials[1:]:
+            stored = files.get(material.ref)
+            if stored is None or stored.sha512 != material.sha512:
+                self._error("RECORD_DISAGREES", f"{ref} {material.ref}", "What was handed in is not what is stored.")
+        self._outcomes(ref, derivation, files)
+        self._story_pixels(ref, derivation, picture.path)
+
+    def _outcomes(self, ref: StoryRef, derivation: StoryDerivation, files: Mapping[str, StoredFile]) -> None:
+        for product in derivation.alternatives:
+            stored = files.get(product.name)
+            if stored is None or self._picture_digest(stored.path) != product.pixels_sha256:
+                subject = f"{ref} {product.name}"
+                self._error("PIXELS_DISAGREE", subject, "The decoded samples are not those the derivation names.")
+
+    def _story_pixels(self, ref: StoryRef, derivation: StoryDerivation, picture: Path) -> None:
+        source = load_source(self.archive, derivation.parent)
+        if source.material.sha512 != derivation.materials[0].sha512:
+            self._error("STORY_OF_ANOTHER_SOURCE", str(ref), f"It was made from other bytes than {source.ref} now has.")
+            return
+        if derivation.map.master_sha256 != source.master.file.sha256:
+            self._error("MAP_OF_ANOTHER_MASTER", str(ref), "The map relates to other bytes than the stored master.")
+            return
+        try:
+            found = compare_stored(self.archive, picture, source, derivation)
+        except SelfCheckFailed as exc:
+            self._error("FRAME_CHANGED", str(ref), f"{exc}.")
+            return
+        self.pixels += derivation.map.pixels
+        for breach in found.breaches:
+            code, words, clause = _BREACHES[breach.rule]
+            self._error(code, str(ref), f"{words}: {_where(breach)}.", clause)
+        self._summary(ref, derivation.map, found)
+        for digest, meant, what in (
+            (found.story_sha256, derivation.products[0].pixels_sha256, "The decoded samples"),
+            (found.master_sha256, derivation.map.master_pixels_sha256, "The master's decoded samples"),
+            (found.parent_sha256, derivation.materials[0].pixels_sha256, "The decoded samples of its source"),
+        ):
+            if digest != meant:
+                self._error("PIXELS_DISAGREE", str(ref), f"{what} are not those the derivation names.")
+
+    # -- 6. catalog --------------------------------------------------------------------------------------
 
     def _catalog(self) -> None:
         self.progress("catalog")
@@ -363,33 +440,28 @@ class _Verifier:
     def _catalog_rows(self, subjects: Iterable[str]) -> None:
         """For single subjects: the catalog's record against the stored one."""
         for subject in subjects:
-            parsed = parse_ref(subject)
-            ref = make_ref(parsed.item_id, parsed.kind, parsed.version or 1)
-            if isinstance(ref, StoryRef):
-                continue
+            ref = exact_ref(subject)
             try:
-                stored = (
-                    self.archive.catalog.master(ref.item_id)
-                    if isinstance(ref, MasterRef)
-                    else self.archive.catalog.derivation(ref)
-                )
+                stored = self._catalogued(ref)
             except ArchiveRestoreError as exc:
                 self._error("CATALOG_UNREADABLE", subject, str(exc))
                 continue
             try:
-                kind, name = (
-                    (Master, ITEM_RECORD) if isinstance(ref, MasterRef) else (PreservationDerivation, DERIVATION_RECORD)
-                )
-                files = self.archive.preservation.files(record_ref(subject))
-                meant = read_record(kind, files[name].path, subject) if name in files else None
+                meant = load_record(self.archive, ref)
             except ArchiveRestoreError:
                 continue  # told already where the version itself was checked
-            if meant is not None and stored != meant:
+            if stored != meant:
                 self._error(
                     "CATALOG_DISAGREES",
                     subject,
                     "The catalog says something else; run: archive-restore catalog rebuild.",
                 )
+
+    def _catalogued(self, ref: AnyRef) -> AnyRecord | None:
+        catalog = self.archive.catalog
+        if isinstance(ref, MasterRef):
+            return catalog.master(ref.item_id)
+        return catalog.story(ref) if isinstance(ref, StoryRef) else catalog.derivation(ref)
 
     def _differences(self, stored: Mapping[str, str], expected: Mapping[str, str]) -> None:
         for key in sorted(stored.keys() | expected.keys()):
@@ -405,6 +477,20 @@ class _Verifier:
         self.findings.append(
             Finding(code=code, severity=Severity.ERROR, subject=subject, message=message, clause=clause)
         )
+
+
+_BREACHES = {
+    "ORIGINAL": ("MAP_LIES", "The map calls them original and they differ from the master", "DESIGN §4"),
+    "NOT_ALLOWED": ("MAP_FLAG_NOT_ALLOWED", "A story of this kind may not be so", "DESIGN §5"),
+    "LUMINANCE": ("MAP_LIES", "The map calls only their colour made up and their luminance changed", "DESIGN §4"),
+    "PARENT": ("MAP_LIES", "The map calls them untouched and they differ from what it was made from", "DESIGN §4"),
+    "LOST": ("MAP_FLAG_LOST", "The map lacks flags that what it was made from has there", "DESIGN §4"),
+}
+"""Finding, words and clause of each rule that pixels may break."""
+
+
+def _where(breach: ClaimBreach) -> str:
+    return f"{breach.pixels} pixels, the first at x={breach.x}, y={breach.y}"
 
 
 def _is_about(subject: str, object_id: str) -> bool:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from archive_restore.core.synthesis_map import ClaimBreach, PixelDigest, check_claims, class_counts, histogram
+from archive_restore.core.synthesis_map import (
+    COLOUR_FLAGS,
+    LUMINANCE_TOLERANCE,
+    ClaimBreach,
+    PixelDigest,
+    breach,
+    check_claims,
+    check_story_claims,
+    class_counts,
+    histogram,
+    same_bits,
+)
 from archive_restore.imaging.engine import bands
-from archive_restore.ports import PictureSource
-from archive_restore.records.imagery import PixelFlag, Region
+from archive_restore.imaging.luminance import encoded_luminance, spread_gray
+from archive_restore.ports import ColourSpace, PictureSource
+from archive_restore.records.imagery import PixelFlag, Region, SampleRole
 
 ROWS = 256
 
@@ -54,13 +69,8 @@ def compare(
         of_derivative.update(after)
         of_map.update(flags)
         total += histogram(flags)
-        for breach in check_claims(flags, after, before, allowed):
-            known = breaches.get(breach.rule)
-            breaches[breach.rule] = (
-                replace(breach, y=breach.y + top)
-                if known is None
-                else replace(known, pixels=known.pixels + breach.pixels)
-            )
+        for found in check_claims(flags, after, before, allowed):
+            _add(breaches, found, top)
     return Comparison(
         breaches=tuple(breaches.values()),
         master_sha256=of_master.hexdigest(),
@@ -68,3 +78,160 @@ def compare(
         map_sha256=of_map.hexdigest(),
         histogram=tuple(int(n) for n in total),
     )
+
+
+def _add(breaches: dict[str, ClaimBreach], found: ClaimBreach, top: int) -> None:
+    known = breaches.get(found.rule)
+    breaches[found.rule] = (
+        replace(found, y=found.y + top) if known is None else replace(known, pixels=known.pixels + found.pixels)
+    )
+
+
+# --- stories -----------------------------------------------------------------------------------------
+
+STORY_FLAGS = PixelFlag(0xFF) & ~PixelFlag.MOVED
+"""Flags that a story in stills may carry."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One of the pictures that a story is held against."""
+
+    source: PictureSource
+    space: ColourSpace
+    flags: PictureSource | None = None
+    """Its synthesis map; None for a master."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryComparison:
+    """What the pixels of a story really say; as Comparison."""
+
+    breaches: tuple[ClaimBreach, ...]
+    story_sha256: str
+    map_sha256: str
+    parent_sha256: str
+    master_sha256: str
+    histogram: tuple[int, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pixels a class."""
+        return class_counts(np.asarray(self.histogram, np.int64))
+
+
+def compare_story(
+    story: Compared, parent: Compared, master: Compared, *, white: float, colours: bool
+) -> StoryComparison:
+    """Hold a story, its flags included, against what it was made from and against the master; each is read once.
+
+    `white` is the code value of 1.0; `colours` says that it is a colorization, which changes nothing but colour: what
+    it does not flag equals the parent, and what it flags keeps the parent's luminance. In the frame of the master,
+    pixels without a flag equal the master's and those with colour flags alone keep its luminance. In another frame no
+    pixel may be called original. No flag of the parent may be lost. Raises PictureUnreadable from the sources.
+    """
+    assert story.flags is not None
+    facts = story.source.facts
+    frame = (facts.width, facts.height)
+    in_parent, in_master = (
+        (one.source.facts.width, one.source.facts.height) == frame for one in (parent, master)
+    )
+    digests = {name: PixelDigest() for name in ("story", "map", "parent", "master")}
+    total = np.zeros(256, np.int64)
+    breaches: dict[str, ClaimBreach] = {}
+    carried = _CarriedFlags(parent, facts.width, facts.height)
+    for top, bottom in bands(facts.height, ROWS):
+        region = Region(top=top, left=0, bottom=bottom, right=facts.width)
+        told = story.source.read(region)
+        flags = _flags(story.flags, region)
+        digests["story"].update(told)
+        digests["map"].update(flags)
+        total += histogram(flags)
+        light = encoded_luminance(told, facts, white, story.space)
+        found = [*breach("NOT_ALLOWED", (flags & np.uint8(~int(STORY_FLAGS) & 0xFF)) != 0)]
+        if in_master:
+            was = master.source.read(region)
+            digests["master"].update(was)
+            same = _same(told, story, was, master, white)
+            before = encoded_luminance(was, master.source.facts, white, master.space)
+            found += check_story_claims(flags, same, light, before)
+        else:
+            found += breach("ORIGINAL", flags == 0)
+        had = carried.read(top, bottom)
+        found += breach("LOST", (had & ~flags) != 0)
+        if in_parent:
+            given = parent.source.read(region)
+            digests["parent"].update(given)
+            if colours:
+                found += breach("NOT_ALLOWED", (flags & ~had & np.uint8(~int(COLOUR_FLAGS) & 0xFF)) != 0)
+                found += _colour_breaches(told, flags, light, given, story, parent, white)
+        for one in found:
+            _add(breaches, one, top)
+    if not in_master:
+        _digest(master.source, digests["master"])
+    if not in_parent:
+        _digest(parent.source, digests["parent"])
+        if colours:
+            _add(breaches, ClaimBreach(rule="PARENT", pixels=facts.width * facts.height, y=0, x=0), 0)
+    return StoryComparison(
+        breaches=tuple(breaches.values()),
+        story_sha256=digests["story"].hexdigest(),
+        map_sha256=digests["map"].hexdigest(),
+        parent_sha256=digests["parent"].hexdigest(),
+        master_sha256=digests["master"].hexdigest(),
+        histogram=tuple(int(n) for n in total),
+    )
+
+
+def _colour_breaches(
+    told: npt.NDArray[Any],
+    flags: npt.NDArray[np.uint8],
+    light: npt.NDArray[np.float32],
+    given: npt.NDArray[Any],
+    story: Compared,
+    parent: Compared,
+    white: float,
+) -> Iterator[ClaimBreach]:
+    coloured = (flags & int(PixelFlag.COLORIZED)) != 0
+    yield from breach("PARENT", ~coloured & ~_same(told, story, given, parent, white))
+    before = encoded_luminance(given, parent.source.facts, white, parent.space)
+    yield from breach("LUMINANCE", coloured & ~(np.abs(light - before) <= LUMINANCE_TOLERANCE))
+
+
+def _same(
+    told: npt.NDArray[Any], story: Compared, was: npt.NDArray[Any], before: Compared, white: float
+) -> npt.NDArray[np.bool_]:
+    """Where a story's samples are those of another picture, or three times its gray."""
+    if SampleRole.RED in story.source.facts.roles:
+        was, _ = spread_gray(was, before.source.facts, white)
+    if told.shape != was.shape or told.dtype != was.dtype:
+        return np.zeros(told.shape[:2], np.bool_)
+    return same_bits(told, was)
+
+
+def _flags(plane: PictureSource, region: Region) -> npt.NDArray[np.uint8]:
+    return plane.read(region)[:, :, 0].astype(np.uint8, copy=False)
+
+
+class _CarriedFlags:
+    """The map of the parent in the frame of the story: every pixel has the flags of the nearest one."""
+
+    def __init__(self, parent: Compared, width: int, height: int) -> None:
+        self._plane = parent.flags
+        facts = parent.source.facts
+        self._size, self._frame = (facts.height, facts.width), (height, width)
+        self._columns = (2 * np.arange(width, dtype=np.int64) + 1) * facts.width // (2 * width)
+
+    def read(self, top: int, bottom: int) -> npt.NDArray[np.uint8]:
+        """Rows of the story's frame."""
+        if self._plane is None:
+            return np.zeros((bottom - top, self._frame[1]), np.uint8)
+        rows = (2 * np.arange(top, bottom, dtype=np.int64) + 1) * self._size[0] // (2 * self._frame[0])
+        region = Region(top=int(rows[0]), left=0, bottom=int(rows[-1]) + 1, right=self._size[1])
+        return np.ascontiguousarray(_flags(self._plane, region)[rows - rows[0]][:, self._columns])
+
+
+def _digest(source: PictureSource, digest: PixelDigest) -> None:
+    facts = source.facts
+    for top, bottom in bands(facts.height, ROWS):
+        digest.update(source.read(Region(top=top, left=0, bottom=bottom, right=facts.width)))

@@ -62,12 +62,14 @@ class StoryDerivation:
     parent: MasterRef | PreservationRef | StoryRef
     """What the story was made from directly."""
     materials: tuple[Material, ...]
-    """The parent first, with the role `parent`; then the master, where it is another file; then what people gave."""
+    """The parent first, with the role `parent`; then what people handed in."""
     recipe: Recipe
     """As the person chose it."""
     steps: tuple[StepRun, ...]
     """As it ran."""
     seed: int
+    samples: int
+    """How many outcomes were asked for."""
     products: tuple[Product, ...]
     """The picture first."""
     alternatives: tuple[Product, ...]

@@ -16,7 +16,8 @@ import click
 from archive_restore import errors
 from archive_restore.cli import COMMANDS, INTERNAL_ERROR, main_group
 from archive_restore.core.planning import BUILT_IN, DEFAULT_RECIPE
-from archive_restore.plugins import preservation_steps
+from archive_restore.plugins import preservation_steps, story_steps
+from archive_restore.ports import PreservationStep, StoryStep
 from archive_restore.records.imagery import PixelFlag
 from tests.support.card_reference import model_cards_page
 
@@ -163,9 +164,15 @@ def recipes_page() -> str:
         default = " The default." if recipe.name == DEFAULT_RECIPE else ""
         parts.append(f"| `{recipe.name}` | {steps} | {recipe.description}{default} |")
     parts += ["", "## Steps\n"]
-    for name, step in preservation_steps().items():
+    parts += ["Of restorations:\n", *_steps(preservation_steps())]
+    parts += ["Of [stories](../explanation/stories.md):\n", *_steps(story_steps())]
+    return "\n".join(parts)
+
+
+def _steps(steps: Mapping[str, PreservationStep] | Mapping[str, StoryStep]) -> Iterator[str]:
+    for name, step in steps.items():
         flags = [flag.name for flag in PixelFlag if flag & step.flags]
-        parts += [
+        yield from (
             f"### {name}\n",
             f"Version {step.version}. {step.summary}\n",
             f"Flags it may set: {', '.join(f'`{flag}`' for flag in flags) or 'none; it changes no pixel'}.\n",
@@ -175,8 +182,7 @@ def recipes_page() -> str:
                 for parameter, rule in step.parameters_schema.items()
             ),
             "",
-        ]
-    return "\n".join(parts)
+        )
 
 
 def _values(rule: Mapping[str, Any]) -> str:

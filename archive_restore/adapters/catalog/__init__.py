@@ -24,13 +24,14 @@ from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.objects import Master
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Event
+from archive_restore.records.stories import StoryDerivation, StoryRef
 
 PAGE = 1000
 """Rows a query: no cursor stays open while the caller works."""
 FLUSH = 5000
 """Rows gathered inside a batch before they are written."""
 _REBUILD = "Run: archive-restore catalog rebuild"
-_Record = TypeVar("_Record", Master, PreservationDerivation)
+_Record = TypeVar("_Record", Master, PreservationDerivation, StoryDerivation)
 
 
 def open_catalog(path: Path | None) -> SqlCatalog:
@@ -86,11 +87,20 @@ class SqlCatalog(Catalog, Jobs):
 
     def add_preservation(self, derivation: PreservationDerivation, events: Sequence[Event]) -> None:
         """See ports.Catalog; raise SeparationViolated where an ingredient is a story."""
+        self._add_derivation(derivation, "preservation", events)
+
+    def add_story(self, derivation: StoryDerivation, events: Sequence[Event]) -> None:
+        """See ports.Catalog."""
+        self._add_derivation(derivation, "story", events)
+
+    def _add_derivation(
+        self, derivation: PreservationDerivation | StoryDerivation, side: str, events: Sequence[Event]
+    ) -> None:
         ref = str(derivation.ref)
         derivatives = {
             "ref": ref,
             "item_id": derivation.ref.item_id,
-            "class": "preservation",
+            "class": side,
             "kind": derivation.ref.kind.value,
             "version": derivation.ref.version,
             "derivation_id": derivation.derivation_id,
@@ -191,6 +201,11 @@ class SqlCatalog(Catalog, Jobs):
         """See ports.Catalog."""
         found = self._one(select(tables.derivatives.c.record).where(tables.derivatives.c.ref == str(ref)))
         return None if found is None else _record(PreservationDerivation, found, str(ref))
+
+    def story(self, ref: StoryRef) -> StoryDerivation | None:
+        """See ports.Catalog."""
+        found = self._one(select(tables.derivatives.c.record).where(tables.derivatives.c.ref == str(ref)))
+        return None if found is None else _record(StoryDerivation, found, str(ref))
 
     def newest(self, item_id: str, kind: str) -> int:
         """See ports.Catalog."""

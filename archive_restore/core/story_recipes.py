@@ -1,0 +1,56 @@
+"""From what a person asks of `enhance` and `colorize` to recipes: which steps, in which order, how set."""
+
+from __future__ import annotations
+
+import re
+
+from archive_restore.errors import UsageError
+from archive_restore.records.provenance import Json, Recipe, RecipeStep
+
+_HINT = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)\s*=\s*(\S.*?)\s*")
+
+
+def enhancement(
+    *,
+    scale: float | None = None,
+    target: str | None = None,
+    quality: bool = False,
+    fidelity: bool = False,
+    grain: float | None = None,
+) -> Recipe:
+    """The recipe of `enhance`; only what differs from the steps' defaults is written into it."""
+    if scale is not None and target is not None:
+        raise UsageError("an enlargement takes a scale or a target", hint="Give one of them")
+    chosen: dict[str, Json] = {}
+    if scale is not None:
+        chosen["scale"] = scale
+    if target is not None:
+        chosen["target"] = target
+    if quality:
+        chosen["method"] = "quality"
+    if fidelity:
+        chosen["fidelity"] = True
+    if grain is not None:
+        chosen["grain"] = grain
+    return Recipe(
+        name="enhance",
+        description="Enlarge the picture and draw detail that agrees with it.",
+        steps=(RecipeStep(step="enlarge", parameters=chosen),),
+    )
+
+
+def colorization() -> Recipe:
+    """The recipe of `colorize`."""
+    return Recipe(
+        name="colorize",
+        description="Give the picture colours; its light and dark stay.",
+        steps=(RecipeStep(step="colorize"),),
+    )
+
+
+def parse_hint(text: str) -> dict[str, Json]:
+    """Read `X,Y=COLOUR`, pixels from the top left; raise UsageError."""
+    found = _HINT.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{text!r} is not a hint", hint='Write --hint "X,Y=COLOUR"')
+    return {"x": float(found[1]), "y": float(found[2]), "colour": found[3]}

@@ -1,0 +1,207 @@
+"""The built-in steps of stories: enlarging and colouring, told as what they are.
+
+Each binds functions of `imaging` to the story port. What is made up is flagged, and nothing here can reach the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from archive_restore.errors import PictureUnreadable, UsageError
+from archive_restore.imaging import enlarge
+from archive_restore.imaging.luminance import encoded_luminance, spread_gray
+from archive_restore.imaging.planes import colour_indices
+from archive_restore.ports import Network, Samples, StoryContext, StoryPicture, StoryStep
+from archive_restore.records.imagery import Geometry, PixelFlag, SampleRole
+from archive_restore.records.provenance import Json
+
+KERNEL = "kernel"
+"""Value of `enlarge.method`: no model."""
+ENLARGERS = {"network": "realesrgan-animevideov3", "quality": "realesrgan-x4plus"}
+"""Models of `enlarge.method`."""
+_TILE = 256  # rows and columns of the source that one call of a network answers for
+
+_OVERLAP = 32
+"""Pixels read around it at most: what the large model sees beyond changes nothing that can be seen."""
+
+
+class Enlarge(StoryStep):
+    """Enlarges the whole picture; the result, reduced again, is its source."""
+
+    name: ClassVar[str] = "enlarge"
+    version: ClassVar[str] = "1"
+    summary: ClassVar[str] = "Enlarges the picture and draws detail; reduced again, it is its source."
+    flags: ClassVar[PixelFlag] = PixelFlag.RESAMPLED | PixelFlag.SYNTHESIZED | PixelFlag.INTERPOLATED
+    action: ClassVar[str] = "c2pa.resized"
+    digital_source_type: ClassVar[str] = "algorithmicallyEnhanced"
+    parameters_schema: ClassVar[Mapping[str, Any]] = {
+        "scale": {
+            "type": "number", "minimum": 0, "maximum": enlarge.MOST, "default": 0,
+            "description": "How many times as long every edge becomes; 0 takes the target.",
+        },
+        "target": {
+            "enum": list(enlarge.TARGETS), "default": "4k",
+            "description": "The frame that the picture is fitted into where no scale is given.",
+        },
+        "method": {
+            "enum": [*ENLARGERS, KERNEL], "default": "network",
+            "description": "network is a fast model, quality a large one; kernel interpolates without a model.",
+        },
+        "fidelity": {
+            "type": "boolean", "default": False,
+            "description": "Lean on plain interpolation as well: less is invented, and less is sharp.",
+        },
+        "grain": {
+            "type": "number", "minimum": 0, "maximum": 1, "default": 0,
+            "description": "Share of the source's grain that is drawn finer than its pixels could.",
+        },
+    }  # fmt: skip
+
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """The super-resolution network of the method."""
+        method = str(parameters["method"])
+        return (ENLARGERS[method],) if method in ENLARGERS else ()
+
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """A trained model where one runs."""
+        return "compositeWithTrainedAlgorithmicMedia" if self.models(parameters) else self.digital_source_type
+
+    def tell(self, picture: StoryPicture, parameters: Mapping[str, Json], context: StoryContext) -> StoryPicture:
+        """Enlarge samples, map and doubt."""
+        height, width = picture.flags.shape
+        scale = _number(parameters, "scale")
+        size = enlarge.target_size(
+            height, width, scale=scale or None, target=None if scale else str(parameters["target"])
+        )
+        names = self.models(parameters)
+        made = enlarge.enlarge(
+            picture.samples,
+            size,
+            _enlarger(context.networks[names[0]]) if names else None,
+            new=context.new,
+            picture=colour_indices(picture.facts.roles),
+            white=picture.white,
+            inverted=SampleRole.GRAY_INVERTED in picture.facts.roles,
+            fidelity=bool(parameters["fidelity"]),
+            grain=_number(parameters, "grain"),
+            seed=context.seed,
+            threads=context.threads,
+        )
+        context.note({"agreement_db": round(made.agreement, 2), "height": size[0], "width": size[1]})
+        if made.agreement < enlarge.TOLERATED:
+            context.say(f"Reduced again, the enlargement agrees with its source by only {made.agreement:.1f} dB.")
+        return replace(
+            picture,
+            facts=replace(picture.facts, width=size[1], height=size[0]),
+            samples=made.samples,
+            flags=enlarge.carry(picture.flags, size, context.new, add=int(made.flags)),
+            doubt=enlarge.carry(picture.doubt, size, context.new),
+            geometry=_through(picture.geometry, enlarge.geometry(height, width, size)),
+        )
+
+
+def _enlarger(network: Network) -> enlarge.Enlarger:
+    card = network.card
+    return enlarge.Enlarger(
+        predict=network.predict,
+        scale=card.output.scale,
+        planes=sum(planes.count for planes in card.input.planes),
+        tile=_TILE,
+        overlap=min(card.input.halo, _OVERLAP),
+    )
+
+
+def _through(outer: Geometry, inner: Geometry) -> Geometry:
+    """The geometry that leads through `inner` first."""
+    first, second, third = (np.array(outer) @ np.array(inner)).tolist()
+    return (tuple(first), tuple(second), tuple(third))
+
+
+def _number(parameters: Mapping[str, Json], name: str) -> float:
+    value = parameters[name]
+    if not isinstance(value, int | float):
+        raise UsageError(f"{name} is {value!r} and must be a number")
+    return float(value)
+
+
+class Colorize(StoryStep):
+    """Spreads the colours that people gave; light and dark stay those of the source."""
+
+    name: ClassVar[str] = "colorize"
+    version: ClassVar[str] = "0"
+    summary: ClassVar[str] = "Spreads colours that people gave; light and dark stay the photograph's."
+    flags: ClassVar[PixelFlag] = PixelFlag.COLORIZED | PixelFlag.HUMAN
+    action: ClassVar[str] = "c2pa.adjustedColor"
+    digital_source_type: ClassVar[str] = "humanEdits"
+    parameters_schema: ClassVar[Mapping[str, Any]] = {
+        "reach": {
+            "type": "number", "minimum": 0.01, "maximum": 1, "default": 0.2,
+            "description": "How far a hint spreads, share of the longest edge.",
+        },
+    }  # fmt: skip
+
+    def tell(self, picture: StoryPicture, parameters: Mapping[str, Json], context: StoryContext) -> StoryPicture:
+        """Colour gray along the directions that keep luminance."""
+        facts = picture.facts
+        if SampleRole.RED not in facts.roles and not {SampleRole.GRAY, SampleRole.GRAY_INVERTED} & set(facts.roles):
+            raise PictureUnreadable("the picture is neither gray nor RGB and cannot be colorized")
+        hints: Any = context.documents.get("hints")
+        if not hints or not hints["hints"]:
+            raise UsageError("there is no hint to spread", hint='Give --hint "X,Y=COLOUR"')
+        height, width = picture.flags.shape
+        row = np.array(picture.space.to_xyz[1], np.float32)
+        places, chroma = [], []
+        for hint in hints["hints"]:
+            light = picture.space.curve[_codes(str(hint["colour"]), len(picture.space.curve) - 1)]
+            places.append((float(hint["y"]), float(hint["x"])))
+            if not (0 <= places[-1][0] < height and 0 <= places[-1][1] < width):
+                raise UsageError(f"the hint at {hint['x']},{hint['y']} lies outside the picture of {width}×{height}")
+            chroma.append(light / max(float(row @ light), 1e-4) - 1)
+        reach = _number(parameters, "reach") * max(height, width)
+        roles = spread_gray(np.zeros((1, 1, facts.samples), picture.samples.dtype), facts, picture.white)[1]
+        samples = context.new((height, width, len(roles)), picture.samples.dtype)
+        flags, doubt = context.new((height, width), np.uint8), context.new((height, width), np.uint8)
+        codes = np.linspace(0, 1, len(picture.space.curve), dtype=np.float32)
+        columns = np.arange(width, dtype=np.float32)[None, :]
+        for top in range(0, height, 256):
+            part = np.array(picture.samples[top : top + 256])
+            luma = encoded_luminance(part, facts, picture.white, picture.space)
+            light = np.interp(luma, codes, picture.space.curve).astype(np.float32)
+            rows = np.arange(top, top + len(part), dtype=np.float32)[:, None]
+            weights = [np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * reach**2)) for y, x in places]
+            total = np.sum(weights, axis=0)
+            mixed = np.sum([w[:, :, None] * c for w, c in zip(weights, chroma, strict=True)], axis=0)
+            mixed *= (np.clip(total, 0, 1) / np.maximum(total, 1e-6))[..., None]
+            room = (1 / np.maximum(light, 1e-4) - 1) / np.maximum(mixed.max(axis=2), 1e-4)
+            lit = light[..., None] * (1 + mixed * np.clip(room, 0, 1)[..., None])
+            shown = np.interp(lit, picture.space.curve, codes) * picture.white
+            coloured, _ = spread_gray(part, facts, picture.white)
+            coloured = np.array(coloured)
+            _put(coloured, roles, shown)
+            changed = (coloured != spread_gray(part, facts, picture.white)[0]).any(axis=2)
+            samples[top : top + len(part)] = coloured
+            flags[top : top + len(part)] = picture.flags[top : top + len(part)] | (changed * int(PixelFlag.COLORIZED))
+            doubt[top : top + len(part)] = np.rint(255 * (1 - np.clip(total, 0, 1)))
+        for y, x in places:
+            flags[int(y), int(x)] |= int(PixelFlag.COLORIZED | PixelFlag.HUMAN)
+        return replace(
+            picture,
+            facts=replace(facts, samples=len(roles), roles=roles, photometric="rgb"),
+            samples=samples,
+            flags=flags,
+            doubt=doubt,
+        )
+
+
+def _codes(colour: str, last: int) -> Any:
+    values = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.rint(values * last).astype(np.intp)
+
+
+def _put(coloured: Samples, roles: tuple[SampleRole, ...], shown: Any) -> None:
+    at = [roles.index(role) for role in (SampleRole.RED, SampleRole.GREEN, SampleRole.BLUE)]
+    coloured[:, :, at] = np.rint(shown) if coloured.dtype.kind == "u" else shown
