@@ -1,4 +1,4 @@
-"""The built-in steps of stories: enlarging and colouring, told as what they are.
+"""The built-in steps of stories: completing, enlarging and colouring, told as what they are.
 
 Each binds functions of `imaging` to the story port. What is made up is flagged, and nothing here can reach the record.
 """
@@ -11,22 +11,127 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from archive_restore.errors import PictureUnreadable, UsageError
-from archive_restore.imaging import enlarge
+from archive_restore.errors import ModelUnusable, PictureUnreadable, UsageError
+from archive_restore.imaging import complete, enlarge
 from archive_restore.imaging.luminance import encoded_luminance, spread_gray
 from archive_restore.imaging.planes import colour_indices
+from archive_restore.imaging.regions import polygon_mask
 from archive_restore.ports import Network, Samples, StoryContext, StoryPicture, StoryStep
 from archive_restore.records.imagery import Geometry, PixelFlag, SampleRole
 from archive_restore.records.provenance import Json
+from archive_restore.records.stories import HumanDecision
 
 KERNEL = "kernel"
 """Value of `enlarge.method`: no model."""
 ENLARGERS = {"network": "realesrgan-animevideov3", "quality": "realesrgan-x4plus"}
 """Models of `enlarge.method`."""
-_TILE = 256  # rows and columns of the source that one call of a network answers for
 
-_OVERLAP = 32
-"""Pixels read around it at most: what the large model sees beyond changes nothing that can be seen."""
+
+class Complete(StoryStep):
+    """Completes what is lost; what it makes up is one of many plausible pictures."""
+
+    name: ClassVar[str] = "complete"
+    version: ClassVar[str] = "1"
+    summary: ClassVar[str] = "Completes large losses and what a person drew with pieces of the same picture, or by a model."
+    flags: ClassVar[PixelFlag] = PixelFlag.INTERPOLATED | PixelFlag.SYNTHESIZED | PixelFlag.HUMAN
+    action: ClassVar[str] = "c2pa.edited"
+    digital_source_type: ClassVar[str] = "compositeSynthetic"
+    parameters_schema: ClassVar[Mapping[str, Any]] = {
+        "losses": {
+            "type": "boolean", "default": True,
+            "description": "Complete what a restoration left as loss; without it only what a person drew.",
+        },
+        "model": {
+            "type": "string", "default": "",
+            "description": "Name of an inpainting model that completes; empty takes pieces of the same picture.",
+        },
+    }  # fmt: skip
+
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """The inpainting model, where one is named."""
+        return (str(parameters["model"]),) if parameters["model"] else ()
+
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """A trained model where one runs."""
+        return "compositeWithTrainedAlgorithmicMedia" if self.models(parameters) else self.digital_source_type
+
+    def tell(self, picture: StoryPicture, parameters: Mapping[str, Json], context: StoryContext) -> StoryPicture:
+        """Complete the losses of a restoration and the drawn regions."""
+        height, width = picture.flags.shape
+        drawn = _drawn(context, height, width)
+        mask = np.zeros((height, width), np.bool_) if drawn is None else drawn.copy()
+        if parameters["losses"] and picture.losses is not None:
+            mask |= picture.losses != 0
+        if not mask.any():
+            context.note({"pixels": 0})
+            return picture
+        names = self.models(parameters)
+        channels = colour_indices(picture.facts.roles)
+        if names:
+            made = self._by_network(picture, mask, context.networks[names[0]], context, channels)
+        else:
+            unsound = None if picture.losses is None else np.asarray(picture.losses) != 0
+            made = complete.complete(
+                picture.samples,
+                mask,
+                new=context.new,
+                count=context.samples,
+                seed=context.seed,
+                picture=channels,
+                unsound=unsound,
+                white=picture.white,
+            )
+        context.note({"pixels": int(np.count_nonzero(mask)), "outcomes": len(made.alternatives)})
+        context.say("Large losses were completed: what is seen there is made up.")
+        flags, doubt = context.new((height, width), np.uint8), context.new((height, width), np.uint8)
+        for top in range(0, height, _ROWS):
+            rows = slice(top, top + _ROWS)
+            flags[rows] = picture.flags[rows] | mask[rows] * np.uint8(made.flags)
+            if drawn is not None:
+                flags[rows] |= drawn[rows] * np.uint8(PixelFlag.HUMAN)
+            doubt[rows] = np.where(mask[rows], made.doubt[rows], picture.doubt[rows])
+        outcomes = [complete.pasted(picture.samples, patches, context.new) for patches in made.alternatives]
+        return replace(
+            picture, samples=outcomes[0], alternatives=tuple(outcomes[1:]), flags=flags, doubt=doubt, losses=None
+        )
+
+    @staticmethod
+    def _by_network(
+        picture: StoryPicture, mask: complete.Mask, network: Network, context: StoryContext, channels: tuple[int, ...]
+    ) -> complete.Completion:
+        given = network.card.input
+        if sum(planes.count for planes in given.planes) not in (2, 4):
+            raise ModelUnusable(f"the model {network.card.name!r} does not take a picture and a mask")
+        return complete.complete_by_network(
+            picture.samples,
+            mask,
+            network.predict,
+            new=context.new,
+            multiple=given.size_multiple,
+            minimum=given.minimum_size,
+            maximum=given.maximum_size,
+            planes=sum(planes.count for planes in given.planes) - 1,
+            picture=channels,
+            white=picture.white,
+            inverted=SampleRole.GRAY_INVERTED in picture.facts.roles,
+        )
+
+
+def _drawn(context: StoryContext, height: int, width: int) -> complete.Mask | None:
+    """What a person drew, and their decisions; None where nothing was handed in."""
+    document: Any = context.documents.get("regions")
+    if not document:
+        return None
+    for region in document["regions"]:
+        context.decided(
+            HumanDecision(
+                author=str(region.get("author", "")),
+                reason=str(region.get("reason", "")),
+                what=f"complete {region.get('name') or 'a region'} of {len(region['polygon'])} corners",
+                when=str(region.get("when", "")),
+            )
+        )
+    return polygon_mask([region["polygon"] for region in document["regions"]], height, width)
 
 
 class Enlarge(StoryStep):
@@ -101,17 +206,17 @@ class Enlarge(StoryStep):
             flags=enlarge.carry(picture.flags, size, context.new, add=int(made.flags)),
             doubt=enlarge.carry(picture.doubt, size, context.new),
             geometry=_through(picture.geometry, enlarge.geometry(height, width, size)),
+            losses=None,
         )
 
 
 def _enlarger(network: Network) -> enlarge.Enlarger:
     card = network.card
-    return enlarge.Enlarger(
-        predict=network.predict,
+    return enlarge.Enlarger.looking(
+        network.predict,
         scale=card.output.scale,
         planes=sum(planes.count for planes in card.input.planes),
-        tile=_TILE,
-        overlap=min(card.input.halo, _OVERLAP),
+        halo=card.input.halo,
     )
 
 

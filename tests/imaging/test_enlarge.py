@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from importlib import metadata
 from typing import Any
 
@@ -133,6 +134,30 @@ def test_other_channels_never_reach_the_network():
     plain = enlarge(given, (360, 280), None, new=new, picture=(0, 1, 2))
     assert np.array_equal(made.samples[:, :, 3], plain.samples[:, :, 3])
     assert not np.array_equal(made.samples[:, :, :3], plain.samples[:, :, :3])
+
+
+@pytest.mark.parametrize(("halo", "overlap", "most"), [(18, 18, 2), (349, 96, 1)])
+def test_a_network_that_looks_far_is_given_much_and_one_tile_at_a_time(halo: int, overlap: int, most: int):
+    at_once, running, turn, both = 0, 0, threading.Lock(), threading.Event()
+
+    def watched(planes: FloatPlanes) -> FloatPlanes:
+        nonlocal at_once, running
+        with turn:
+            running += 1
+            at_once = max(at_once, running)
+            if running == 2:
+                both.set()
+        if most == 2:
+            both.wait(10)
+        made = repeated(planes)
+        with turn:
+            running -= 1
+        return made
+
+    network = Enlarger.looking(watched, scale=4, planes=3, halo=halo)
+    assert network.overlap == overlap
+    enlarge(np.zeros((8, 600, 3), np.uint8), (16, 1200), network, new=new, threads=2)
+    assert at_once == most
 
 
 def test_the_source_is_left_as_it_is():
