@@ -537,6 +537,8 @@ class StoryPicture:
     """From pixel centres (x, y, 1) of this picture to those of the master."""
     alternatives: tuple[Samples, ...] = ()
     """Other outcomes, as plausible as `samples` and shaped alike; map and doubt hold for all of them."""
+    losses: npt.NDArray[np.uint8] | None = None
+    """(h, w), not 0 where a restoration left a loss as found; None where nothing is known of losses."""
 
 
 @dataclass(frozen=True, kw_only=True)

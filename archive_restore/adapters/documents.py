@@ -106,9 +106,7 @@ class RecordDocuments(Documents):
                 ),
                 restoration_file=files[0],
                 other_files=tuple(files[1:]),
-                signature=self._signature(
-                    derivation.ref, derivation.products[0].name, view.credentials, view.embedded
-                ),
+                signature=self._signature(derivation.ref, derivation.products[0].name, view.credentials, view.embedded),
                 organization=self._organization,
                 findings=view.master.findings + view.credentials.findings,
             )
@@ -118,9 +116,7 @@ class RecordDocuments(Documents):
         """JPEG, longest edge 512 pixels."""
         return previews.thumbnail(picture.reduced, previews.transfer_for(picture.facts, picture.white))
 
-    def story_premis(
-        self, derivation: StoryDerivation, events: Sequence[Event], files: Mapping[str, Digests]
-    ) -> bytes:
+    def story_premis(self, derivation: StoryDerivation, events: Sequence[Event], files: Mapping[str, Digests]) -> bytes:
         """PREMIS 3 XML of a story."""
         return premis.story_premis(derivation, events, files)
 

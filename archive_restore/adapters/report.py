@@ -196,6 +196,7 @@ def render_restoration_report(report: RestorationReport) -> bytes:
 @functools.cache
 def environment() -> jinja2.Environment:
     """Templates and filters; what came from outside is made safe to look at."""
+
     def finalize(value: Any) -> Any:
         return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,12 +12,17 @@ from archive_restore.cli.output import Session, device_option, printable
 
 if TYPE_CHECKING:
     from archive_restore.flows.batch import Batch
+    from archive_restore.flows.story_documents import Handed
     from archive_restore.flows.tell import StoryMade
     from archive_restore.records.provenance import Recipe
     from archive_restore.records.stories import StoryKind
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_samples_option = click.option(
+    "--samples", default=1, show_default=True, type=click.IntRange(1, 16),
+    help="How many outcomes to make, where several are plausible.",
+)  # fmt: skip
 
 
 def _story_options(command: _Command) -> _Command:
@@ -49,6 +54,10 @@ def _story_options(command: _Command) -> _Command:
 @click.option("--quality", is_flag=True, help="The large model: slower, and better at fine texture.")
 @click.option("--fidelity", is_flag=True, help="Invent less; the result is less sharp.")
 @click.option("--grain", type=click.FloatRange(0, 1), help="Share of the film's grain to draw anew.")
+@click.option("--keep-losses", is_flag=True, help="Leave as found what a restoration left as loss.")
+@click.option("--inpainting", default="", metavar="MODEL", help="Complete losses by this model (see `models add`).")
+@click.option("--regions", type=_FILE, help="Places to complete, drawn by a person (schema regions.schema.json).")
+@_samples_option
 @click.pass_obj
 def enhance_command(
     session: Session,
@@ -59,6 +68,10 @@ def enhance_command(
     quality: bool,
     fidelity: bool,
     grain: float | None,
+    keep_losses: bool,
+    inpainting: str,
+    regions: Path | None,
+    samples: int,
     **common: Any,
 ) -> int:
     """Make a story of each REF that shows more than the photograph holds: enlarged, with detail drawn.
@@ -67,17 +80,22 @@ def enhance_command(
     version ITEM/enhancement@N with its synthesis map, credentials and report; it never becomes part of the record.
     """
     from archive_restore.core.story_recipes import enhancement
+    from archive_restore.flows.story_documents import Handed
     from archive_restore.records.stories import StoryKind
 
-    recipe = enhancement(scale=scale, target=target, quality=quality, fidelity=fidelity, grain=grain)
-    return _tell(session, StoryKind.ENHANCEMENT, refs, recipe, {}, drawn=False, **common)
+    recipe = enhancement(
+        scale=scale, target=target, quality=quality, fidelity=fidelity, grain=grain,
+        complete=not keep_losses, inpainting=inpainting,
+    )  # fmt: skip
+    handed = Handed(files={"regions": regions} if regions else {}, author=common["author"], reason=common["reason"])
+    return _tell(session, StoryKind.ENHANCEMENT, refs, recipe, handed, samples=samples, **common)
 
 
 @click.command("colorize")
 @_story_options
 @click.option("--hint", "hints", multiple=True, metavar="X,Y=COLOUR", help="The colour at a place.")
 @click.option("--hints", "hints_file", type=_FILE, help="Hints in a file (schema hints.schema.json).")
-@click.option("--samples", default=1, show_default=True, type=click.IntRange(1, 16), help="How many outcomes to make.")
+@_samples_option
 @click.pass_obj
 def colorize_command(
     session: Session,
@@ -94,12 +112,14 @@ def colorize_command(
     marked as such. The result is the next version ITEM/colorization@N; it never becomes part of the record.
     """
     from archive_restore.core.story_recipes import colorization
-    from archive_restore.flows.story_documents import hints_document
+    from archive_restore.flows.story_documents import Handed
     from archive_restore.records.stories import StoryKind
 
-    documents = hints_document(hints, hints_file, author=common["author"], reason=common["reason"])
-    kind, drawn = StoryKind.COLORIZATION, bool(documents)
-    return _tell(session, kind, refs, colorization(), documents, drawn=drawn, samples=samples, **common)
+    handed = Handed(
+        files={"hints": hints_file} if hints_file else {}, hints=hints,
+        author=common["author"], reason=common["reason"],
+    )  # fmt: skip
+    return _tell(session, StoryKind.COLORIZATION, refs, colorization(), handed, samples=samples, **common)
 
 
 def _tell(
@@ -107,9 +127,8 @@ def _tell(
     kind: StoryKind,
     refs: Sequence[str],
     recipe: Recipe,
-    documents: Mapping[str, str],
+    handed: Handed,
     *,
-    drawn: bool,
     everything: bool,
     query: str | None,
     settings: Sequence[str],
@@ -118,16 +137,18 @@ def _tell(
     seed: int,
     device: str,
     dry_run: bool,
-    samples: int = 1,
+    samples: int,
 ) -> int:
     from archive_restore.core.planning import describe
     from archive_restore.flows.story_batch import choose_sources, decisions, make_story_plan, tell_many
+    from archive_restore.flows.story_documents import documents
     from archive_restore.flows.story_render import Telling, models_of_story
     from archive_restore.flows.tell import StoryOrder
 
     with session.open(write=not dry_run) as archive:
         plan = make_story_plan(archive, recipe, settings)
-        chosen = choose_sources(archive, refs, everything=everything, query=query, drawn=drawn)
+        chosen = choose_sources(archive, refs, everything=everything, query=query, drawn=handed.any)
+        given = documents(archive, handed)
         if dry_run:
             models = [model.use for model in models_of_story(archive, plan.steps)]
             session.result({"items": chosen.item_ids, "plan": plan, "models": models})
@@ -140,7 +161,7 @@ def _tell(
             source="",
             kind=kind,
             plan=plan,
-            telling=Telling(seed=seed, samples=samples, documents=documents),
+            telling=Telling(seed=seed, samples=samples, documents=given),
             people=decisions(archive, recipe, author, reason),
             device=device,
         )

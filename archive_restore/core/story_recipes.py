@@ -17,6 +17,8 @@ def enhancement(
     quality: bool = False,
     fidelity: bool = False,
     grain: float | None = None,
+    complete: bool = True,
+    inpainting: str = "",
 ) -> Recipe:
     """The recipe of `enhance`; only what differs from the steps' defaults is written into it."""
     if scale is not None and target is not None:
@@ -32,10 +34,13 @@ def enhancement(
         chosen["fidelity"] = True
     if grain is not None:
         chosen["grain"] = grain
+    completed: dict[str, Json] = {} if complete else {"losses": False}
+    if inpainting:
+        completed["model"] = inpainting
     return Recipe(
         name="enhance",
-        description="Enlarge the picture and draw detail that agrees with it.",
-        steps=(RecipeStep(step="enlarge", parameters=chosen),),
+        description="Complete what is lost, enlarge the picture and draw detail that agrees with it.",
+        steps=(RecipeStep(step="complete", parameters=completed), RecipeStep(step="enlarge", parameters=chosen)),
     )
 
 

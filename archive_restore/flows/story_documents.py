@@ -1,30 +1,58 @@
-"""What people hand in for stories: colour hints, gathered from the command line and from files into one document."""
+"""What people hand in for stories: hints and regions, gathered from the command line and from files into documents."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from archive_restore.core.canonical import canonical_bytes
 from archive_restore.core.story_recipes import parse_hint
 from archive_restore.errors import SourceUnreadable
+from archive_restore.ports import Archive
 
 
-def hints_document(hints: Sequence[str], path: Path | None, *, author: str, reason: str) -> dict[str, str]:
-    """One hints document from `X,Y=COLOUR` words and a file, as JSON by the name `hints`; nothing where none is given.
+@dataclass(frozen=True, kw_only=True)
+class Handed:
+    """What a command got."""
 
-    Words get the author and reason of the command. Raise UsageError, SourceUnreadable.
-    """
-    if not hints and path is None:
-        return {}
-    document: dict[str, object] = {"hints": []}
-    if path is not None:
+    files: Mapping[str, Path]
+    """JSON files by the names of their schemas: `hints`, `regions`."""
+    hints: Sequence[str] = ()
+    """`X,Y=COLOUR`, added to the hints of the file."""
+    author: str = ""
+    """Who decided what says nobody's name."""
+    reason: str = ""
+    """Why, likewise."""
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something that belongs to one picture."""
+        return bool(self.files or self.hints)
+
+
+def documents(archive: Archive, handed: Handed) -> dict[str, str]:
+    """Documents by name, each as JSON that fits its schema; raise UsageError, SourceUnreadable."""
+    found: dict[str, Any] = {}
+    for name, path in handed.files.items():
         try:
-            document = json.loads(path.read_bytes())
+            found[name] = json.loads(path.read_bytes())
         except (OSError, ValueError, RecursionError) as exc:
-            raise SourceUnreadable(f"the hints {path.name!r} cannot be read: {exc}") from exc
-    said = {key: value for key, value in (("author", author), ("reason", reason)) if value}
-    given = document.get("hints")
-    document["hints"] = [*(given if isinstance(given, list) else []), *({**parse_hint(text), **said} for text in hints)]
-    return {"hints": canonical_bytes(document).decode()}
+            raise SourceUnreadable(f"{path.name!r} cannot be read: {exc}") from exc
+        _check(archive, name, found[name], f"{path.name!r}")
+    if handed.hints:
+        given = found.setdefault("hints", {"hints": []})
+        given["hints"] = [*given.get("hints", ()), *map(parse_hint, handed.hints)]
+    said = {key: value for key, value in (("author", handed.author), ("reason", handed.reason)) if value}
+    for name, document in found.items():
+        document[name] = [{**said, **entry} for entry in document[name]]
+        _check(archive, name, document, f"what was said with --{name.rstrip('s')}")
+    return {name: canonical_bytes(document).decode() for name, document in found.items()}
+
+
+def _check(archive: Archive, name: str, document: Any, source: str) -> None:
+    problem = archive.check_document(name, document)
+    if problem:
+        raise SourceUnreadable(f"{source} does not fit schemas/{name}.schema.json: {problem}")

@@ -23,7 +23,7 @@ from archive_restore.core.story_claims import PARENT
 from archive_restore.core.synthesis_map import PixelDigest, histogram
 from archive_restore.errors import CatalogDamaged, ReferenceUnknown, SelfCheckFailed
 from archive_restore.flows.commit import load_record, sidecar_name, stored_files
-from archive_restore.flows.render import CELL, MAP_PNG, MODELS, UNCERTAINTY_PNG, gather, load_master
+from archive_restore.flows.render import CELL, DAMAGE_PNG, MAP_PNG, MODELS, UNCERTAINTY_PNG, gather, load_master
 from archive_restore.imaging import engine
 from archive_restore.imaging.reduce import MapReducer, PictureReducer
 from archive_restore.ports import (
@@ -38,7 +38,7 @@ from archive_restore.ports import (
     StoryPicture,
     StoryStep,
 )
-from archive_restore.records.imagery import IDENTITY, Geometry, PictureFacts, Region, SampleRole
+from archive_restore.records.imagery import IDENTITY, DamageClass, Geometry, PictureFacts, Region, SampleRole
 from archive_restore.records.models import InstalledModel
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation
@@ -67,6 +67,8 @@ class StorySourceFile:
     """Its C2PA manifest; None where it lies inside the file."""
     facts: PictureFacts
     uncertainty: Path | None
+    damage: Path | None
+    """Damage map of a restoration."""
     geometry: Geometry
     """From its pixels to those of the master."""
     master: Master
@@ -126,6 +128,7 @@ def load_source(archive: Archive, ref: AnyRef) -> StorySourceFile:
             sidecar=master_files[sidecar_name(master.file.name)].path,
             facts=master.picture,
             uncertainty=None,
+            damage=None,
             geometry=IDENTITY,
             master=master,
             master_path=master_file.path,
@@ -138,7 +141,7 @@ def load_source(archive: Archive, ref: AnyRef) -> StorySourceFile:
     picture = derivation.products[0]
     if picture.mime != "image/tiff" or picture.name not in files:
         raise ReferenceUnknown(f"{ref} holds no still picture", hint="Give a master, a restoration or a still story")
-    sidecar, uncertainty = files.get(sidecar_name(picture.name)), files.get(UNCERTAINTY_PNG)
+    others = {name: files[name].path for name in files}
     path = files[picture.name].path
     with archive.pictures.open(path) as opened:
         facts = opened.facts
@@ -146,9 +149,10 @@ def load_source(archive: Archive, ref: AnyRef) -> StorySourceFile:
         material=_material(ref, files[picture.name], picture.mime, picture.pixels_sha256),
         ref=ref,
         path=path,
-        sidecar=sidecar.path if sidecar else None,
+        sidecar=others.get(sidecar_name(picture.name)),
         facts=facts,
-        uncertainty=uncertainty.path if uncertainty else None,
+        uncertainty=others.get(UNCERTAINTY_PNG),
+        damage=others.get(DAMAGE_PNG),
         geometry=derivation.map.geometry,
         master=master,
         master_path=master_file.path,
@@ -256,6 +260,13 @@ def _load(archive: Archive, source: StorySourceFile, room: Room) -> _Loaded:
     if source.uncertainty is not None:
         with archive.pictures.open(source.uncertainty) as plane:
             doubt = _copied(plane, room)[1][:, :, 0]
+    losses = None
+    if source.damage is not None:
+        losses = room.new(shape, np.uint8)
+        with archive.pictures.open(source.damage) as plane:
+            for top, bottom in engine.bands(facts.height, ROWS):
+                rows = plane.read(Region(top=top, left=0, bottom=bottom, right=facts.width))[:, :, 0]
+                losses[top:bottom] = rows == DamageClass.LOSS
     picture = StoryPicture(
         facts=facts,
         samples=samples,
@@ -264,6 +275,7 @@ def _load(archive: Archive, source: StorySourceFile, room: Room) -> _Loaded:
         flags=flags,
         doubt=doubt,
         geometry=source.geometry,
+        losses=losses,
     )
     return _Loaded(picture=picture, before=before, pixels_sha256=digest)
 
@@ -313,9 +325,7 @@ class _Teller:
         if picture.alternatives:
             silent = replace(context, note=_ignore, say=_ignore, decided=_ignore)
             others = [replace(picture, samples=other, alternatives=()) for other in picture.alternatives]
-            made = replace(
-                made, alternatives=tuple(step.tell(other, parameters, silent).samples for other in others)
-            )
+            made = replace(made, alternatives=tuple(step.tell(other, parameters, silent).samples for other in others))
         _check(step, picture, made)
         changed = _changed(picture.flags, made.flags)
         run = StepRun(
@@ -344,7 +354,7 @@ def _ignore(_: Any) -> None:
 def _check(step: StoryStep, before: StoryPicture, made: StoryPicture) -> None:
     """What a step must not do, whatever it is for; raise SelfCheckFailed."""
     facts, shape = made.facts, (made.facts.height, made.facts.width)
-    planes = (made.flags, made.doubt)
+    planes = (made.flags, made.doubt, *(() if made.losses is None else (made.losses,)))
     whole = (*shape, facts.samples)
     if any(plane.shape != shape or plane.dtype != np.uint8 for plane in planes) or any(
         outcome.shape != whole or outcome.dtype != before.samples.dtype

@@ -221,9 +221,7 @@ class _Verifier:
         sidecar = files.get(sidecar_name(master.file.name))
         self._credentials(str(ref), stored.path, master.file.mime, sidecar)
 
-    def _record(
-        self, kind: type[RecordT], ref: AnyRef, files: Mapping[str, StoredFile], name: str
-    ) -> RecordT | None:
+    def _record(self, kind: type[RecordT], ref: AnyRef, files: Mapping[str, StoredFile], name: str) -> RecordT | None:
         stored = files.get(name)
         if stored is None:
             self._error("RECORD_MISSING", str(ref), f"There is no {name}.", "DESIGN §3")

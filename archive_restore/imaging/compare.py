@@ -133,9 +133,7 @@ def compare_story(
     assert story.flags is not None
     facts = story.source.facts
     frame = (facts.width, facts.height)
-    in_parent, in_master = (
-        (one.source.facts.width, one.source.facts.height) == frame for one in (parent, master)
-    )
+    in_parent, in_master = ((one.source.facts.width, one.source.facts.height) == frame for one in (parent, master))
     digests = {name: PixelDigest() for name in ("story", "map", "parent", "master")}
     total = np.zeros(256, np.int64)
     breaches: dict[str, ClaimBreach] = {}

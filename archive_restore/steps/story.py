@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from archive_restore.errors import ModelUnusable, PictureUnreadable, UsageError
 from archive_restore.imaging import complete, enlarge
@@ -23,6 +24,7 @@ from archive_restore.records.stories import HumanDecision
 
 KERNEL = "kernel"
 """Value of `enlarge.method`: no model."""
+_ROWS = 512
 ENLARGERS = {"network": "realesrgan-animevideov3", "quality": "realesrgan-x4plus"}
 """Models of `enlarge.method`."""
 
@@ -32,7 +34,7 @@ class Complete(StoryStep):
 
     name: ClassVar[str] = "complete"
     version: ClassVar[str] = "1"
-    summary: ClassVar[str] = "Completes large losses and what a person drew with pieces of the same picture, or by a model."
+    summary: ClassVar[str] = "Completes large losses and drawn regions with pieces of the same picture, or by a model."
     flags: ClassVar[PixelFlag] = PixelFlag.INTERPOLATED | PixelFlag.SYNTHESIZED | PixelFlag.HUMAN
     action: ClassVar[str] = "c2pa.edited"
     digital_source_type: ClassVar[str] = "compositeSynthetic"
@@ -97,7 +99,11 @@ class Complete(StoryStep):
 
     @staticmethod
     def _by_network(
-        picture: StoryPicture, mask: complete.Mask, network: Network, context: StoryContext, channels: tuple[int, ...]
+        picture: StoryPicture,
+        mask: npt.NDArray[np.bool_],
+        network: Network,
+        context: StoryContext,
+        channels: tuple[int, ...],
     ) -> complete.Completion:
         given = network.card.input
         if sum(planes.count for planes in given.planes) not in (2, 4):
@@ -117,7 +123,7 @@ class Complete(StoryStep):
         )
 
 
-def _drawn(context: StoryContext, height: int, width: int) -> complete.Mask | None:
+def _drawn(context: StoryContext, height: int, width: int) -> npt.NDArray[np.bool_] | None:
     """What a person drew, and their decisions; None where nothing was handed in."""
     document: Any = context.documents.get("regions")
     if not document:

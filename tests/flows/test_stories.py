@@ -346,4 +346,3 @@ def test_room_for_large_arrays_lies_in_files_that_nobody_sees(tmp_path: Path, mo
     monkeypatch.setattr(story_render.os, "posix_fallocate", full)
     with pytest.raises(OSError, match="No space"):
         room.new((3000, 4000, 3), np.uint8)
-
