@@ -58,4 +58,4 @@ def parse_hint(text: str) -> dict[str, Json]:
     found = _HINT.fullmatch(text)
     if found is None:
         raise UsageError(f"{text!r} is not a hint", hint='Write --hint "X,Y=COLOUR"')
-    return {"x": float(found[1]), "y": float(found[2]), "colour": found[3]}
+    return {"point": (float(found[1]), float(found[2])), "colour": found[3]}

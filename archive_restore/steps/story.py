@@ -268,9 +268,10 @@ class Colorize(StoryStep):
         places, chroma = [], []
         for hint in hints["hints"]:
             light = picture.space.curve[_codes(str(hint["colour"]), len(picture.space.curve) - 1)]
-            places.append((float(hint["y"]), float(hint["x"])))
-            if not (0 <= places[-1][0] < height and 0 <= places[-1][1] < width):
-                raise UsageError(f"the hint at {hint['x']},{hint['y']} lies outside the picture of {width}×{height}")
+            x, y = (float(value) for value in hint["point"])
+            places.append((y, x))
+            if not (0 <= y < height and 0 <= x < width):
+                raise UsageError(f"the hint at {x:g},{y:g} lies outside the picture of {width}×{height}")
             chroma.append(light / max(float(row @ light), 1e-4) - 1)
         reach = _number(parameters, "reach") * max(height, width)
         roles = spread_gray(np.zeros((1, 1, facts.samples), picture.samples.dtype), facts, picture.white)[1]

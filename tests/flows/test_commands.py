@@ -113,7 +113,7 @@ def test_only_masters_are_restored(command: Command, stocked: Shelf):
     refuses(command, 2, "-A", stocked.root, "restore", "scan/restoration", says="made from the master")
     refuses(command, 2, "-A", stocked.root, "restore", says="--all")
     refuses(command, 2, "-A", stocked.root, "restore", "scan", "--all")
-    refuses(command, 12, "-A", stocked.root, "reproduce", "scan", says="not a restoration")
+    refuses(command, 12, "-A", stocked.root, "reproduce", "scan", says="not a derivative")
 
 
 @pytest.mark.parametrize(
