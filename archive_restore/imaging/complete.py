@@ -277,13 +277,13 @@ def _depth(mask: Mask) -> Floats:
 
 
 def _expected_error(picture: Floats, mask: Mask, depth: Floats) -> Floats:
-    """Two pieces of one texture differ by about 1.1 of its deviation; near the rim less."""
+    """A share of the deviation around, near the rim less: fitted on holes in five photographs, right on four others."""
     luma = picture.mean(axis=2)
     reach = int(min(max(2 * depth.max(), 8), 96))
     size = (2 * reach + 1, 2 * reach + 1)
     mean = cv2.blur(luma, size)
     deviation = np.sqrt(np.maximum(cv2.blur(luma * luma, size) - mean * mean, 0))
-    return np.asarray(1.1 * deviation * (1 - np.exp(-depth / 8)) + 0.004, np.float32)
+    return np.asarray(0.75 * deviation * (1 - np.exp(-depth / 8)) + 0.004, np.float32)
 
 
 # --- one hole ----------------------------------------------------------------------------------------

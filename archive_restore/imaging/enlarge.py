@@ -36,7 +36,7 @@ NEAR, FARTHEST = 32, 96
 """Pixels around a tile: a network that looks further than the first is large, none is shown more than the second."""
 _ROUNDS = 4  # of back-projection: the first leaves about 1 %, and clipping takes another two
 _REACH = 3 * _ROUNDS + 6  # rows of the source that a row of the result depends on
-_FIDELITY = 0.6  # share of the network in the estimate of that mode; chosen on five photographs of the development
+_FIDELITY, _FIDELITY_FAR = 0.6, 0.3  # see Enlarger.fidelity; chosen on the five photographs of the development
 _LEVELS = 8  # of luma, for each of which grain is measured
 _CROPS, _CROP = 16, 256
 _QUIET = 15  # places whose grain is measured, pixels
@@ -57,6 +57,8 @@ class Enlarger:
     """Rows and columns that one call answers for, pixels of the source."""
     overlap: int = 18
     """Pixels read around a tile."""
+    fidelity: float = _FIDELITY
+    """Its share in the estimate of the fidelity mode: the smaller, the more it invents."""
     calls: int | None = None
     """Calls at once at most, where the memory of one is large."""
 
@@ -69,7 +71,12 @@ class Enlarger:
         """
         far = halo > NEAR
         return Enlarger(
-            predict=predict, scale=scale, planes=planes, overlap=min(halo, FARTHEST), calls=1 if far else None
+            predict=predict,
+            scale=scale,
+            planes=planes,
+            overlap=min(halo, FARTHEST),
+            fidelity=_FIDELITY_FAR if far else _FIDELITY,
+            calls=1 if far else None,
         )
 
 
@@ -235,7 +242,7 @@ def enlarge(
         picture=chosen,
         white=_white(samples.dtype, white),
         inverted=inverted,
-        share=_FIDELITY if fidelity else 1.0,
+        share=network.fidelity if fidelity and network is not None else 1.0,
         grain=grain,
         curve=curve,
         seed=seed,
