@@ -234,6 +234,7 @@ def _open_for_worker(root: Path, passphrase: str | None, threads: int) -> Abstra
 def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
+    from archive_restore.adapters.kept import FolderKept
     from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
 
@@ -275,6 +276,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         quarantine=FolderQuarantine(root),
         preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
         story_steps=lambda: plugins.story_steps(config.allowed_plugins("story_steps")),
+        kept=FolderKept(root / "cache"),
         check_parameters=shipped.check_parameters,
         check_document=shipped.check_document,
         work=work,

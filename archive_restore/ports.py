@@ -566,6 +566,17 @@ class StoryContext:
     everything they depend on. Nothing may depend on whether it was kept."""
 
 
+class Kept(ABC):
+    """Arrays from earlier runs."""
+
+    @abstractmethod
+    def get(self, key: str, make: Callable[[], Mapping[str, Samples]]) -> Mapping[str, Samples]:
+        """What `make` gives, from an earlier run where it was kept; read only. `key` names all it depends on.
+
+        Names of arrays are words of letters, digits and `_`.
+        """
+
+
 class StoryStep(ABC):
     """One step of a story. Entry-point group `archive_restore.story_steps`; no base shared with PreservationStep."""
 
@@ -1007,6 +1018,8 @@ class Archive:
     quarantine: Quarantine
     preservation_steps: Callable[[], Mapping[str, PreservationStep]]
     story_steps: Callable[[], Mapping[str, StoryStep]]
+    kept: Kept
+    """What stories need again when they are told with one thing changed."""
     check_parameters: Callable[[Mapping[str, Any], Mapping[str, Json]], str]
     """(JSON Schema properties, values) -> a sentence for the first that does not fit, or an empty string."""
     check_document: Callable[[str, Any], str]

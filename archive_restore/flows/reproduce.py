@@ -107,6 +107,7 @@ def _retell(archive: Archive, ref: StoryRef, device: str) -> Reproduction:
             kind=ref.kind,
             directory=Path(folder),
             device=device,
+            afresh=True,
         )
         meant = {p.name: p.pixels_sha256 for p in (*derivation.products, *derivation.alternatives)}
         now = {p.name: p.pixels_sha256 for p in (*rendering.products, *rendering.alternatives)}

@@ -51,6 +51,7 @@ STORY_PLANES = {MAP_PNG: "synthesis map", UNCERTAINTY_PNG: "uncertainty", DISAGR
 WORDS = {StoryKind.ENHANCEMENT: "enhanced", StoryKind.COLORIZATION: "colorized", StoryKind.ANIMATION: "animated"}
 """What the name of a story's file says that it is."""
 ROWS = 256
+_Make = Callable[[], Mapping[str, Samples]]
 IN_MEMORY = 32 << 20
 """Bytes from which an array lies in a file."""
 
@@ -194,11 +195,12 @@ def render_story(
     kind: StoryKind,
     directory: Path,
     device: str = "auto",
+    afresh: bool = False,
 ) -> StoryRendering:
     """Run the steps and write picture, map, planes and alternatives into `directory`; nothing is signed or stored.
 
-    `device` is where trained models run. Raise ModelUnusable where one is missing or does not do what its card says,
-    UsageError where what a person gave does not fit the picture.
+    `device` is where trained models run; `afresh` takes nothing from earlier runs. Raise ModelUnusable where a model is
+    missing or does not do what its card says, UsageError where what a person gave does not fit the picture.
     """
     library = archive.story_steps()
     steps = [library[step.step] for step in planned]
@@ -209,7 +211,7 @@ def render_story(
                 networks[name] = archive.models.load(name, device)
     room = Room(archive.work)
     loaded = _load(archive, source, room)
-    teller = _Teller(archive, telling, networks, room)
+    teller = _Teller(archive, telling, networks, room, afresh)
     picture = loaded.picture
     for step, plan in zip(steps, planned, strict=True):
         picture = teller.tell(step, plan.parameters, picture)
@@ -294,11 +296,14 @@ def _copied(source: PictureSource, room: Room) -> tuple[str, Samples]:
 class _Teller:
     """Runs steps one after another and keeps what they say."""
 
-    def __init__(self, archive: Archive, telling: Telling, networks: Mapping[str, Network], room: Room) -> None:
+    def __init__(
+        self, archive: Archive, telling: Telling, networks: Mapping[str, Network], room: Room, afresh: bool
+    ) -> None:
         self._archive = archive
         self._telling = telling
         self._networks = networks
         self._room = room
+        self._afresh = afresh
         self._documents = {name: json.loads(text) for name, text in telling.documents.items()}
         self.runs: list[StepRun] = []
         self.people: list[HumanDecision] = []
@@ -319,7 +324,7 @@ class _Teller:
             note=survey.update,
             say=self.notes.append,
             decided=self.people.append,
-            kept=lambda key, make: make(),
+            kept=self._keeping(step, names),
         )
         made = step.tell(replace(picture, alternatives=()), parameters, context)
         if picture.alternatives:
@@ -341,6 +346,16 @@ class _Teller:
         # As it will be read back: a step may have noted numbers of numpy's, or lists.
         self.runs.append(from_plain(StepRun, json.loads(json.dumps(asdict(run), default=_number))))
         return made
+
+    def _keeping(self, step: StoryStep, names: Sequence[str]) -> Callable[[str, _Make], Mapping[str, Samples]]:
+        """`StoryContext.kept` for one step: its version and the digests of its models are part of every key."""
+        weights = [self._networks[name].card.weights.sha256 for name in names]
+        head = json.dumps([step.name, step.version, self._archive.agent, weights])
+
+        def kept(key: str, make: _Make) -> Mapping[str, Samples]:
+            return make() if self._afresh else self._archive.kept.get(f"{head} {key}", make)
+
+        return kept
 
 
 def _number(value: Any) -> Any:
