@@ -408,7 +408,7 @@ class _Sheet:
         values = made[box] * np.float32(self.white)
         out = self.raw.copy()
         if out.dtype.kind == "u":
-            values = np.rint(np.clip(values, 0, np.iinfo(out.dtype).max))
+            values = np.rint(np.clip(values, 0, self.white))
         if steps is not None and len(self.channels) < out.shape[2]:
             rows, columns = np.nonzero(self.own)
             place = (rows + pad) * self.hole.shape[1] + columns + pad
