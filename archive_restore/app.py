@@ -232,6 +232,7 @@ def _open_for_worker(root: Path, passphrase: str | None, threads: int) -> Abstra
 
 
 def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
+    from archive_restore.adapters.access import JpegCopies
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
     from archive_restore.adapters.kept import FolderKept
@@ -258,6 +259,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         jobs=index,
         formats=FileFormats(),
         pictures=FilePictures(work),
+        access=JpegCopies(settings.labels.style),
         credentials=C2paCredentials(
             signer=lambda: keys.load_signer(folder, passphrase=secrets()),
             anchors_pem=lambda: keys.load_anchors(folder),

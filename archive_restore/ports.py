@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
 from archive_restore.errors import ArchiveRestoreError, ModelUnusable
+from archive_restore.records.access import AccessCopy
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region
 from archive_restore.records.labels import Labels
@@ -759,6 +760,40 @@ class Pictures(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccessMetadata:
+    """What an access copy says inside, besides its credentials (XMP, IPTC-IIM, EXIF)."""
+
+    source: Path
+    """The stored file, whose profile, resolution and public metadata are carried along."""
+    facts: PictureFacts
+    """Of the source."""
+    srgb: bool
+    """Whether the samples are sRGB, whatever the source's profile is."""
+    lineage: Lineage
+    """Of the copy: its parent is the source."""
+    credit: str
+    """Who wants to be named (`photoshop:Credit`)."""
+
+
+class AccessCopies(ABC):
+    """Pictures as they leave the archive."""
+
+    @abstractmethod
+    def band(self, width: int, height: int, text: str) -> npt.NDArray[np.uint8]:
+        """The caption band of a picture of this size, as a person sees it: uint8 (band, width or more, 3).
+
+        Raise ConfigurationInvalid where no font at hand can draw the text.
+        """
+
+    @abstractmethod
+    def write(self, path: Path, sheet: Samples, *, quality: int, metadata: AccessMetadata) -> None:
+        """Encode uint8 (h, w, 1 or 3) as JPEG with every sample's own chroma; raise UsageError where it is too large.
+
+        The profile of the source goes in, or that of sRGB; its orientation too.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignedFile:
     """Where the credentials of a derivative went."""
 
@@ -807,6 +842,22 @@ class Credentials(ABC):
         seen: Overview,
     ) -> SignedFile:
         """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None."""
+
+    @abstractmethod
+    def sign_access(
+        self,
+        copy: AccessCopy,
+        description: Description,
+        *,
+        credit: str,
+        unsigned: Path,
+        out: Path,
+        parent: Path,
+        parent_sidecar: Path | None,
+        map_png: Path | None,
+        seen: Overview,
+    ) -> None:
+        """Embed the manifest of an access copy, its history with it. Raise CredentialsFailed, SelfCheckFailed."""
 
     @abstractmethod
     def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:
@@ -1007,6 +1058,7 @@ class Archive:
     jobs: Jobs
     formats: Formats
     pictures: Pictures
+    access: AccessCopies
     credentials: Credentials
     documents: Documents
     models: Models

@@ -28,14 +28,16 @@ from archive_restore.adapters.c2pa_report import report, unreadable
 from archive_restore.adapters.durable import hash_file, storage_errors
 from archive_restore.adapters.iscc import gray_of, image_code, normalize
 from archive_restore.adapters.tiff import embedded_manifest
+from archive_restore.core.access_claims import access_manifest
 from archive_restore.core.claims import master_manifest, preservation_manifest
 from archive_restore.core.manifests import MAP_RESOURCE, Manifest, merge_regions
 from archive_restore.core.story_claims import story_manifest
 from archive_restore.errors import CredentialsFailed, SelfCheckFailed, StorageFailed
 from archive_restore.ports import CredentialReport, Credentials, Overview, SignedFile, Signer
+from archive_restore.records.access import AccessCopy
 from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Region
-from archive_restore.records.objects import Master
+from archive_restore.records.objects import Description, Master
 from archive_restore.records.preservation import PreservationDerivation
 from archive_restore.records.provenance import SoftwareAgent
 from archive_restore.records.stories import StoryDerivation
@@ -118,10 +120,37 @@ class C2paCredentials(Credentials):
             regions=merge_regions(regions, width=picture.width, height=picture.height),
             soft_binding=image_code(normalize(gray_of(seen)))[1],
         )
-        with storage_errors("reading", parent_sidecar or parent):
-            store = embedded_manifest(parent) if parent_sidecar is None else parent_sidecar.read_bytes()
-        ingredient = ParentIngredient(path=parent, mime=parent_mime, store=store, embedded=parent_sidecar is None)
+        ingredient = _stored(parent, parent_mime, parent_sidecar)
         return self._sign(str(derivation.ref), picture.mime, manifest, ingredient, unsigned, out, sidecar, map_png)
+
+    def sign_access(
+        self,
+        copy: AccessCopy,
+        description: Description,
+        *,
+        credit: str,
+        unsigned: Path,
+        out: Path,
+        parent: Path,
+        parent_sidecar: Path | None,
+        map_png: Path | None,
+        seen: Overview,
+    ) -> None:
+        """Embed the manifest of an access copy, with the whole history of the stored file that was copied.
+
+        `seen` is the copy reduced. Raises CredentialsFailed, SelfCheckFailed, KeysUnusable, StorageFailed.
+        """
+        code = image_code(normalize(gray_of(seen)))[1]
+        manifest = access_manifest(copy, description, credit=credit, soft_binding=code)
+        sign_embedded(
+            unsigned,
+            out,
+            "image/jpeg",
+            manifest,
+            self._signer(),
+            resources={} if map_png is None else {MAP_RESOURCE: map_png},
+            parent=_stored(parent, copy.source.mime, parent_sidecar),
+        )
 
     def _sign(
         self,
@@ -173,6 +202,12 @@ class C2paCredentials(Credentials):
             SoftwareAgent(name="c2pa-python", version=str(library.__version__), role="C2PA"),
             SoftwareAgent(name="c2pa-rs", version=library_version(), role="C2PA"),
         )
+
+
+def _stored(path: Path, mime: str, sidecar: Path | None) -> ParentIngredient:
+    with storage_errors("reading", sidecar or path):
+        store = embedded_manifest(path) if sidecar is None else sidecar.read_bytes()
+    return ParentIngredient(path=path, mime=mime, store=store, embedded=sidecar is None)
 
 
 def _write_new(path: Path, data: bytes) -> None:

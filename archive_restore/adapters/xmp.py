@@ -107,11 +107,13 @@ def derivative_xmp(
     description: Description | None = None,
     exif: Mapping[str, str] | None = None,
     instance_id: str = "",
+    properties: Mapping[str, str] | None = None,
 ) -> bytes:
     """Build a derivative's packet: the master's properties, and what the derivative must say of itself.
 
     `digital_source_type` is the last part of an IPTC URI or the whole URI; `exif` are EXIF values by name, as
-    `PictureFacts.exif` holds them; `instance_id` is left out where empty, so that the bytes depend on the input alone.
+    `PictureFacts.exif` holds them; `instance_id` is left out where empty, so that the bytes depend on the input alone;
+    `properties` are others by their name, for instance `photoshop:Credit`. No source type is written where it is empty.
     A master's packet that cannot be parsed is left behind (its finding was made at ingest). Returns UTF-8 with the
     packet wrapper of ISO 16684-1 §7.3.2.
     """
@@ -121,6 +123,10 @@ def derivative_xmp(
     for name, value in _description_properties(description):
         _replace(node, name)
         _write(node, name, value)
+    for name, value in (properties or {}).items():
+        _replace(node, name)
+        if value:
+            _write(node, name, value)
     for name, values in exif_properties(exif or {}).items():
         if node.find(_name(name)) is None:
             _write(node, name, values)
@@ -133,7 +139,8 @@ def derivative_xmp(
     _write(node, "xmpMM:OriginalDocumentID", original)
     if instance_id:
         _write(node, "xmpMM:InstanceID", instance_id)
-    _write(node, "Iptc4xmpExt:DigitalSourceType", source_type)
+    if digital_source_type:
+        _write(node, "Iptc4xmpExt:DigitalSourceType", source_type)
     parent = etree.SubElement(node, _name("xmpMM:DerivedFrom"), {_name("rdf:parseType"): "Resource"})
     for name, text in (
         ("stRef:documentID", f"urn:sha256:{derived_from.sha256}"),

@@ -126,7 +126,7 @@ class _Writer:
             lines = [plain_text(note, _LONGEST_WORDS) for note in dict.fromkeys(notes)]
             parts.append(_listed(self._words["notes"], lines))
         if self._enclosed:
-            parts.append(self._words["credentials"])
+            parts.append(self._words["credentials" if self._chain else "credentials_master"])
         return parts
 
     def _about(self, last: AnyDerivation | None) -> str:

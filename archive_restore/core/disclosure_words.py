@@ -30,6 +30,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "notes": "To be known when it is shown",
         "credentials": "Content credentials (C2PA) with the whole history, and the map that says what each pixel is, "
         "are inside the file.",
+        "credentials_master": "Content credentials (C2PA) with the whole history are inside the file.",
         "credentials_short": "Content credentials inside.",
         "record_short": "Restored; {original} of the pixels as digitized.",
         "master_short": "As digitized.",
@@ -58,6 +59,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "somebody": "未署名",
         "notes": "展示时须知",
         "credentials": "文件内含内容凭证（C2PA）：完整的处理历史，以及说明每个像素来源的图。",
+        "credentials_master": "文件内含内容凭证（C2PA）：完整的处理历史。",
         "credentials_short": "内含内容凭证。",
         "record_short": "已修复；{original} 的像素与数字化原件相同。",
         "master_short": "数字化原貌。",
@@ -88,6 +90,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "notes": "Beim Zeigen zu wissen",
         "credentials": "Herkunftsnachweise (C2PA) mit der ganzen Geschichte und der Karte, die sagt, was jedes Pixel "
         "ist, liegen in der Datei.",
+        "credentials_master": "Herkunftsnachweise (C2PA) mit der ganzen Geschichte liegen in der Datei.",
         "credentials_short": "Mit Herkunftsnachweisen.",
         "record_short": "Restauriert; {original} der Pixel wie digitalisiert.",
         "master_short": "Wie digitalisiert.",
@@ -118,6 +121,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "notes": "À savoir en le montrant",
         "credentials": "Des attestations de contenu (C2PA), avec toute l’histoire et la carte qui dit ce qu’est "
         "chaque pixel, sont dans le fichier.",
+        "credentials_master": "Des attestations de contenu (C2PA), avec toute l’histoire, sont dans le fichier.",
         "credentials_short": "Avec attestations de contenu.",
         "record_short": "Restaurée ; {original} des pixels tels que numérisés.",
         "master_short": "Telle que numérisée.",
@@ -148,6 +152,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "notes": "Conviene saber al mostrarla",
         "credentials": "Las credenciales de contenido (C2PA), con toda la historia y el mapa que dice qué es cada "
         "píxel, están en el archivo.",
+        "credentials_master": "Las credenciales de contenido (C2PA), con toda la historia, están en el archivo.",
         "credentials_short": "Con credenciales de contenido.",
         "record_short": "Restaurada; {original} de los píxeles como se digitalizaron.",
         "master_short": "Como se digitalizó.",

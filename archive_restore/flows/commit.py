@@ -28,6 +28,8 @@ RecordT = TypeVar("RecordT", Master, PreservationDerivation, StoryDerivation)
 ITEM_RECORD = "item.json"
 DERIVATION_RECORD = "derivation.json"
 PREMIS_RECORD = "premis.xml"
+DISSEMINATION = "dissemination"
+"""PREMIS event type of a copy that left the archive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +118,13 @@ def commit_story(archive: Archive, prepared: PreparedStory, batch: str = "") -> 
     _tell(archive, entry, key, [(prepared.record, prepared.events)])
 
 
+def tell_event(archive: Archive, told: Event) -> None:
+    """Log and index an event about a version that is stored, which stays as it is; raises StorageFailed."""
+    entry = JournalEntry(refs=(told.ref,), events=(told,))
+    record = load_record(archive, exact_ref(told.ref))
+    _tell(archive, entry, archive.journal.open(entry), [(record, (told,))])
+
+
 def _announce(
     archive: Archive, prepared: Sequence[Prepared] | Sequence[PreparedStory], batch: str
 ) -> tuple[JournalEntry, str]:
@@ -127,16 +136,27 @@ def _announce(
     return entry, archive.journal.open(entry)
 
 
-def _tell(
-    archive: Archive, entry: JournalEntry, key: str, kept: Sequence[tuple[AnyRecord, tuple[Event, ...]]]
-) -> None:
+def _tell(archive: Archive, entry: JournalEntry, key: str, kept: Sequence[tuple[AnyRecord, tuple[Event, ...]]]) -> None:
     archive.log.append([event for _, events in kept for event in events])
     with archive.catalog.batch():
         for record, events in kept:
-            index(archive.catalog, record, events)
+            index(archive.catalog, record, _history(archive, str(record.ref), events))
             if entry.batch:
                 archive.jobs.finish(entry.batch, task_of(record))
     archive.journal.close(key)
+
+
+def _history(archive: Archive, ref: str, events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """All events of a version: these, after what the catalog knows where they only tell of copies."""
+    if not _only_copies(events):
+        return events
+    known = archive.catalog.events(ref)
+    identifiers = {told.event_id for told in known}
+    return (*known, *(told for told in events if told.event_id not in identifiers))
+
+
+def _only_copies(events: Sequence[Event]) -> bool:
+    return bool(events) and all(told.type == DISSEMINATION for told in events)
 
 
 def task_of(record: AnyRecord) -> str:
@@ -166,7 +186,12 @@ def recover(archive: Archive) -> int:
 
 
 def _tell_of(files: Mapping[str, StoredFile], events: Sequence[Event]) -> bool:
-    """Whether these events vouch for the version that is stored: a commit that was refused leaves another's there."""
+    """Whether these events vouch for the version that is stored: a commit that was refused leaves another's there.
+
+    An event that only tells that a copy went out concerns whatever is stored.
+    """
+    if _only_copies(events):
+        return True
     meant: dict[str, str] = {}
     for told in events:
         if told.type == "message digest calculation":

@@ -72,6 +72,11 @@ def test_what_a_picture_is_decides_what_is_said():
     assert caption_of((RESTORATION,), Labels()) == "Restored photograph."
 
 
+def test_a_master_promises_no_map():
+    assert "C2PA" in told(()).long and " map " not in told(()).long
+    assert " map " in told((RESTORATION,)).long
+
+
 def test_own_label_texts_reach_the_disclosure():
     labels = Labels(texts={"colorization": {"en": "Tinted by the town archive"}})
     found = disclose(MASTER, (RESTORATION, story(RESTORATION)), labels)

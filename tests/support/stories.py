@@ -81,6 +81,7 @@ def twice(picture: StoryPicture, context: StoryContext) -> StoryPicture:
         samples=large,
         flags=enlarge.carry(picture.flags, size, context.new, add=int(PixelFlag.RESAMPLED)),
         doubt=enlarge.carry(picture.doubt, size, context.new),
+        losses=None if picture.losses is None else enlarge.carry(picture.losses, size, context.new),
         geometry=tuple(map(tuple, np.array(picture.geometry) @ np.array(enlarge.geometry(height, width, size)))),
     )
 
