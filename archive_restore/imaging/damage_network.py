@@ -25,8 +25,24 @@ AROUND = 24
 _FLAT = 1e-6
 _SURE = 0.004  # probabilities nearer to 0 or 1 than this are taken for it
 _UNSUSPICIOUS = 0.01  # what shape and contrast say of a pixel that they did not weigh
+SPARED_REACH = 48
+"""Pixels that a mark is followed into a feature of a face, from where it is clear of it."""
+SPARED_SURE = 0.9
+"""Probability from which a mark counts inside a feature; brows and lips of undamaged portraits came to 0.85."""
+_CLEAR = 4  # pixels that it must lie away from the feature there: a brow may be longer than its outline
+_FOLLOWED = 0.5  # share of the threshold down to which a mark is followed
 SHAPES_FROM = 0.2
 """Threshold from which shape and contrast spread over the body of a mark, where both are asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spared:
+    """Where faces have what a detector easily takes for damage, bool (h, w) like the tile."""
+
+    features: NDArray[np.bool_]
+    """Brows, eyes, nostrils and lips."""
+    eyes: NDArray[np.bool_]
+    """Where also light spots are none, but glints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +91,21 @@ def search(
     needed: tuple[slice, slice],
     cells: Cells,
     shapes: tuple[NDArray[np.uint8], Fusion] | None = None,
+    spared: Spared | None = None,
 ) -> Found:
     """Mark damage.
 
     `luma`: float32 (H, W) in [0, 1], higher is lighter, at `place` in the picture; `order`: of `planes_of`; `needed`:
     rows and columns that count, outside of them all is SOUND; `shapes`: what `damage.search` says of the same pixels,
-    to be added up; `least`: probability of thin damage from which a pixel is marked, instead of the parameters' own.
+    to be added up; `least`: probability of thin damage from which a pixel is marked, instead of the parameters' own;
+    `spared`: where more than that is asked (`unspared`).
     Codes are SOUND, BRIGHT_LINE, DARK_LINE, BRIGHT_SPOT and DARK_SPOT. Losses and stains are left alone: what is not
     thin cannot be told from a white collar.
     """
     codes = np.zeros(luma.shape, np.uint8)
     likely = np.zeros(luma.shape, np.uint8)
     tile = np.clip(np.nan_to_num(luma), 0, 1).astype(np.float32)
-    wide = network_frames.wider(needed, AROUND, luma.shape)
+    wide = network_frames.wider(needed, margin(spared), luma.shape)
     chance = network_frames.run(predict, tile[None], place, wide, cells)[list(order)]
     line, spot, crack, thin = chance
     if shapes is not None:
@@ -103,6 +121,9 @@ def search(
     )
     marked &= (bright & parameters.bright) | (~bright & parameters.dark)
     marked &= (is_line & parameters.lines) | (~is_line & parameters.spots)
+    if spared is not None:
+        here = Spared(features=spared.features[wide], eyes=spared.eyes[wide])
+        marked = unspared(marked, thin >= _FOLLOWED * least, thin >= SPARED_SURE, bright, is_line, here)
     inside = network_frames.inside(needed, wide)
     codes[needed] = np.where(marked, kind, np.uint8(DamageClass.SOUND))[inside]
     likely[needed] = np.rint(thin * 255).astype(np.uint8)[inside]
@@ -118,6 +139,42 @@ def _lighter(luma: Plane, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(luma * np.maximum(count, 1) >= total + _FLAT)
 
 
-def halo(cells: Cells) -> int:
-    """Pixels around a tile that `search` must see."""
-    return network_frames.reach(cells) + AROUND
+def unspared(
+    marked: NDArray[np.bool_],
+    followed: NDArray[np.bool_],
+    sure: NDArray[np.bool_],
+    bright: NDArray[np.bool_],
+    is_line: NDArray[np.bool_],
+    spared: Spared,
+) -> NDArray[np.bool_]:
+    """The marks that stay, all bool (h, w).
+
+    Inside a feature, dark ones and light spots in an eye go, unless they are `sure`, or reach in from a mark outside
+    through pixels that are `followed`, by no more than SPARED_REACH. Other light marks stay: features are dark.
+    """
+    if not spared.features.any():
+        return marked
+    rows, columns = (np.flatnonzero(spared.features.any(axis=axis)) for axis in (1, 0))
+    extent = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    part = network_frames.wider(extent, _CLEAR + 1, marked.shape)
+    near = cv2.dilate(spared.features[part].astype(np.uint8), np.ones((2 * _CLEAR + 1,) * 2, np.uint8))
+    way = marked[part].astype(np.uint8) | (followed[part].astype(np.uint8) & near)
+    reached = marked[part].astype(np.uint8) & (1 - near)
+    square = np.ones((3, 3), np.uint8)
+    for _ in range(SPARED_REACH):
+        reached = cv2.dilate(reached, square) & way
+    kept = marked.copy()
+    kept[part] &= (
+        (reached > 0) | sure[part] | ~spared.features[part] | (bright & (is_line | ~spared.eyes))[part]
+    )
+    return kept
+
+
+def margin(spared: Spared | None = None) -> int:
+    """Pixels around what is needed of a tile in which marks must be known."""
+    return AROUND if spared is None else SPARED_REACH + AROUND
+
+
+def halo(cells: Cells, *, spares: bool = False) -> int:
+    """Pixels around a tile that `search` must see; `spares`: where features of faces may be spared."""
+    return network_frames.reach(cells) + AROUND + (SPARED_REACH if spares else 0)

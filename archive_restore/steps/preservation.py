@@ -19,6 +19,8 @@ from archive_restore.imaging import (
     damage,
     damage_network,
     denoise_network,
+    face_features,
+    faces,
     fill_network,
     infrared,
     inpaint,
@@ -41,6 +43,8 @@ DAMAGE_MODEL = "damage"
 """Name of the model that detect_damage runs."""
 FILL_MODEL = "fill"
 """Name of the model that fill runs."""
+FACE_MODELS = {"detector": "face-detector", "mesh": "face-mesh", "iris": "face-iris"}
+"""Names of the models that find the faces whose features detect_damage spares."""
 DENOISE_MODEL = "denoise"
 """Name of the model that denoise runs."""
 _WIDTH = 12  # widest damage that is filled from its surroundings unless a recipe says otherwise
@@ -50,7 +54,7 @@ class DetectDamage(PreservationStep):
     """Finds scratches, hairs, creases and dust of both polarities; changes no pixel."""
 
     name: ClassVar[str] = "detect_damage"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     summary: ClassVar[str] = "Finds scratches, hairs, creases and dust, in light and dark."
     flags: ClassVar[PixelFlag] = PixelFlag.ORIGINAL
     action: ClassVar[str] = "org.archive-restore.examined"
@@ -69,6 +73,11 @@ class DetectDamage(PreservationStep):
         "dark": {"type": "boolean", "default": True, "description": "Look for damage darker than the picture."},
         "lines": {"type": "boolean", "default": True, "description": "Keep scratches, hairs and creases."},
         "spots": {"type": "boolean", "default": True, "description": "Keep dust and other small spots."},
+        "spare_faces": {
+            "type": "boolean", "default": True,
+            "description": "Where a model looks for damage, find faces with others, and ask for more before a mark on "
+            "brows, eyes, nostrils or lips counts as damage.",
+        },
         "infrared": {
             "enum": ["auto", "off"], "default": "auto",
             "description": "Use the scanner's infrared channel where the master has one that shows dust, not picture.",
@@ -77,25 +86,34 @@ class DetectDamage(PreservationStep):
 
     def __init__(self) -> None:
         self._network: Network | None = None
+        self._faces: faces.FaceNetworks | None = None
 
     def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
-        """The damage network where it is asked for."""
-        return () if parameters["method"] == SHAPES else (DAMAGE_MODEL,)
+        """The damage network where it is asked for, and with it those that find faces to be spared."""
+        if parameters["method"] == SHAPES:
+            return ()
+        # A derivation of version 2 knew no such parameter, and spared nothing.
+        return (DAMAGE_MODEL, *(FACE_MODELS.values() if parameters.get("spare_faces", False) else ()))
 
     def equip(self, networks: Mapping[str, Network]) -> PreservationStep:
-        """A copy that holds the damage network."""
+        """A copy that holds the networks."""
         equipped = copy.copy(self)
         equipped._network = networks.get(DAMAGE_MODEL)
+        if all(name in networks for name in FACE_MODELS.values()):
+            equipped._faces = faces.FaceNetworks(
+                **{part: networks[name].predict for part, name in FACE_MODELS.items()}
+            )
         return equipped
 
     def halo(self, parameters: Mapping[str, Json]) -> int:
         """Pixels the detector looks around itself."""
-        asked = 0 if self._network is None else damage_network.halo(_cells(self._network))
+        spares = self._faces is not None
+        asked = 0 if self._network is None else damage_network.halo(_cells(self._network), spares=spares)
         weighed = 0 if parameters["method"] == NETWORK else damage.HALO + damage_network.AROUND
-        return max(asked, weighed, infrared.HALO)
+        return max(asked, weighed + (damage_network.SPARED_REACH if spares else 0), infrared.HALO)
 
     def survey(self, overview: Overview, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Grain, black and white of the picture, and whether its infrared channel can be used."""
+        """Grain, black and white of the picture, features of its faces, whether its infrared channel can be used."""
         roles, white = overview.facts.roles, overview.white
         reduced = luma(overview.reduced, roles, white)
         found: dict[str, Json] = {
@@ -112,6 +130,10 @@ class DetectDamage(PreservationStep):
                 found["fusion"] = {
                     name: _calibrated(self._network, "both", name) for name in ("network", "shapes", "offset")
                 }
+        if self._faces is not None:
+            seen_faces = faces.find_faces(np.clip(reduced, 0, 1), self._faces)
+            known = face_features.features_of(seen_faces, overview.scale)
+            found["faces"] = tuple(asdict(feature) for feature in known)
         if parameters["infrared"] == "auto" and SampleRole.INFRARED in roles:
             channel = roles.index(SampleRole.INFRARED)
             seen = infrared.survey_infrared(
@@ -162,7 +184,7 @@ class DetectDamage(PreservationStep):
         survey: Mapping[str, Json],
     ) -> damage.Found:
         network, fusion = self._network, survey.get("fusion")
-        shapes = None
+        needed, shapes, spared = tile.needed.within(tile.region), None, _spared(tile, survey)
         if network is None or isinstance(fusion, Mapping):
             seen = damage.DamageSurvey(
                 white=_number(survey["white"]), black=_number(survey["black"]), noise=_number(survey["noise"])
@@ -170,9 +192,14 @@ class DetectDamage(PreservationStep):
             if network is None:
                 return damage.search(plane, chosen, seen)
             assert isinstance(fusion, Mapping)
-            weighed = damage.search(plane, damage.DamageParameters(threshold=damage_network.SHAPES_FROM), seen)
             added = damage_network.Fusion(**{name: _number(value) for name, value in fusion.items()})
-            shapes = (weighed.probability, added)
+            # The halo has room for faces; without one the edge of it need not be weighed.
+            around = damage.HALO + damage_network.margin(spared)
+            part = network_frames.wider(needed, around, plane.shape)
+            least = damage.DamageParameters(threshold=damage_network.SHAPES_FROM)
+            weighed = np.zeros(plane.shape, np.uint8)
+            weighed[part] = damage.search(plane[part], least, seen).probability
+            shapes = (weighed, added)
         return damage_network.search(
             plane,
             network.predict,
@@ -180,9 +207,10 @@ class DetectDamage(PreservationStep):
             chosen,
             _number(survey["threshold"]),
             _place(tile),
-            tile.needed.within(tile.region),
+            needed,
             _cells(network),
             shapes,
+            spared,
         )
 
 
@@ -491,6 +519,31 @@ class Tone(PreservationStep):
         samples[:, :, channels] = made
         flags[(samples != tile.samples).any(axis=2)] |= np.uint8(PixelFlag.ADJUSTED)
         return replace(tile, samples=samples, flags=flags)
+
+
+def _spared(tile: PreservationTile, survey: Mapping[str, Json]) -> damage_network.Spared | None:
+    """Where the tile shows features of faces that the survey found; None where there are none."""
+    known, place = _features(survey.get("faces", ())), tile.region
+    every = face_features.mask(known, place.top, place.left, place.height, place.width)
+    if not every.any():
+        return None
+    eyes = [feature for feature in known if feature.name in face_features.EYES]
+    return damage_network.Spared(
+        features=every, eyes=face_features.mask(eyes, place.top, place.left, place.height, place.width)
+    )
+
+
+def _features(record: Json) -> list[face_features.Feature]:
+    assert isinstance(record, tuple)
+    return [
+        face_features.Feature(
+            name=str(entry["name"]),
+            points=tuple((int(x), int(y)) for x, y in _points(entry["points"])),
+            widened=int(_number(entry["widened"])),
+        )
+        for entry in record
+        if isinstance(entry, Mapping)
+    ]
 
 
 def _cells(network: Network) -> network_frames.Cells:
