@@ -954,6 +954,18 @@ class Loss:
     pixels: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class SheetPanel:
+    """One picture on a contact sheet."""
+
+    title: str
+    picture: Overview
+    path: Path
+    """The file, for its profile."""
+    caption: str
+    """Text of its band; empty for what is no story."""
+
+
 class Documents(ABC):
     """Renders records for people and for other systems."""
 
@@ -976,14 +988,16 @@ class Documents(ABC):
         """JPEG, longest edge 512 pixels."""
 
     @abstractmethod
-    def story_premis(
-        self, derivation: StoryDerivation, events: Sequence[Event], files: Mapping[str, Digests]
-    ) -> bytes:
+    def story_premis(self, derivation: StoryDerivation, events: Sequence[Event], files: Mapping[str, Digests]) -> bytes:
         """PREMIS 3 XML."""
 
     @abstractmethod
     def story_report(self, view: StoryView) -> bytes:
         """Stand-alone HTML."""
+
+    @abstractmethod
+    def contact_sheet(self, panels: Sequence[SheetPanel]) -> bytes:
+        """JPEG: pictures side by side, each under its title."""
 
     @abstractmethod
     def story_thumbnail(self, view: StoryView) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from archive_restore.adapters import premis, previews
+from archive_restore.adapters import contact_sheet, premis, previews
 from archive_restore.adapters.caption import caption_band
 from archive_restore.adapters.keys import KeyDescription
 from archive_restore.adapters.report import (
@@ -22,7 +22,7 @@ from archive_restore.adapters.report import (
 )
 from archive_restore.adapters.story_report import StoryReport, render_story_report, story_picture
 from archive_restore.core.labels import label_of
-from archive_restore.ports import CredentialReport, Digests, Documents, Overview, RestorationView, StoryView
+from archive_restore.ports import CredentialReport, Digests, Documents, Overview, RestorationView, SheetPanel, StoryView
 from archive_restore.records.imagery import PictureFacts
 from archive_restore.records.labels import Labels
 from archive_restore.records.objects import Master, MasterRef
@@ -156,6 +156,20 @@ class RecordDocuments(Documents):
                 findings=view.credentials.findings,
             )
         )
+
+    def contact_sheet(self, panels: Sequence[SheetPanel]) -> bytes:
+        """JPEG: pictures side by side, each under its title; see adapters.contact_sheet."""
+        shown = []
+        for panel in panels:
+            facts = panel.picture.facts
+            across, down = (facts.width, facts.height) if facts.orientation < 5 else (facts.height, facts.width)
+            wide = min(contact_sheet.CELL, contact_sheet.TALLEST * across / down)
+            longest = max(1, int(wide * max(1.0, down / across)))
+            shown.append(
+                (panel.title, story_picture(panel.picture, self._icc_of(panel.path, facts), longest), panel.caption)
+            )
+        columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
+        return previews.jpeg_bytes(contact_sheet.contact_sheet(shown, self._labels.style, columns), 88)
 
     def story_thumbnail(self, view: StoryView) -> bytes:
         """JPEG, longest edge 512 pixels and the caption band below."""

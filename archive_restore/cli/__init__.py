@@ -26,6 +26,7 @@ COMMANDS = {
     "restore": ("restore", "Make a preservation derivative: fill thin damage, leave the rest as found."),
     "enhance": ("tell", "Make a story that shows more than the photograph holds: enlarged, with detail drawn."),
     "colorize": ("tell", "Make a story in colour; light and dark stay the photograph's."),
+    "story": ("tell", "Restore, enhance and colorize, with a contact sheet and the words to say with it."),
     "export": ("export", "Copy pictures out of the archive, each with its credentials, its map and its words."),
     "verify": ("check", "Check every claim: fixity, structure, manifests, maps, log, catalog."),
     "reproduce": ("check", "Make a derivative again and say whether the same pixels come out."),

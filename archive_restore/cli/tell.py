@@ -1,4 +1,4 @@
-"""`enhance` and `colorize`: stories, which are never part of the record."""
+"""`enhance`, `colorize` and `story`: stories, which are never part of the record."""
 
 from __future__ import annotations
 
@@ -19,137 +19,213 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_samples_option = click.option(
-    "--samples", default=1, show_default=True, type=click.IntRange(1, 16),
-    help="How many outcomes to make, where several are plausible.",
-)  # fmt: skip
 
 
-def _story_options(command: _Command) -> _Command:
-    """What every command that tells stories takes."""
-    for option in (
-        click.option("--dry-run", is_flag=True, help="Print the plan and change nothing."),
-        device_option,
-        click.option(
-            "--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Seed of what is drawn."
-        ),
-        click.option("--reason", default="", metavar="TEXT", help="Why, in that person's words."),
-        click.option("--by", "author", default="", metavar="NAME", help="Who decides what this story shows."),
-        click.option("--set", "settings", multiple=True, metavar="STEP.PARAMETER=VALUE", help="Change one parameter."),
-        click.option("--query", metavar="TEXT", help="The items that `search TEXT` finds, as --all."),
-        click.option(
-            "--all", "everything", is_flag=True,
-            help="The newest restoration of every item, or its master; equal stories are passed over.",
-        ),
-        click.argument("refs", nargs=-1, metavar="[REF]..."),
-    ):  # fmt: skip
+def _with(command: _Command, *options: Callable[[Any], Any]) -> _Command:
+    """Put options on a command so that --help shows them in this order."""
+    for option in reversed(options):
         command = option(command)
     return command
 
 
+def _how_options(command: _Command) -> _Command:
+    """What every command that tells stories takes."""
+    return _with(
+        command,
+        click.option("--set", "settings", multiple=True, metavar="STEP.PARAMETER=VALUE", help="Change one parameter."),
+        click.option(
+            "--samples", default=1, show_default=True, type=click.IntRange(1, 16),
+            help="How many outcomes to make, where several are plausible.",
+        ),
+        click.option("--by", "author", default="", metavar="NAME", help="Who decides what this story shows."),
+        click.option("--reason", default="", metavar="TEXT", help="Why, in that person's words."),
+        click.option(
+            "--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Seed of what is drawn."
+        ),
+        device_option,
+    )  # fmt: skip
+
+
+def _batch_options(command: _Command) -> _Command:
+    """Of what a batch of stories is made."""
+    return _with(
+        command,
+        click.argument("refs", nargs=-1, metavar="[REF]..."),
+        click.option(
+            "--all", "everything", is_flag=True,
+            help="The newest restoration of every item, or its master; equal stories are passed over.",
+        ),
+        click.option("--query", metavar="TEXT", help="The items that `search TEXT` finds, as --all."),
+        click.option("--dry-run", is_flag=True, help="Print the plan and change nothing."),
+    )  # fmt: skip
+
+
+_ENHANCE = ("scale", "target", "quality", "fidelity", "grain", "keep_losses", "inpainting")
+"""Options that make the recipe of an enhancement (core.story_recipes.enhancement)."""
+
+
+def _enhance_options(command: _Command) -> _Command:
+    return _with(
+        command,
+        click.option(
+            "--scale", type=click.FloatRange(1, 16), metavar="NUMBER", help="How many times as long every edge is."
+        ),
+        click.option("--target", type=click.Choice(["4k"]), help="Fit into this frame; the default."),
+        click.option("--quality", is_flag=True, help="The large model: slower, and better at fine texture."),
+        click.option("--fidelity", is_flag=True, help="Invent less; the result is less sharp."),
+        click.option("--grain", type=click.FloatRange(0, 1), help="Share of the film's grain to draw anew."),
+        click.option("--keep-losses", is_flag=True, help="Leave as found what a restoration left as loss."),
+        click.option(
+            "--inpainting", default="", metavar="MODEL", help="Complete losses by this model (see `models add`)."
+        ),
+        click.option(
+            "--regions", type=_FILE, help="Places to complete, drawn by a person (schema regions.schema.json)."
+        ),
+    )
+
+
+_COLOUR: tuple[str, ...] = ()
+"""Options that make the recipe of a colorization (core.story_recipes.colorization)."""
+
+
+def _colour_options(command: _Command) -> _Command:
+    return _with(
+        command,
+        click.option("--hint", "hint", multiple=True, metavar="X,Y=COLOUR", help="The colour at a place."),
+        click.option("--hints", type=_FILE, help="Hints in a file (schema hints.schema.json)."),
+    )
+
+
 @click.command("enhance")
-@_story_options
-@click.option("--scale", type=click.FloatRange(1, 16), metavar="NUMBER", help="How many times as long every edge is.")
-@click.option("--target", type=click.Choice(["4k"]), help="Fit into this frame; the default.")
-@click.option("--quality", is_flag=True, help="The large model: slower, and better at fine texture.")
-@click.option("--fidelity", is_flag=True, help="Invent less; the result is less sharp.")
-@click.option("--grain", type=click.FloatRange(0, 1), help="Share of the film's grain to draw anew.")
-@click.option("--keep-losses", is_flag=True, help="Leave as found what a restoration left as loss.")
-@click.option("--inpainting", default="", metavar="MODEL", help="Complete losses by this model (see `models add`).")
-@click.option("--regions", type=_FILE, help="Places to complete, drawn by a person (schema regions.schema.json).")
-@_samples_option
+@_batch_options
+@_enhance_options
+@_how_options
 @click.pass_obj
-def enhance_command(
-    session: Session,
-    /,
-    refs: tuple[str, ...],
-    scale: float | None,
-    target: str | None,
-    quality: bool,
-    fidelity: bool,
-    grain: float | None,
-    keep_losses: bool,
-    inpainting: str,
-    regions: Path | None,
-    samples: int,
-    **common: Any,
-) -> int:
+def enhance_command(session: Session, /, **options: Any) -> int:
     """Make a story of each REF that shows more than the photograph holds: enlarged, with detail drawn.
 
     REF is a master, a restoration or another story. Restore first: damage is enlarged as well. The result is the next
     version ITEM/enhancement@N with its synthesis map, credentials and report; it never becomes part of the record.
     """
     from archive_restore.core.story_recipes import enhancement
-    from archive_restore.flows.story_documents import Handed
     from archive_restore.records.stories import StoryKind
 
-    recipe = enhancement(
-        scale=scale, target=target, quality=quality, fidelity=fidelity, grain=grain,
-        complete=not keep_losses, inpainting=inpainting,
-    )  # fmt: skip
-    handed = Handed(files={"regions": regions} if regions else {}, author=common["author"], reason=common["reason"])
-    return _tell(session, StoryKind.ENHANCEMENT, refs, recipe, handed, samples=samples, **common)
+    return _tell(session, StoryKind.ENHANCEMENT, enhancement(**_picked(options, _ENHANCE)), options)
 
 
 @click.command("colorize")
-@_story_options
-@click.option("--hint", "hints", multiple=True, metavar="X,Y=COLOUR", help="The colour at a place.")
-@click.option("--hints", "hints_file", type=_FILE, help="Hints in a file (schema hints.schema.json).")
-@_samples_option
+@_batch_options
+@_colour_options
+@_how_options
 @click.pass_obj
-def colorize_command(
-    session: Session,
-    /,
-    refs: tuple[str, ...],
-    hints: tuple[str, ...],
-    hints_file: Path | None,
-    samples: int,
-    **common: Any,
-) -> int:
+def colorize_command(session: Session, /, **options: Any) -> int:
     """Make a story of each REF in colour; light and dark stay those of the photograph.
 
     REF is a master, a restoration or another story. Colours are proposals of a machine and decisions of people, each
     marked as such. The result is the next version ITEM/colorization@N; it never becomes part of the record.
     """
     from archive_restore.core.story_recipes import colorization
-    from archive_restore.flows.story_documents import Handed
     from archive_restore.records.stories import StoryKind
 
-    handed = Handed(
-        files={"hints": hints_file} if hints_file else {}, hints=hints,
-        author=common["author"], reason=common["reason"],
-    )  # fmt: skip
-    return _tell(session, StoryKind.COLORIZATION, refs, colorization(), handed, samples=samples, **common)
+    return _tell(session, StoryKind.COLORIZATION, colorization(**_picked(options, _COLOUR)), options)
 
 
-def _tell(
-    session: Session,
-    kind: StoryKind,
-    refs: Sequence[str],
-    recipe: Recipe,
-    handed: Handed,
-    *,
-    everything: bool,
-    query: str | None,
-    settings: Sequence[str],
-    author: str,
-    reason: str,
-    seed: int,
-    device: str,
-    dry_run: bool,
-    samples: int,
-) -> int:
+@click.command("story")
+@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@click.option(
+    "--to", default=".", type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the contact sheet and the words; made where it is missing.",
+)  # fmt: skip
+@_enhance_options
+@_colour_options
+@_how_options
+@click.pass_obj
+def story_command(session: Session, /, refs: tuple[str, ...], to: Path, **options: Any) -> int:
+    """Restore, enhance and colorize each REF, and write a contact sheet and the words to say with it.
+
+    REF is an item or one of its restorations; coordinates of hints and regions are those of its pixels. What exists
+    already, made in the same way, is taken as it is.
+    """
+    from archive_restore.core.story_recipes import colorization, enhancement
+    from archive_restore.errors import ArchiveRestoreError, StorageFailed, UsageError
+    from archive_restore.flows.story import Whole, Wish, tell_whole
+    from archive_restore.flows.story_batch import decisions, make_story_plan
+    from archive_restore.flows.story_documents import documents
+    from archive_restore.flows.story_render import Telling
+
+    handed = _handed(options)
+    if handed.any and len(refs) > 1:
+        raise UsageError("hints and regions with coordinates belong to one picture", hint="Give exactly one REF")
+    recipes = [enhancement(**_picked(options, _ENHANCE)), colorization(**_picked(options, _COLOUR))]
+    whole: list[Whole] = []
+    failed: list[tuple[str, str]] = []
+    with session.open(write=True) as archive:
+        plans = [make_story_plan(archive, recipe, _of(options["settings"], recipe)) for recipe in recipes]
+        telling = Telling(seed=options["seed"], samples=options["samples"], documents=documents(archive, handed))
+        people = decisions(archive, recipes[1], options["author"], options["reason"])
+        wish = Wish(enhance=plans[0], colorize=plans[1], telling=telling, people=people, device=options["device"])
+        with session.progress(len(refs), "story") as bar:
+            for ref in dict.fromkeys(refs):
+                try:
+                    whole.append(tell_whole(archive, ref, wish, to))
+                except StorageFailed:
+                    raise
+                except ArchiveRestoreError as exc:
+                    failed.append((ref, str(exc)))
+                bar.step(ref)
+    session.result(
+        {
+            "told": [
+                {"ref": one.ref, "refs": one.refs, "sheet": str(one.sheet), "disclosure": str(one.disclosure)}
+                for one in whole
+            ],
+            "failed": [{"ref": ref, "error": error} for ref, error in failed],
+        }
+    )
+    for one in whole:
+        session.say(printable(" → ".join(one.refs)))
+        session.say(f"  sheet   {one.sheet}")
+        session.say(f"  words   {one.disclosure}")
+        for note in one.notes:
+            session.say(printable(f"  note    {note}"))
+    for ref, error in failed:
+        click.echo(f"failed {printable(ref)}: {printable(error)}", err=True)
+    return 1 if failed else 0
+
+
+def _picked(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: options[name] for name in names}
+
+
+def _of(settings: Sequence[str], recipe: Recipe) -> list[str]:
+    """The settings of a recipe's own steps; those of nobody stay, to be refused."""
+    mine = {step.step for step in recipe.steps}
+    others = {"complete", "enlarge", "colorize", "faces"} - mine
+    return [text for text in settings if text.partition(".")[0] not in others]
+
+
+def _handed(options: dict[str, Any]) -> Handed:
+    from archive_restore.flows.story_documents import Handed
+
+    files = {name: options[name] for name in ("regions", "hints") if options.get(name)}
+    return Handed(files=files, hints=options.get("hint", ()), author=options["author"], reason=options["reason"])
+
+
+def _tell(session: Session, kind: StoryKind, recipe: Recipe, options: dict[str, Any]) -> int:
     from archive_restore.core.planning import describe
     from archive_restore.flows.story_batch import choose_sources, decisions, make_story_plan, tell_many
     from archive_restore.flows.story_documents import documents
     from archive_restore.flows.story_render import Telling, models_of_story
     from archive_restore.flows.tell import StoryOrder
 
-    with session.open(write=not dry_run) as archive:
-        plan = make_story_plan(archive, recipe, settings)
-        chosen = choose_sources(archive, refs, everything=everything, query=query, drawn=handed.any)
+    handed = _handed(options)
+    with session.open(write=not options["dry_run"]) as archive:
+        plan = make_story_plan(archive, recipe, options["settings"])
+        chosen = choose_sources(
+            archive, options["refs"], everything=options["everything"], query=options["query"], drawn=handed.any
+        )
         given = documents(archive, handed)
-        if dry_run:
+        if options["dry_run"]:
             models = [model.use for model in models_of_story(archive, plan.steps)]
             session.result({"items": chosen.item_ids, "plan": plan, "models": models})
             told = [f"model {m.name} {m.version} ({m.licence}), weights sha256 {m.sha256}" for m in models]
@@ -161,9 +237,9 @@ def _tell(
             source="",
             kind=kind,
             plan=plan,
-            telling=Telling(seed=seed, samples=samples, documents=given),
-            people=decisions(archive, recipe, author, reason),
-            device=device,
+            telling=Telling(seed=options["seed"], samples=options["samples"], documents=given),
+            people=decisions(archive, recipe, options["author"], options["reason"]),
+            device=options["device"],
         )
         with session.progress(len(chosen.item_ids), recipe.name) as bar:
             batch = tell_many(archive, chosen, order, lambda ref: bar.step(ref))

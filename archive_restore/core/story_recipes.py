@@ -17,7 +17,7 @@ def enhancement(
     quality: bool = False,
     fidelity: bool = False,
     grain: float | None = None,
-    complete: bool = True,
+    keep_losses: bool = False,
     inpainting: str = "",
 ) -> Recipe:
     """The recipe of `enhance`; only what differs from the steps' defaults is written into it."""
@@ -34,7 +34,7 @@ def enhancement(
         chosen["fidelity"] = True
     if grain is not None:
         chosen["grain"] = grain
-    completed: dict[str, Json] = {} if complete else {"losses": False}
+    completed: dict[str, Json] = {"losses": False} if keep_losses else {}
     if inpainting:
         completed["model"] = inpainting
     return Recipe(

@@ -115,7 +115,7 @@ def restore_many(
     for item_id in chosen.item_ids:
         existing = _newest(archive, item_id) if item_id not in pending else ""
         if not chosen.named:
-            existing = _equal(archive, item_id, planned, seed, models)
+            existing = equal_restoration(archive, item_id, planned, seed, models)
         if existing:
             batch.unchanged.append(existing)
             progress(item_id)
@@ -174,7 +174,9 @@ def _newest(archive: Archive, item_id: str) -> str:
     return str(PreservationRef(item_id=item_id, kind=kind, version=version))
 
 
-def _equal(archive: Archive, item_id: str, planned: Plan, seed: int, models: Sequence[tuple[str, str]]) -> str:
+def equal_restoration(
+    archive: Archive, item_id: str, planned: Plan, seed: int, models: Sequence[tuple[str, str]]
+) -> str:
     """The newest restoration when this plan would only make it again; an empty string otherwise."""
     kind = PreservationKind.RESTORATION
     version = archive.preservation.head(f"{item_id}/{kind.value}")

@@ -74,7 +74,7 @@ def tell_many(
     orders = []
     for source in chosen.item_ids:
         mine = replace(order, source=source)
-        existing = "" if chosen.named and source in pending else _equal(archive, mine, models)
+        existing = "" if chosen.named and source in pending else equal_story(archive, mine, models)
         if existing:
             batch.unchanged.append(existing)
             progress(source)
@@ -94,7 +94,7 @@ def decisions(archive: Archive, recipe: Recipe, author: str, reason: str) -> tup
     return (HumanDecision(author=author, reason=reason, what=recipe.description, when=archive.clock.now()[:10]),)
 
 
-def _equal(archive: Archive, order: StoryOrder, models: Sequence[tuple[str, str]]) -> str:
+def equal_story(archive: Archive, order: StoryOrder, models: Sequence[tuple[str, str]]) -> str:
     """The newest story of this source that this order would only make again; an empty string where there is none."""
     item_id = order.source.partition("/")[0]
     library = archive.story_steps()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archive_restore.core.canonical import canonical_bytes
+from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.story_recipes import parse_hint
 from archive_restore.errors import SourceUnreadable
 from archive_restore.ports import Archive
@@ -52,7 +52,31 @@ def documents(archive: Archive, handed: Handed) -> dict[str, str]:
     return {name: canonical_bytes(document).decode() for name, document in found.items()}
 
 
+def enlarged_hints(given: Mapping[str, str], across: float, down: float) -> dict[str, str]:
+    """The same documents for a picture that is `across` times as wide and `down` times as high."""
+    made = dict(given)
+    if "hints" in made:
+        document = json.loads(made["hints"])
+        for name in ("hints", "regions"):
+            if name in document:
+                document[name] = [_enlarged(entry, across, down) for entry in document[name]]
+        made["hints"] = canonical_bytes(document).decode()
+    return made
+
+
+def _enlarged(hint: dict[str, Any], across: float, down: float) -> dict[str, Any]:
+    def place(at: Sequence[float]) -> list[float]:
+        return [(at[0] + 0.5) * across - 0.5, (at[1] + 0.5) * down - 0.5]
+
+    moved: dict[str, Any] = {name: [place(at) for at in hint[name]] for name in ("stroke", "polygon") if name in hint}
+    if "point" in hint:
+        moved["point"] = place(hint["point"])
+    if "radius" in hint:
+        moved["radius"] = hint["radius"] * (across * down) ** 0.5
+    return {**hint, **moved}
+
+
 def _check(archive: Archive, name: str, document: Any, source: str) -> None:
-    problem = archive.check_document(name, document)
+    problem = archive.check_document(name, to_plain(document))
     if problem:
         raise SourceUnreadable(f"{source} does not fit schemas/{name}.schema.json: {problem}")
