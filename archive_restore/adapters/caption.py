@@ -44,6 +44,7 @@ _PREFERRED = (
 _SIMPLIFIED = " SC"  # in the family's name, of collections that draw Han characters in several ways
 _NO_LINE_START = frozenset("、。，．：；！？）」』】〕》〉…—·%’”,.:;!?)]}")
 _NO_LINE_END = frozenset("（「『【〔《〈‘“([{")
+_STOPS, _STOPS_AND_SPACE = frozenset("。："), frozenset({". ", ": "})
 _ABSENT = "\U0010fffd"  # private use: no font has it
 _SCRIPTS = ((0x0590, 0x08FF), (0x0900, 0x109F), (0x1780, 0x17FF), (0x1800, 0x18AF), (0xFB1D, 0xFDFF), (0xFE70, 0xFEFC))
 """Letters that join, reorder or run from right to left: only a layout library sets them rightly."""
@@ -152,7 +153,18 @@ def _fitted(text: str, width: int, size: int, own_font: str) -> _Setting:
 
 
 def _balance(text: str, width: int, setting: _Setting) -> None:
-    """Break into as many lines of about the same length: no word alone in the last one."""
+    """Break into as many lines of about the same length, two where a sentence ends: no word alone in the last one."""
+    if len(setting.lines) == 2:
+        halves = [
+            (text[:index].rstrip(), text[index:].lstrip())
+            for index in range(2, len(text) - 1)
+            if text[index - 1] in _STOPS or text[index - 2 : index] in _STOPS_AND_SPACE
+        ]
+        room = width - 2 * setting.margin
+        fitting = [half for half in halves if max(map(setting.length, half)) <= room]
+        if fitting:
+            setting.lines = list(min(fitting, key=lambda half: max(map(setting.length, half))))
+            return
     count, narrow, wide = len(setting.lines), width // 2, width
     while wide - narrow > 1:
         middle = (narrow + wide) // 2

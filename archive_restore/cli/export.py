@@ -87,6 +87,8 @@ def export_command(
         session.say(f"what is said with them: {printable(str(path))}")
     for ref, problem in export.failed:
         click.echo(f"failed {printable(ref)}: {printable(problem)}", err=True)
+    if export.failed:
+        click.echo("what is done stays: give the same command again once that is mended", err=True)
     return 1 if export.failed else 0
 
 

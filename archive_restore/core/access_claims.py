@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from archive_restore.core.canonical import to_plain
+from archive_restore.core.disclosure import encoding_text
 from archive_restore.core.labels import plain_text
 from archive_restore.core.manifests import (
     MAP,
@@ -26,7 +27,7 @@ from archive_restore.core.manifests import (
     source_type_uri,
 )
 from archive_restore.errors import CredentialsFailed
-from archive_restore.records.access import AccessCopy, EncodingError
+from archive_restore.records.access import AccessCopy
 from archive_restore.records.imagery import Region
 from archive_restore.records.objects import Description
 
@@ -100,16 +101,6 @@ def public_description(description: Description, caption: str) -> Description:
     return Description(**plain)
 
 
-def encoding_words(quality: int, error: EncodingError) -> str:
-    """The measured error of an encoding as a sentence."""
-    if error.psnr is None:
-        return f"JPEG at quality {quality}, 4:4:4; every sample decodes to what was encoded."
-    return (
-        f"JPEG at quality {quality}, 4:4:4; decoded it differs from what was encoded by {error.mean} code values on "
-        f"average and {error.maximum} at most of 255 (PSNR {error.psnr} dB)."
-    )
-
-
 def _actions(copy: AccessCopy) -> list[Manifest]:
     """C2PA 2.2 §18.15.2; a caption is text that was added beside the picture."""
     opened: Manifest = {
@@ -121,7 +112,7 @@ def _actions(copy: AccessCopy) -> list[Manifest]:
     }
     if copy.digital_source_type:
         opened["digitalSourceType"] = source_type_uri(copy.digital_source_type)
-    words = ["Reduced to 8 bits a sample and encoded.", encoding_words(copy.quality, copy.encoding)]
+    words = ["Reduced to 8 bits a sample and encoded.", encoding_text(copy.quality, copy.encoding)]
     if copy.left_out:
         words.insert(0, f"Left out: {', '.join(copy.left_out)}.")
     if copy.map is not None:

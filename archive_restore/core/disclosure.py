@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from archive_restore.core.canonical import to_plain
 from archive_restore.core.disclosure_words import COMMA, FLAGS, WORDS
 from archive_restore.core.labels import built_in_language, label_kind, label_text, plain_text
-from archive_restore.records.access import Disclosure
+from archive_restore.records.access import Disclosure, EncodingError
 from archive_restore.records.imagery import MapSummary, PixelFlag
 from archive_restore.records.labels import Labels
 from archive_restore.records.objects import Master
@@ -155,6 +155,15 @@ class _Writer:
         what, reason = plain_text(person.what, _LONGEST_WORDS), plain_text(person.reason, _LONGEST_WORDS)
         form = self._words["decision_why" if reason else "decision"]
         return form.format(what=what, reason=reason, author=author, when=plain_text(person.when, 40))
+
+
+def encoding_text(quality: int, error: EncodingError, language: str = "en") -> str:
+    """The measured error of a JPEG as a sentence."""
+    words = WORDS[language]
+    if error.psnr is None:
+        return words["encoding_exact"].format(quality=quality)
+    mean, psnr = (str(v).replace(".", ",") if language in COMMA else str(v) for v in (error.mean, error.psnr))
+    return words["encoding"].format(quality=quality, mean=mean, maximum=error.maximum, psnr=psnr)
 
 
 def share_lines(summary: MapSummary, language: str) -> list[str]:

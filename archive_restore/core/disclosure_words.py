@@ -34,6 +34,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "credentials_short": "Content credentials inside.",
         "record_short": "Restored; {original} of the pixels as digitized.",
         "master_short": "As digitized.",
+        "encoding": "JPEG at quality {quality}, 4:4:4; decoded it differs from what was encoded by {mean} code values "
+        "on average and {maximum} at most, of 255 (PSNR {psnr} dB).",
+        "encoding_exact": "JPEG at quality {quality}, 4:4:4; every sample decodes to what was encoded.",
         "untitled": "untitled",
         "master_caption": "Photograph as digitized.",
         "record_caption": "Restored photograph.",
@@ -63,6 +66,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "credentials_short": "内含内容凭证。",
         "record_short": "已修复；{original} 的像素与数字化原件相同。",
         "master_short": "数字化原貌。",
+        "encoding": "JPEG，质量 {quality}，4:4:4；解码后与编码前相比，平均相差 {mean}、最多相差 {maximum} 个码值"
+        "（满值 255；PSNR {psnr} dB）。",
+        "encoding_exact": "JPEG，质量 {quality}，4:4:4；解码后每个样本都与编码前相同。",
         "untitled": "无题",
         "master_caption": "数字化照片。",
         "record_caption": "经修复的照片。",
@@ -94,6 +100,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "credentials_short": "Mit Herkunftsnachweisen.",
         "record_short": "Restauriert; {original} der Pixel wie digitalisiert.",
         "master_short": "Wie digitalisiert.",
+        "encoding": "JPEG mit Qualität {quality}, 4:4:4; decodiert weicht es von dem, was codiert wurde, im Mittel um "
+        "{mean} und höchstens um {maximum} von 255 Codewerten ab (PSNR {psnr} dB).",
+        "encoding_exact": "JPEG mit Qualität {quality}, 4:4:4; decodiert gleicht jeder Wert dem, was codiert wurde.",
         "untitled": "ohne Titel",
         "master_caption": "Fotografie, wie digitalisiert.",
         "record_caption": "Restaurierte Fotografie.",
@@ -125,6 +134,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "credentials_short": "Avec attestations de contenu.",
         "record_short": "Restaurée ; {original} des pixels tels que numérisés.",
         "master_short": "Telle que numérisée.",
+        "encoding": "JPEG de qualité {quality}, 4:4:4 ; décodé, il s’écarte de ce qui a été codé de {mean} valeurs en "
+        "moyenne et de {maximum} au plus, sur 255 (PSNR {psnr} dB).",
+        "encoding_exact": "JPEG de qualité {quality}, 4:4:4 ; décodée, chaque valeur est celle qui a été codée.",
         "untitled": "sans titre",
         "master_caption": "Photographie telle que numérisée.",
         "record_caption": "Photographie restaurée.",
@@ -156,6 +168,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "credentials_short": "Con credenciales de contenido.",
         "record_short": "Restaurada; {original} de los píxeles como se digitalizaron.",
         "master_short": "Como se digitalizó.",
+        "encoding": "JPEG de calidad {quality}, 4:4:4; descodificado difiere de lo codificado en {mean} valores de "
+        "media y {maximum} como máximo, de 255 (PSNR {psnr} dB).",
+        "encoding_exact": "JPEG de calidad {quality}, 4:4:4; descodificado, cada valor es el que se codificó.",
         "untitled": "sin título",
         "master_caption": "Fotografía digitalizada.",
         "record_caption": "Fotografía restaurada.",

@@ -18,9 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from archive_restore.core.access_claims import encoding_words
 from archive_restore.core.canonical import Malformed, canonical_bytes, from_plain, to_plain
-from archive_restore.core.disclosure import disclose, disclosure_csv, disclosure_json, disclosure_text
+from archive_restore.core.disclosure import disclose, disclosure_csv, disclosure_json, disclosure_text, encoding_text
 from archive_restore.core.labels import plain_text
 from archive_restore.core.refs import AnyRef, parse_ref
 from archive_restore.errors import ArchiveRestoreError, SelfCheckFailed, StorageConflict, StorageFailed, UsageError
@@ -350,4 +349,4 @@ def _told(archive: Archive, copy: AccessCopy) -> Disclosure:
     assert isinstance(record, Master)
     settings = archive.settings
     told = disclose(record, chain_of(archive, ref), settings.labels, organization=settings.organization)
-    return replace(told, long=f"{told.long}\n\n{encoding_words(copy.quality, copy.encoding)}")
+    return replace(told, long=f"{told.long}\n\n{encoding_text(copy.quality, copy.encoding, told.language)}")

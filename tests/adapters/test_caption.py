@@ -118,11 +118,20 @@ def test_an_empty_label_is_refused(text):
 
 
 def test_lines_break_at_words_and_are_about_as_long_as_each_other():
-    setting = caption._fitted(TEXT, 500, 16, "")
+    text = TEXT.replace(".", "")
+    setting = caption._fitted(text, 500, 16, "")
     assert len(setting.lines) == 2
     lengths = [setting.length(line) for line in setting.lines]
     assert max(lengths) < 1.5 * min(lengths)
-    assert " ".join(setting.lines) == TEXT
+    assert " ".join(setting.lines) == text
+
+
+@pytest.mark.parametrize(("language", "second"), [("de", "Farben"), ("zh", "色彩"), ("fr", "Les")])
+def test_two_lines_break_where_a_sentence_ends(language, second):
+    text = BUILT_IN[LabelKind.COLORIZATION][language]
+    width = 2 * 12 + round(0.75 * caption._fitted(text, 10_000, 16, "").length(text))
+    setting = caption._fitted(text, width, 16, "")
+    assert len(setting.lines) == 2 and setting.lines[1].startswith(second)
 
 
 def test_chinese_breaks_anywhere_but_before_its_stops():

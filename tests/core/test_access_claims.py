@@ -6,7 +6,6 @@ import pytest
 
 from archive_restore.core.access_claims import (
     access_manifest,
-    encoding_words,
     public_description,
     shown_source_type,
 )
@@ -111,8 +110,3 @@ def test_the_public_description_is_plain_and_has_the_caption_first():
     public = public_description(said, "Digitally colorized.")
     assert (public.title, public.description, public.format) == ("ab c", "Digitally colorized. A well.", "image/jpeg")
     assert public.extra == {}, "columns that we do not know stay in the house"
-
-
-def test_the_error_is_told_in_words():
-    assert "PSNR 41.5 dB" in encoding_words(92, COPY.encoding)
-    assert "every sample decodes" in encoding_words(100, EncodingError(psnr=None, maximum=0, mean=0.0))

@@ -14,11 +14,13 @@ from archive_restore.core.disclosure import (
     disclosure_csv,
     disclosure_json,
     disclosure_text,
+    encoding_text,
     inert_cell,
     share_text,
 )
 from archive_restore.core.disclosure_words import FLAGS, WORDS
 from archive_restore.core.labels import BUILT_IN, LANGUAGES
+from archive_restore.records.access import EncodingError
 from archive_restore.records.imagery import PixelFlag
 from archive_restore.records.labels import LabelKind, Labels
 from archive_restore.records.stories import HumanDecision, StoryKind
@@ -120,6 +122,12 @@ def test_without_credentials_in_the_file_none_are_promised():
 )
 def test_a_share_is_never_rounded_to_nothing_or_all(part, whole, language, text):
     assert share_text(part, whole, language) == text
+
+
+def test_the_encoding_error_is_told_in_words():
+    error = EncodingError(psnr=41.5, maximum=9, mean=0.7)
+    assert "PSNR 41.5 dB" in encoding_text(92, error) and "PSNR 41,5 dB" in encoding_text(92, error, "de")
+    assert "every sample decodes" in encoding_text(100, EncodingError(psnr=None, maximum=0, mean=0.0))
 
 
 HOSTILE = "=HYPERLINK(\"http://x\")\r\n@SUM(1)\u202egpj.exe<script>alert('x')</script>,\"quoted\"\x00\x1b[2J"
