@@ -30,8 +30,8 @@ BUILT_IN: Mapping[str, Recipe] = {
         ),
         Recipe(
             name="networks",
-            description="Find scratches, hairs, creases and dust by shape, contrast and a trained model, fill them with "
-            "another, which makes them SYNTHESIZED, leave large losses as found.",
+            description="Find scratches, hairs, creases and dust by shape, contrast and a trained model, fill them "
+            "with another, which makes them SYNTHESIZED, leave large losses as found.",
             steps=(
                 RecipeStep(step="detect_damage", parameters={"method": "both"}),
                 RecipeStep(step="fill", parameters={"method": "network"}),
