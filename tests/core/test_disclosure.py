@@ -124,6 +124,12 @@ def test_a_share_is_never_rounded_to_nothing_or_all(part, whole, language, text)
     assert share_text(part, whole, language) == text
 
 
+def test_a_decision_that_is_a_sentence_reads_well_with_its_reason():
+    said = HumanDecision(author="R. Lane", reason="the shed was brown", what="Give it colours.", when="2024")
+    found = disclose(MASTER, (RESTORATION, story(RESTORATION, people=(said,))), Labels())
+    assert "- Give it colours: the shed was brown (R. Lane, 2024)" in found.long
+
+
 def test_the_encoding_error_is_told_in_words():
     error = EncodingError(psnr=41.5, maximum=9, mean=0.7)
     assert "PSNR 41.5 dB" in encoding_text(92, error) and "PSNR 41,5 dB" in encoding_text(92, error, "de")
