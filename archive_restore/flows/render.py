@@ -250,8 +250,10 @@ def environment(archive: Archive, networks: Sequence[Network], facts: PictureFac
 def gather(cells: Any, marked: Any, top: int) -> None:
     """Add the marked pixels, bool (rows, width), of a band that begins at row `top` to the counts of their cells."""
     if marked.any():
-        rows, columns = np.nonzero(marked)
-        np.add.at(cells, ((rows + top) // CELL, columns // CELL), 1)
+        first = top // CELL
+        edges = [max(row * CELL - top, 0) for row in range(first, (top + len(marked) - 1) // CELL + 1)]
+        across = np.add.reduceat(marked, range(0, marked.shape[1], CELL), axis=1, dtype=np.int64)
+        cells[first : first + len(edges)] += np.add.reduceat(across, edges, axis=0)
 
 
 def regions_of(cells: Any, frame: PictureFacts) -> tuple[Loss, ...]:

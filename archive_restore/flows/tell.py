@@ -251,7 +251,7 @@ def compare_stored(
         space = pictures.colour_space(source.path, source.facts)
         colours = derivation.ref.kind is StoryKind.COLORIZATION
         if isinstance(source.ref, MasterRef):
-            return compare_story(first, Compared(source=parent, space=space), last, white=white, colours=colours)
+            return compare_story(first, last, last, white=white, colours=colours)
         with pictures.open_map(source.path) as parent_flags:
             middle = Compared(source=parent, space=space, flags=parent_flags)
             return compare_story(first, middle, last, white=white, colours=colours)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +21,7 @@ from archive_restore.core.synthesis_map import (
     same_bits,
 )
 from archive_restore.imaging.engine import bands
-from archive_restore.imaging.luminance import encoded_luminance, spread_gray
+from archive_restore.imaging.luminance import Luminance, spread_gray
 from archive_restore.ports import ColourSpace, PictureSource
 from archive_restore.records.imagery import PixelFlag, Region, SampleRole
 
@@ -125,10 +124,11 @@ def compare_story(
 ) -> StoryComparison:
     """Hold a story, its flags included, against what it was made from and against the master; each is read once.
 
-    `white` is the code value of 1.0; `colours` says that it is a colorization, which changes nothing but colour: what
-    it does not flag equals the parent, and what it flags keeps the parent's luminance. In the frame of the master,
-    pixels without a flag equal the master's and those with colour flags alone keep its luminance. In another frame no
-    pixel may be called original. No flag of the parent may be lost. Raises PictureUnreadable from the sources.
+    `parent` may be `master` itself. `white` is the code value of 1.0; `colours` says that it is a colorization, which
+    changes nothing but colour: what it does not flag equals the parent, and what it flags keeps the parent's luminance.
+    In the frame of the master, pixels without a flag equal the master's and those with colour flags alone keep its
+    luminance. In another frame no pixel may be called original. No flag of the parent may be lost. Raises
+    PictureUnreadable from the sources.
     """
     assert story.flags is not None
     facts = story.source.facts
@@ -138,6 +138,10 @@ def compare_story(
     total = np.zeros(256, np.int64)
     breaches: dict[str, ClaimBreach] = {}
     carried = _CarriedFlags(parent, facts.width, facts.height)
+    light_of = {
+        id(one): Luminance(one.source.facts, white, one.space)
+        for one in (story, *([parent, master] if in_master else [parent]))
+    }
     for top, bottom in bands(facts.height, ROWS):
         region = Region(top=top, left=0, bottom=bottom, right=facts.width)
         told = story.source.read(region)
@@ -145,32 +149,39 @@ def compare_story(
         digests["story"].update(told)
         digests["map"].update(flags)
         total += histogram(flags)
-        light = encoded_luminance(told, facts, white, story.space)
+        light = light_of[id(story)].of(told)
         found = [*breach("NOT_ALLOWED", (flags & np.uint8(~int(STORY_FLAGS) & 0xFF)) != 0)]
         if in_master:
             was = master.source.read(region)
             digests["master"].update(was)
             same = _same(told, story, was, master, white)
-            before = encoded_luminance(was, master.source.facts, white, master.space)
+            before = light_of[id(master)].of(was)
             found += check_story_claims(flags, same, light, before)
         else:
             found += breach("ORIGINAL", flags == 0)
         had = carried.read(top, bottom)
         found += breach("LOST", (had & ~flags) != 0)
         if in_parent:
-            given = parent.source.read(region)
-            digests["parent"].update(given)
+            if parent is not master:
+                given = parent.source.read(region)
+                digests["parent"].update(given)
+                same = _same(told, story, given, parent, white)
+                before = light_of[id(parent)].of(given)
             if colours:
                 found += breach("NOT_ALLOWED", (flags & ~had & np.uint8(~int(COLOUR_FLAGS) & 0xFF)) != 0)
-                found += _colour_breaches(told, flags, light, given, story, parent, white)
+                coloured = (flags & int(PixelFlag.COLORIZED)) != 0
+                found += breach("PARENT", ~coloured & ~same)
+                found += breach("LUMINANCE", coloured & ~(np.abs(light - before) <= LUMINANCE_TOLERANCE))
         for one in found:
             _add(breaches, one, top)
     if not in_master:
         _digest(master.source, digests["master"])
-    if not in_parent:
+    if parent is master:
+        digests["parent"] = digests["master"]
+    elif not in_parent:
         _digest(parent.source, digests["parent"])
-        if colours:
-            _add(breaches, ClaimBreach(rule="PARENT", pixels=facts.width * facts.height, y=0, x=0), 0)
+    if colours and not in_parent:
+        _add(breaches, ClaimBreach(rule="PARENT", pixels=facts.width * facts.height, y=0, x=0), 0)
     return StoryComparison(
         breaches=tuple(breaches.values()),
         story_sha256=digests["story"].hexdigest(),
@@ -179,21 +190,6 @@ def compare_story(
         master_sha256=digests["master"].hexdigest(),
         histogram=tuple(int(n) for n in total),
     )
-
-
-def _colour_breaches(
-    told: npt.NDArray[Any],
-    flags: npt.NDArray[np.uint8],
-    light: npt.NDArray[np.float32],
-    given: npt.NDArray[Any],
-    story: Compared,
-    parent: Compared,
-    white: float,
-) -> Iterator[ClaimBreach]:
-    coloured = (flags & int(PixelFlag.COLORIZED)) != 0
-    yield from breach("PARENT", ~coloured & ~_same(told, story, given, parent, white))
-    before = encoded_luminance(given, parent.source.facts, white, parent.space)
-    yield from breach("LUMINANCE", coloured & ~(np.abs(light - before) <= LUMINANCE_TOLERANCE))
 
 
 def _same(

@@ -9,35 +9,51 @@ from archive_restore.ports import ColourSpace, Samples
 from archive_restore.records.imagery import PictureFacts, SampleRole
 
 _COLOURS = (SampleRole.RED, SampleRole.GREEN, SampleRole.BLUE)
+_FINE = 1 << 18  # entries of the table that encodes light; it is asked for the root of light
 
 
-def encoded_luminance(
-    samples: Samples, facts: PictureFacts, white: float, space: ColourSpace
-) -> npt.NDArray[np.float32]:
-    """Luminance of (h, w, samples) as code value, share of full scale: float32 (h, w), 0 is black.
+class Luminance:
+    """Luminance of one picture's samples as code value, share of full scale, 0 is black; of gray the gray itself."""
 
-    Of gray it is the gray itself. Raise ValueError where the picture is neither gray nor RGB.
-    """
-    roles = facts.roles
-    for role in (SampleRole.GRAY, SampleRole.GRAY_INVERTED):
-        if role in roles:
-            gray = _share(samples[:, :, roles.index(role)], white)
-            return 1 - gray if role is SampleRole.GRAY_INVERTED else gray
-    if not all(role in roles for role in _COLOURS):
-        raise ValueError("a picture that is neither gray nor RGB has no luminance")
-    light = np.zeros(samples.shape[:2], np.float32)
-    last = len(space.curve) - 1
-    for role, weight in zip(_COLOURS, space.to_xyz[1], strict=True):
-        codes = _share(samples[:, :, roles.index(role)], white)
-        light += np.float32(weight) * space.curve[np.rint(codes * last).astype(np.intp)]
-    # Where a curve is flat several codes mean the same light; any of them will do.
-    codes = np.linspace(0.0, 1.0, len(space.curve), dtype=np.float32)
-    return np.interp(light, space.curve, codes).astype(np.float32)
+    def __init__(self, facts: PictureFacts, white: float, space: ColourSpace) -> None:
+        """`white` is the code value of 1.0. Raise ValueError where the picture is neither gray nor RGB."""
+        roles = facts.roles
+        self._white = white
+        self._inverted = SampleRole.GRAY_INVERTED in roles
+        grays = [index for index, role in enumerate(roles) if role in (SampleRole.GRAY, SampleRole.GRAY_INVERTED)]
+        self._planes = grays[:1] or [roles.index(role) for role in _COLOURS if role in roles]
+        if len(self._planes) not in (1, 3):
+            raise ValueError("a picture that is neither gray nor RGB has no luminance")
+        if len(self._planes) == 1:
+            return
+        curve = np.asarray(space.curve, np.float32)
+        self._weighted = [curve * np.float32(weight) for weight in space.to_xyz[1]]
+        # Where a curve is flat several codes mean the same light; any of them will do.
+        roots = np.linspace(0.0, 1.0, _FINE + 1)
+        self._encoded = np.interp(roots**2, curve, np.linspace(0.0, 1.0, len(curve))).astype(np.float32)
+
+    def of(self, samples: Samples) -> npt.NDArray[np.float32]:
+        """Float32 (h, w) of samples (h, w, n)."""
+        if len(self._planes) == 1:
+            gray = self._share(samples[:, :, self._planes[0]])
+            return np.float32(1) - gray if self._inverted else gray
+        last = np.float32(len(self._weighted[0]) - 1)
+        light: npt.NDArray[np.float32] = np.zeros(samples.shape[:2], np.float32)
+        for index, curve in zip(self._planes, self._weighted, strict=True):
+            light += curve.take(_nearest(self._share(samples[:, :, index]), last))
+        np.sqrt(np.minimum(light, 1, out=light), out=light)
+        return self._encoded.take(_nearest(light, np.float32(_FINE)))
+
+    def _share(self, plane: Samples) -> npt.NDArray[np.float32]:
+        values = plane.astype(np.float32)
+        values *= np.float32(1 / self._white)
+        if plane.dtype.kind == "f":
+            np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+        return np.clip(values, 0, 1, out=values)
 
 
-def _share(plane: Samples, white: float) -> npt.NDArray[np.float32]:
-    values = plane.astype(np.float32) * np.float32(1 / white)
-    return np.asarray(np.clip(np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0), 0, 1), np.float32)
+def _nearest(share: npt.NDArray[np.float32], last: np.float32) -> npt.NDArray[np.int32]:
+    return (share * last + np.float32(0.5)).astype(np.int32)
 
 
 def spread_gray(samples: Samples, facts: PictureFacts, white: float) -> tuple[Samples, tuple[SampleRole, ...]]:

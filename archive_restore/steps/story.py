@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from archive_restore.errors import ModelUnusable, PictureUnreadable, UsageError
 from archive_restore.imaging import complete, enlarge
-from archive_restore.imaging.luminance import encoded_luminance, spread_gray
+from archive_restore.imaging.luminance import Luminance, spread_gray
 from archive_restore.imaging.planes import colour_indices
 from archive_restore.imaging.regions import polygon_mask
 from archive_restore.ports import Network, Samples, StoryContext, StoryPicture, StoryStep
@@ -281,7 +281,7 @@ class Colorize(StoryStep):
         columns = np.arange(width, dtype=np.float32)[None, :]
         for top in range(0, height, 256):
             part = np.array(picture.samples[top : top + 256])
-            luma = encoded_luminance(part, facts, picture.white, picture.space)
+            luma = Luminance(facts, picture.white, picture.space).of(part)
             light = np.interp(luma, codes, picture.space.curve).astype(np.float32)
             rows = np.arange(top, top + len(part), dtype=np.float32)[:, None]
             weights = [np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * reach**2)) for y, x in places]

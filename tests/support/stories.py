@@ -15,7 +15,7 @@ from archive_restore.core.planning import Plan, PlannedStep
 from archive_restore.flows.story_render import Telling
 from archive_restore.flows.tell import StoryMade, StoryOrder, tell
 from archive_restore.imaging import enlarge
-from archive_restore.imaging.luminance import encoded_luminance, spread_gray
+from archive_restore.imaging.luminance import Luminance, spread_gray
 from archive_restore.ports import Archive, StoryContext, StoryPicture, StoryStep
 from archive_restore.records.imagery import PixelFlag, SampleRole
 from archive_restore.records.provenance import Recipe, RecipeStep
@@ -47,7 +47,7 @@ def tint(picture: StoryPicture, context: StoryContext) -> StoryPicture:
     facts, space = picture.facts, picture.space
     spread, roles = spread_gray(np.array(picture.samples), facts, picture.white)
     light = np.interp(
-        encoded_luminance(picture.samples, facts, picture.white, space),
+        Luminance(facts, picture.white, space).of(picture.samples),
         np.linspace(0, 1, len(space.curve)),
         space.curve,
     )
