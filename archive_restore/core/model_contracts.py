@@ -31,14 +31,21 @@ WORDS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "gray": (1, "luma of the same, 0 is black"),
         "mask": (1, "1 where the model shall make the picture anew, 0 where it is sound"),
         "lightness": (1, "CIE L*, usually 0 to 100"),
-        "ab": (2, "CIE a* and b*"),
+        "ab": (2, "CIE a* and b*; of an input: those of hints, spread"),
+        "trust": (1, "how far hints have a say, 0 where none has"),
     }
 )
 """Words for planes that mean the same in every card: number of planes, and what they are."""
 SHAPES: Mapping[Task, tuple[str, ...]] = MappingProxyType(
     {
         Task.INPAINTING: ("rgb mask > rgb", "gray mask > gray"),
-        Task.COLORIZATION: ("lightness > ab", "gray > rgb", "rgb > rgb", "rgb > ab"),
+        Task.COLORIZATION: (
+            "lightness > ab",
+            "lightness ab trust > ab confidence",
+            "gray > rgb",
+            "rgb > rgb",
+            "rgb > ab",
+        ),
         Task.RESTORATION: ("rgb > rgb", "gray > gray"),
         Task.SUPER_RESOLUTION: ("rgb > rgb", "gray > gray"),
     }

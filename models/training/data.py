@@ -344,8 +344,47 @@ def noisy(rng: np.random.Generator, picture: Floats) -> Floats:
     return out
 
 
+def colour_scenes(photographs: Photographs, seed: int, number: int, size: int) -> Iterator[Bytes]:
+    """Examples of the colour network: uint8 (3, size, size) RGB, most of a photograph, upright, a little stretched.
+
+    What becomes of it is drawn anew each time it is seen (hints.py). Photographs in black and white teach no colour.
+    """
+    coloured = [k for k, picture in enumerate(photographs.pictures) if not picture.gray]
+    for scene in range(number):
+        for part in range(4):
+            rng = stream(seed, scene, part)
+            whole = photographs.pixels(coloured[int(rng.integers(len(coloured)))])
+            edge, stretch = min(whole.shape[:2]) * rng.uniform(0.6, 1.0), math.exp(rng.uniform(-0.12, 0.12))
+            height, width = (
+                min(round(edge * by), most) for by, most in zip((stretch, 1 / stretch), whole.shape, strict=False)
+            )
+            top, left = int(rng.integers(whole.shape[0] - height + 1)), int(rng.integers(whole.shape[1] - width + 1))
+            cut = np.ascontiguousarray(whole[top : top + height, left : left + width])
+            yield cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
+
+
+def reduced(photographs: Photographs, longest: int, multiple: int) -> Iterator[Bytes]:
+    """Each photograph that has colour, whole, reduced to `longest` pixels along its longest edge, the edges cut to
+    multiples: uint8 (h, w, 3)."""
+    for index, picture in enumerate(photographs.pictures):
+        if not picture.gray:
+            yield cut_to(np.ascontiguousarray(photographs.pixels(index)), longest, multiple)
+
+
+def cut_to(picture: Bytes, longest: int, multiple: int) -> Bytes:
+    """One picture (h, w, 3) as `reduced` gives it."""
+    part = longest / max(picture.shape[:2])
+    height, width = (max(multiple, round(edge * part) // multiple * multiple) for edge in picture.shape[:2])
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
+
+
 Maker = Callable[[Photographs, int, int, int], Iterator[Bytes]]
-MAKERS: dict[str, Maker] = {"damage": damaged_scenes, "fill": holed_scenes, "denoise": noisy_scenes}
+MAKERS: dict[str, Maker] = {
+    "damage": damaged_scenes,
+    "fill": holed_scenes,
+    "denoise": noisy_scenes,
+    "colour": colour_scenes,
+}
 """By kind of shard: (photographs, seed, scenes, size) -> uint8 (c, size, size), four a scene."""
 
 

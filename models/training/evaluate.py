@@ -13,14 +13,16 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
+import hints
 import numpy as np
 import torch
-from data import CLASS_BITS, RIM, Photographs, Source, luma_of, make_shard, shard_path
+from data import CLASS_BITS, RIM, Photographs, Source, cut_to, luma_of, make_shard, reduced, shard_path, stream
 from export import MODELS, by_shapes, given_of, held_out, write
 from measure import THIN, Tally, calibration_error, class_masks, psnr, similarity
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ from torch import nn
 
 from archive_restore.imaging import damage as scored
 from archive_restore.imaging import damage_network, inpaint, networks
+from archive_restore.imaging.networks.colour import LONGEST, MULTIPLE, NEAR, chroma_kept
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.support.synthetic_damage import damage as draw_damage
@@ -49,18 +52,27 @@ Network = Callable[[Floats], Floats]
 def main(argv: list[str] | None = None) -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=("damage", "fill", "denoise"))
+    parser.add_argument("name", choices=("damage", "fill", "denoise", "colour"))
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--pool", type=Path, required=True, help="where examples lie and are put")
     parser.add_argument("--open", type=Path, required=True, help="undamaged photographs that no training saw")
     parser.add_argument("--model", type=Path, help="models/NAME unless given")
     parser.add_argument("--examples", type=int, default=EXAMPLES)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--sheet", type=Path, help="colour: a folder for contact sheets, to be looked at")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     folder = args.model or MODELS / args.name
     card = json.loads((folder / "card.json").read_text())
     network = shipped(folder, card)
+    if args.name == "colour":
+        held = {split: list(reduced(Photographs(args.photographs, split), LONGEST, MULTIPLE)) for split in SPLITS}
+        card["results"] = [*measure_colour(network, held, card, max(1, min(DRAWS, args.examples // 8)))]
+        card["results"].append(speed(network, card))
+        if args.sheet is not None:
+            sheets(network, held["test"], card, args.open, args.sheet)
+        finish(folder, card)
+        return
     source = Source(
         photographs=args.photographs, split="test", kind=args.name, pool=args.pool, seed=SEED, examples=args.examples
     )
@@ -72,6 +84,11 @@ def main(argv: list[str] | None = None) -> None:
         card["calibration"] = {"non_local_means": tuned_factor(validation)}
     measure = {"damage": measure_damage, "fill": measure_fill, "denoise": measure_denoise}[args.name]
     card["results"] = [*measure(network, examples, card, folder, args.open), speed(network, card)]
+    finish(folder, card)
+
+
+def finish(folder: Path, card: dict[str, Any]) -> None:
+    """Write the card and show its results."""
     write(folder / "card.json", card)
     for result in card["results"]:
         print(f"{result['value']:10.4f}  {result['baseline'] or '':>10}  {result['measure']}: {result['data']}")
@@ -424,6 +441,178 @@ def tuned_factor(examples: NDArray[np.uint8]) -> float:
     """The factor with which non-local means does best on these."""
     rows = [row for example in examples if (row := denoised(None, example)) is not None]
     return max(FACTORS, key=lambda factor: sum(at_factor(row, factor) for row in rows))
+
+
+# --- colour --------------------------------------------------------------------------------------------
+
+
+SPLITS = ("validation", "test")
+"""Of photographs from which no weight was learnt."""
+DRAWS = 10
+"""Draws of random hints, of which the median counts."""
+
+
+def measure_colour(
+    network: nn.Module, held: dict[str, list[NDArray[np.uint8]]], card: dict[str, Any], draws: int
+) -> Results:
+    """Colour without hints against none and a constant tint, with them against hints that are only spread; confidence.
+
+    Whole photographs, (h, w, 3) uint8 with the longest edge LONGEST.
+    """
+    calibration = card["calibration"]
+    abstention = calibration["abstention"]
+    tint = np.array(calibration["mean_tint"], np.float32).reshape(2, 1, 1)
+    results, told = [], []
+    for split, note in (("test", "the test split"), ("validation", "the validation split: calibrated on it")):
+        data = f"{len(held[split])} photographs of {LONGEST} pixels, {note}"
+        rows = [Coloured.of(network, picture, 0, (0, k)) for k, picture in enumerate(held[split])]
+        made = [row.psnr(row.made) for row in rows]
+        kept = [row.psnr(row.kept(abstention)) for row in rows]
+        gray, tinted = ([row.psnr(row.made * 0 + other) for row in rows] for other in (0, tint))
+        for name, values in (("gray", gray), ("the mean tint of the training photographs", tinted)):
+            told.append((data, made, values, name))
+            told.append((data + "; colours given up where unsure", kept, values, name))
+        for name, other in (("gray", 0), ("the mean tint of the training photographs", tint)):
+            errors = [float(hints.error(row.made * 0 + other, row.truth).mean()) for row in rows]
+            ours = [float(hints.error(row.made, row.truth).mean()) for row in rows]
+            results.append(mean("mean error of a and b, automatic", ours, errors, f"{data}; baseline: {name}"))
+        if split == "test":
+            results += confidences(rows, abstention, "automatic", data)
+            results.append(
+                mean(
+                    "colourfulness (Hasler and Suesstrunk 2003), automatic",
+                    [colourfulness(hints.rgb_of(row.lightness, row.made)) for row in rows],
+                    [colourfulness(row.picture) for row in rows],
+                    f"{data}; baseline: the photographs",
+                )
+            )
+    results = [mean("PSNR, dB, automatic", ours, o, f"{d}; baseline: {name}") for d, ours, o, name in told] + results
+    for count in hints.COUNTS[1:]:
+        ours, alone, errors, plain, every = [], [], [], [], []
+        for draw in range(draws):
+            rows = [Coloured.of(network, picture, count, (draw, k)) for k, picture in enumerate(held["test"])]
+            ours.append(float(np.mean([row.psnr(row.made) for row in rows])))
+            alone.append(float(np.mean([row.psnr(row.spread) for row in rows])))
+            errors.append(float(np.mean([hints.error(row.made, row.truth).mean() for row in rows])))
+            plain.append(float(np.mean([hints.error(row.spread, row.truth).mean() for row in rows])))
+            every += rows
+        hinted = f"{count} hint{'s' if count > 1 else ''}"
+        data = (
+            f"{len(held['test'])} photographs of {LONGEST} pixels, the test split, median of {draws} draws of hints "
+            "from the truth; baseline: spread by position and lightness alone, as far as suits the validation split"
+        )
+        results.append(result(f"PSNR, dB, {hinted}", float(np.median(ours)), float(np.median(alone)), data))
+        results.append(
+            result(f"mean error of a and b, {hinted}", float(np.median(errors)), float(np.median(plain)), data)
+        )
+        results += confidences(every, abstention, hinted, f"{len(held['test'])} photographs of the test split")[:1]
+    return results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coloured:
+    """One photograph, coloured."""
+
+    picture: Floats
+    """sRGB (h, w, 3)."""
+    lightness: Floats
+    """L*/100 (h, w)."""
+    truth: Floats
+    """a*/110 and b*/110, (2, h, w)."""
+    spread: Floats
+    """Those that the hints alone give, (2, h, w)."""
+    made: Floats
+    """Those of the network, hints kept as they are, (2, h, w)."""
+    confidence: Floats
+    """(h, w)."""
+
+    @classmethod
+    def of(cls, network: nn.Module, picture: NDArray[np.uint8], count: int, key: tuple[int, ...]) -> Coloured:
+        """Colour a photograph (h, w, 3) with `count` hints, drawn by `key`."""
+        planes = hints.asked(stream(SEED, count, *key), picture, count, hints.SPREADING)
+        made = on_any_size(network, planes[:4])
+        return cls(
+            picture=picture.astype(np.float32) / 255, lightness=planes[0], truth=planes[4:], spread=planes[1:3],
+            made=np.where(planes[3] == 1, planes[1:3], made[:2]), confidence=made[2],
+        )  # fmt: skip
+
+    def kept(self, abstention: dict[str, float]) -> Floats:
+        """The network's colours, given up for gray where it is unsure, (2, h, w)."""
+        return self.made * chroma_kept(self.confidence, abstention["none"], abstention["full"])
+
+    def psnr(self, ab: Floats) -> float:
+        """Of these colours, in sRGB, dB."""
+        made = hints.rgb_of(self.lightness, ab)
+        return psnr(made, self.picture, np.ones(self.lightness.shape, np.bool_))
+
+
+def mean(measure: str, values: list[float], baseline: list[float], data: str) -> dict[str, Any]:
+    """One row of a card, of means over pictures."""
+    return result(measure, float(np.mean(values)), float(np.mean(baseline)), data)
+
+
+def confidences(rows: list[Coloured], abstention: dict[str, float], what: str, data: str) -> Results:
+    """How far the confidence is off, how much is given up for gray, and how wrong that is which is sure."""
+    chance = np.concatenate([row.confidence.ravel() for row in rows])
+    off = np.concatenate([hints.error(row.made, row.truth).ravel() for row in rows])
+    edges = np.linspace(0, 1, BINS + 1)
+    counts = np.histogram(chance, edges)[0]
+    filled = np.maximum(counts, 1)
+    said = np.histogram(chance, edges, weights=chance)[0] / filled
+    right = np.histogram(chance, edges, weights=(off < NEAR).astype(np.float64))[0] / filled
+    kept = chroma_kept(chance, abstention["none"], abstention["full"])
+    sure = chance >= np.quantile(chance, 0.5)
+    error = calibration_error(said.tolist(), right.tolist(), counts.tolist())
+    return [
+        result(f"expected calibration error of the confidence, {what}, {BINS} bins", error, None, data),
+        result(f"share of pixels with an error below {NEAR:g}, {what}", float((off < NEAR).mean()), None, data),
+        result(f"mean error of a and b in the surer half of the pixels, {what}", float(off[sure].mean()),
+               float(off[~sure].mean()), f"{data}; baseline: the other half"),
+        result(f"share of pixels that give up more than half of their chroma, {what}", float((kept < 0.5).mean()),
+               None, f"{data}; none up to a confidence of {abstention['none']:g}, all from {abstention['full']:g} on"),
+    ]  # fmt: skip
+
+
+def colourfulness(picture: Floats) -> float:
+    """Of sRGB (h, w, 3) in [0, 1], in code values of 8 bits (Hasler and Süsstrunk, "Measuring colourfulness in natural
+    images", SPIE 5007, 2003)."""
+    red, green, blue = (255 * picture[..., k].astype(np.float64) for k in range(3))
+    one, two = red - green, 0.5 * (red + green) - blue
+    return float(np.hypot(one.std(), two.std()) + 0.3 * np.hypot(one.mean(), two.mean()))
+
+
+def sheets(
+    network: nn.Module, held: list[NDArray[np.uint8]], card: dict[str, Any], opened: Path, folder: Path
+) -> None:
+    """Contact sheets, a photograph a row: `held.png` and `open.png`, the open photographs, whose colour nobody knows.
+
+    Gray, automatic, the same given up where unsure, confidence; then with 5 and with 50 hints, spread alone and by the
+    network; and the truth.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    abstention = card["calibration"]["abstention"]
+
+    def row(picture: NDArray[np.uint8], counts: tuple[int, ...], *, known: bool) -> NDArray[np.uint8]:
+        made = {count: Coloured.of(network, picture, count, (0, 0)) for count in counts}
+        first = made[0]
+        gray = hints.rgb_of(first.lightness, 0 * first.made)
+        cells = [gray, *(hints.rgb_of(first.lightness, ab) for ab in (first.made, first.kept(abstention)))]
+        cells.append(np.repeat(first.confidence[..., None], 3, 2))
+        for count in counts[1:]:
+            cells += [hints.rgb_of(first.lightness, ab) for ab in (made[count].spread, made[count].made)]
+        cells += [first.picture] if known else []
+        small = [cv2.resize(cell, (240, 180), interpolation=cv2.INTER_AREA) for cell in cells]
+        return np.asarray(np.round(np.concatenate(small, 1) * 255), np.uint8)
+
+    originals = [cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path in sorted(opened.glob("*.jpg"))]
+    without = [np.repeat(np.round(255 * luma_of(p.astype(np.float32) / 255))[..., None], 3, 2) for p in originals]
+    grays = [cut_to(picture.astype(np.uint8), LONGEST, MULTIPLE) for picture in without]
+    for name, rows in (
+        ("held", [row(picture, (0, 5, 50), known=True) for picture in held]),
+        ("open", [row(picture, (0,), known=False) for picture in grays]),
+    ):
+        if rows:
+            cv2.imwrite(str(folder / f"{name}.png"), np.concatenate(rows)[..., ::-1])
 
 
 if __name__ == "__main__":

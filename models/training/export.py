@@ -3,7 +3,8 @@
     python models/training/export.py damage --checkpoint RUN/checkpoint.pt --photographs DIR --pool RUN/pool
 
 Writes `weights.safetensors` into `models/NAME/` and architecture, digest, sources, calibration and self-test into its
-`card.json`; everything else there was written by hand and is kept. Calibration sees the validation split alone.
+`card.json`; everything else there was written by hand and is kept; that of a model without a card lies beside this
+file. Calibration sees the validation split alone.
 """
 
 from __future__ import annotations
@@ -17,9 +18,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import hints
 import numpy as np
 import torch
-from data import CLASS_BITS, RIM, SIZE, Photographs, Source, entries, luma_of, make_shard, shard_path, stream
+from data import (
+    CLASS_BITS,
+    RIM,
+    SIZE,
+    Photographs,
+    Source,
+    entries,
+    luma_of,
+    make_shard,
+    reduced,
+    shard_path,
+    stream,
+)
 from loop import averaged
 from measure import THIN, Tally, class_masks, near
 from safetensors.torch import save
@@ -28,28 +42,32 @@ from torch import Tensor, nn
 from archive_restore.adapters.models_card import read_card
 from archive_restore.core.model_contracts import self_test_input
 from archive_restore.imaging import damage, damage_network
+from archive_restore.imaging.networks.colour import LONGEST, MULTIPLE, NEAR, ColourNet, chroma_kept
 from archive_restore.imaging.networks.damage import DamageNet
 from archive_restore.imaging.networks.denoise import DenoiseNet
 from archive_restore.imaging.networks.fill import FillNet
 from tests.support.synthetic_damage import damage as draw_damage
 
-MODELS = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parent
+MODELS = HERE.parent
 MANIFEST = "photographs.json"
 """Name of the list of training photographs beside the card."""
 SELF_TEST_SEED = 1
-NIL = 1 / 255
-"""Float16 weights may change an output by at most this much."""
+NIL = {"damage": 1 / 255, "fill": 1 / 255, "denoise": 1 / 255, "colour": 1 / 55}
+"""Float16 weights may change an output by at most this much; of colour two units of CIELAB, which nobody sees."""
 CALIBRATION_EXAMPLES = 256
 CALIBRATION_SEED = 11
 FALSE_ALARMS = 0.001
 """Most false alarms a threshold may give, share of the sound pixels of the validation split: a third of the goal."""
+ABSTAINING = 0.1
+"""dB that may be lost where an unsure colour is given up for gray, on the validation split."""
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(2, 20))
 
 
 def main(argv: list[str] | None = None) -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=("damage", "fill", "denoise"))
+    parser.add_argument("name", choices=sorted(NIL))
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--pool", type=Path, required=True, help="where examples lie and are put")
@@ -58,12 +76,13 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     out = args.out or MODELS / args.name
     out.mkdir(parents=True, exist_ok=True)
-    card = json.loads((out / "card.json").read_text()) if (out / "card.json").exists() else {}
+    written = [path for path in (out / "card.json", HERE / f"{args.name}_card.json") if path.exists()]
+    card = json.loads(written[0].read_text()) if written else {}
     network, state = weights_of(args.name, args.checkpoint)
     examples = held_out(args.name, args.photographs, args.pool, args.examples)
     halved = {name: value.half() for name, value in state.items()}
     loss = largest_change(args.name, network, halved, examples[:16])
-    kept = halved if loss <= NIL else state
+    kept = halved if loss <= NIL[args.name] else state
     network.load_state_dict({name: value.float() for name, value in kept.items()})
     data = save({name: value.contiguous() for name, value in kept.items()})
     (out / "weights.safetensors").write_bytes(data)
@@ -84,6 +103,12 @@ def main(argv: list[str] | None = None) -> None:
         card["calibration"] = table
         network = DamageNet(scale=scale, offset=offset)
         network.load_state_dict({name: value.float() for name, value in kept.items()})
+    if args.name == "colour":
+        scale, offset, table = calibrated_colour(network, examples)
+        card["architecture"]["parameters"] = {"scale": scale, "offset": offset}
+        card["calibration"] = table | {"mean_tint": mean_tint(args.photographs)}
+        network = ColourNet(scale=scale, offset=offset).eval()
+        network.load_state_dict({name: value.float() for name, value in kept.items()})
     card["selftest"] = None
     write(out / "card.json", card)
     card["selftest"] = self_test(out / "card.json", network)
@@ -99,7 +124,7 @@ def weights_of(name: str, checkpoint: Path) -> tuple[nn.Module, dict[str, Tensor
         network: nn.Module = DamageNet()
         network.load_state_dict(state)
     else:
-        network = averaged(checkpoint, FillNet() if name == "fill" else DenoiseNet())
+        network = averaged(checkpoint, {"fill": FillNet, "denoise": DenoiseNet, "colour": ColourNet}[name]())
         state = {key: value.contiguous() for key, value in network.state_dict().items()}
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last), state
 
@@ -117,12 +142,24 @@ def held_out(name: str, photographs: Path, pool: Path, count: int) -> np.ndarray
 
 def given_of(name: str, examples: np.ndarray) -> Tensor:
     """What a network is given of its examples, (n, c, h, w) float32."""
+    if name == "colour":
+        return torch.from_numpy(hinted(examples)[:, :4])
     planes = torch.from_numpy(np.array(examples)).float() / 255
     if name == "damage":
         return planes[:, :1]
     if name == "fill":
         return torch.cat([planes[:, :3], (planes[:, 6:] > 0.5).float()], 1)
     return torch.cat([planes[:, :3], torch.ones_like(planes[:, :1])], 1)
+
+
+def hinted(examples: np.ndarray) -> np.ndarray:
+    """Examples of the colour network (n, 3, h, w) with hints that are true, every other one with none; (n, 6, h, w)."""
+    counts = [count for some in hints.COUNTS[1:] for count in (0, some)]
+    asked = (
+        hints.asked(stream(CALIBRATION_SEED, k), e.transpose(1, 2, 0), counts[k % len(counts)], hints.SPREADING)
+        for k, e in enumerate(examples)
+    )
+    return np.stack(list(asked))
 
 
 def largest_change(name: str, network: nn.Module, halved: dict[str, Tensor], examples: np.ndarray) -> float:
@@ -289,6 +326,51 @@ def platt(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
         if float(np.abs(step).max()) < 1e-7:
             break
     return a, b
+
+
+def calibrated_colour(network: nn.Module, examples: np.ndarray) -> tuple[float, float, dict[str, Any]]:
+    """Platt's scale and offset of the confidence, and where colours are given up for gray, if a picture may abstain.
+
+    Half of the examples have no hints. Of the ways to abstain that cost at most ABSTAINING, the one that abstains most.
+    """
+    assert isinstance(network, ColourNet)
+    planes = hinted(examples)
+    colours, logits = [], []
+    with torch.inference_mode():
+        for given in torch.from_numpy(planes[:, :4]).split(8):
+            colour, logit = network.guess(given)
+            colours.append(colour.numpy())
+            logits.append(logit.numpy())
+    colour, logit, truth = np.concatenate(colours), np.concatenate(logits)[:, 0], planes[:, 4:]
+    right = hints.error(colour, truth) < NEAR
+    a, b = platt(logit, right.astype(np.uint8))
+    scale, offset = round(a, 4), round(b, 4)
+    alone = planes[:, 3].max((1, 2)) == 0
+    confidence = 1 / (1 + np.exp(-(scale * logit[alone] + offset)))
+
+    def decibels(kept: np.ndarray) -> float:
+        off = hints.error(colour[alone] * kept[:, None], truth[alone])
+        return float(-10 * np.log10(np.maximum((off**2).mean((1, 2)), 1e-9)).mean())
+
+    tried = {(0.0, full): decibels(chroma_kept(confidence, 0.0, full)) for full in (0.05, 0.1, 0.2, 0.3, 0.4)}
+    tried |= {(none, none + 0.3): decibels(chroma_kept(confidence, none, none + 0.3)) for none in (0.1, 0.2, 0.3)}
+    everything = decibels(np.ones_like(confidence))
+    least = max(everything, *tried.values()) - ABSTAINING
+    none, full = max((way for way, value in tried.items() if value >= least), key=sum, default=min(tried))
+    gain = round(tried[none, full] - everything, 3)
+    return scale, offset, {
+        "method": "Platt, on the validation split, half of it without hints; abstention is the strongest that costs "
+        f"at most {ABSTAINING} dB of the ab error there",
+        "scale": scale, "offset": offset, "near": NEAR,
+        "abstention": {"none": none, "full": round(full, 2), "gain_validation": gain},
+    }  # fmt: skip
+
+
+def mean_tint(photographs: Path) -> list[float]:
+    """Mean a*/110 and b*/110 of the photographs it learnt from."""
+    pictures = reduced(Photographs(photographs, "train"), LONGEST, MULTIPLE)
+    means = [hints.lab_of(picture.astype(np.float32) / 255)[1:].mean((1, 2)) for picture in pictures]
+    return [round(float(value), 5) for value in np.mean(means, 0)]
 
 
 def self_test(path: Path, network: nn.Module) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ARCHITECTURES: Mapping[str, str] = MappingProxyType(
     {
+        "colour": "archive_restore.imaging.networks.colour:ColourNet",
         "compact": "archive_restore.imaging.networks.compact:SRVGGNetCompact",
         "damage": "archive_restore.imaging.networks.damage:DamageNet",
         "denoise": "archive_restore.imaging.networks.denoise:DenoiseNet",

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from archive_restore.imaging import networks  # noqa: E402
-from archive_restore.imaging.networks import damage, denoise, fill  # noqa: E402
+from archive_restore.imaging.networks import colour, damage, denoise, fill  # noqa: E402
 
 NETWORKS = {"damage": (damage, 1, 6), "fill": (fill, 4, 4), "denoise": (denoise, 4, 3)}
 SIZES = {"damage": (1_000_000, 1_700_000), "fill": (500_000, 3_000_000), "denoise": (150_000, 1_000_000)}
@@ -63,10 +63,9 @@ def test_a_tile_with_its_halo_agrees_with_the_whole(name: str) -> None:
     assert (tile[:, :, halo:-halo, halo:-halo] - expected).abs().max() <= 1 / 255
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, "colour"])
 def test_the_same_again(name: str) -> None:
-    _, into, _ = NETWORKS[name]
-    given = picture(into, 64, 96)
+    given = picture(NETWORKS[name][1] if name in NETWORKS else 4, 64, 96)
     with torch.inference_mode():
         assert torch.equal(network(name)(given), network(name)(given))
 
@@ -111,3 +110,86 @@ def test_folding_keeps_the_damage_network() -> None:
     given = picture(1, 64, 64)
     with torch.inference_mode():
         assert (trained.eval()(given) - plain.eval()(given)).abs().max() < 1e-4
+
+
+def hinted(trust: float, height: int = 64, width: int = 96) -> torch.Tensor:
+    """Lightness, a hint of one colour everywhere, and as much trust in it everywhere."""
+    given = picture(4, height, width)
+    given[:, 1], given[:, 2], given[:, 3] = 0.4, -0.3, trust
+    return given
+
+
+def test_colour_gives_a_frame_of_colours_and_chances() -> None:
+    made = network("colour")
+    assert 2_500_000 < sum(p.numel() for p in made.parameters()) < 4_000_000
+    with torch.inference_mode():
+        result = made(picture(4, 5 * colour.MULTIPLE, 7 * colour.MULTIPLE))
+    assert result.shape == (1, 3, 5 * colour.MULTIPLE, 7 * colour.MULTIPLE)
+    assert torch.isfinite(result).all()
+    assert result[:, :2].abs().max() <= 1
+    assert result[:, 2].min() >= 0
+    assert result[:, 2].max() <= 1
+
+
+def test_colour_does_not_look_at_a_hint_without_trust() -> None:
+    made, given = network("colour"), hinted(0.0)
+    other = given.clone()
+    other[:, 1:3] = -other[:, 1:3]
+    with torch.inference_mode():
+        assert torch.equal(made(given), made(other))
+
+
+def test_the_gate_opens_with_the_trust_in_a_hint() -> None:
+    torch.manual_seed(5)
+    made = networks.build("colour", {}).eval()  # fresh: nothing but the trust weighs
+    away = []
+    with torch.inference_mode():
+        for trust in (0.0, 0.02, 0.1, 0.3, 0.7, 1.0):
+            off = made(hinted(trust))[:, :2] - torch.tensor([0.4, -0.3]).view(1, 2, 1, 1)
+            away.append(float(off.abs().mean()))
+    assert away == sorted(away, reverse=True)
+    assert away[0] > 0.3
+    assert away[-1] < 0.05
+
+
+def test_a_hint_reaches_what_lies_far_away() -> None:
+    made, given = network("colour"), hinted(0.0, 64, 256)
+    given[:, 3, :16, :16] = 1
+    other = given.clone()
+    other[:, 1:3] = -other[:, 1:3]
+    with torch.inference_mode():
+        change = (made(given) - made(other)).abs()[:, :2, :, -32:]
+    assert change.mean() > 1e-4
+
+
+def test_colours_come_from_the_proposals_alone() -> None:
+    """Hints of one colour and a guess that is neutral: everything lies between them."""
+    made, given = network("colour"), hinted(0.5)
+    with torch.no_grad():
+        made.head.weight[:2] = 0
+        made.head.bias[:2] = 0
+        result = made(given)
+    assert result[:, 0].min() >= 0
+    assert result[:, 0].max() <= 0.4 + 1e-5
+    assert result[:, 1].max() <= 0
+    assert result[:, 1].min() >= -0.3 - 1e-5
+
+
+def test_calibration_moves_the_confidence_alone() -> None:
+    given, made = hinted(0.3), []
+    for parameters in ({}, {"scale": 2.0, "offset": -1.0}):
+        torch.manual_seed(5)
+        with torch.inference_mode():
+            made.append(networks.build("colour", parameters).eval()(given))
+    assert torch.equal(made[0][:, :2], made[1][:, :2])
+    assert torch.allclose(torch.logit(made[1][:, 2]), 2 * torch.logit(made[0][:, 2]) - 1, atol=1e-4)
+
+
+def test_an_unsure_colour_gives_up_its_chroma() -> None:
+    confidence = np.linspace(0, 1, 101, dtype=np.float32)
+    kept = colour.chroma_kept(confidence, 0.2, 0.5)
+    assert (kept[confidence <= 0.2] == 0).all()
+    assert (kept[confidence >= 0.501] == 1).all()
+    assert (np.diff(kept) >= 0).all()
+    assert kept[35] == pytest.approx(0.5, abs=1e-4)
+    assert np.allclose(kept, colour.chroma_kept(torch.from_numpy(confidence), 0.2, 0.5).numpy())
