@@ -195,7 +195,7 @@ PLACES = [
     Death("archive_restore.adapters.auditlog:FileAuditLog._write_lines", "after"),  # lines without a checkpoint
     Death("archive_restore.adapters.auditlog:FileAuditLog.append", "after"),
     Death("archive_restore.adapters.catalog:SqlCatalog._flush", "after"),  # rows without a COMMIT
-    Death("archive_restore.flows.commit:_index", "after", 10),
+    Death("archive_restore.flows.commit:index", "after", 10),
     Death("archive_restore.adapters.workspace:FileJournal.close", "before"),
     Death("archive_restore.adapters.workspace:FileJournal.close", "after"),
     Death("archive_restore.adapters.ocfl:OcflRoot.commit_many", "after", 2),
@@ -236,7 +236,7 @@ VERSION_PLACES = [
     Death("archive_restore.adapters.ocfl:OcflRoot.commit_many", "after"),
     Death("archive_restore.adapters.auditlog:FileAuditLog._write_lines", "after"),
     Death("archive_restore.adapters.auditlog:FileAuditLog.append", "after"),
-    Death("archive_restore.flows.commit:_index", "after"),
+    Death("archive_restore.flows.commit:index", "after"),
     Death("archive_restore.adapters.workspace:FileJournal.close", "before"),
     Death("archive_restore.adapters.workspace:FileJournal.close", "after"),
 ]
@@ -267,6 +267,37 @@ def test_killed_at_every_step_of_a_second_version(
     assert [made["ref"] for made in told["made"]] == sorted({first, "scan-001/restoration@2"} - now)
     assert listed(shelf) == {"scan-000", "scan-001"} | {f"scan-00{i}/restoration@{v}" for i in (0, 1) for v in (1, 2)}
     sound(shelf)
+
+
+STORY_PLACES = [
+    Death("archive_restore.flows.story_render:_write", "after"),
+    *VERSION_PLACES[:3],
+    *VERSION_PLACES[4:],
+]
+
+
+@pytest.mark.parametrize("death", STORY_PLACES, ids=name_of)
+def test_killed_at_every_step_of_a_second_story(
+    processes: Launcher, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, death: Death
+):
+    root = copy_of("once_told", tmp_path / "archive", tmp_path_factory, once_told)
+    shelf = Shelf(root=root, runner=run)
+    words = ("enhance", "scan-000", "scan-001", "--scale", "2", "--set", "enlarge.method=kernel", "--seed", "5")
+    assert processes.run("-A", root, *words, death=death).code == -9
+    now = listed(shelf)
+    assert now >= {"scan-000", "scan-001", "scan-000/enhancement@1", "scan-001/enhancement@1"}
+    assert shelf.ok("verify", "--all")["subjects"] == len(now)
+    told = shelf.ok(*words)
+    assert [made["ref"] for made in told["made"]] == sorted({"scan-000/enhancement@2", "scan-001/enhancement@2"} - now)
+    assert listed(shelf) == {"scan-000", "scan-001"} | {f"scan-00{i}/enhancement@{v}" for i in (0, 1) for v in (1, 2)}
+    sound(shelf)
+
+
+def once_told(archive: Path, scratch: Path) -> None:
+    """Two items with one story each."""
+    must("init", archive)
+    must("-A", archive, "ingest", *write_scans(scratch / "scans", 2))
+    must("-A", archive, "enhance", "--all", "--scale", "2", "--set", "enlarge.method=kernel")
 
 
 def test_killed_while_keys_change(processes: Launcher, fresh: Callable[[], Shelf], scans: list[Path], tmp_path: Path):
