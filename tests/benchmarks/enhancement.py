@@ -130,11 +130,12 @@ def quality(
 
 def quality_rows(names: Sequence[str], model: str, scale: int, sheets: Path | None) -> Iterator[tuple[object, ...]]:
     every = dict(zip(names, quality(names, model, scale, sheets), strict=True))
-    groups = (("nine open photographs", DEVELOPMENT + HELD_OUT), ("four not used to choose", HELD_OUT))
+    groups = (("photographs", DEVELOPMENT + HELD_OUT), ("of them not used to choose", HELD_OUT))
     for title, members in groups:
         chosen = [every[name] for name in members if name in every]
         if not chosen:
             continue
+        title = f"{len(chosen)} {title}"
         for method in chosen[0]:
             numbers = np.mean([one[method] for one in chosen], axis=0)
             better = sum(one[method][0] >= one["bicubic"][0] for one in chosen)
