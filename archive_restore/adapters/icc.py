@@ -58,9 +58,14 @@ def colour_space(profile: bytes, name: str, *, gray: bool) -> ColourSpace | None
         return None
 
 
-def rgb_profile(space: ColourSpace) -> bytes:
-    """A matrix profile, version 4, with the curve and primaries of a colour space."""
+def rgb_profile(space: ColourSpace, gray: bytes = b"") -> bytes:
+    """A matrix profile, version 4, with the curve and primaries of a colour space.
+
+    The curve of the profile `gray` is taken over as it is, where there is one: written anew it would lose its darks.
+    """
     curve = _srgb_curve() if space.name == SRGB else _sampled(space.curve)
+    if gray[16:20] == b"GRAY" and colour_space(gray, space.name, gray=True) is not None:
+        curve = _tags(gray)[b"kTRC"]
     colorants = _D65_TO_D50 @ np.array(space.to_xyz)
     name = SRGB if space.name == SRGB else f"RGB with the curve of {space.name}"
     parts: list[tuple[tuple[bytes, ...], bytes]] = [

@@ -86,7 +86,7 @@ class FilePictures(Pictures):
         raw = rasters.raw_metadata(source, facts)
         raw = replace(
             raw,
-            icc=raw.icc if space is None else icc.rgb_profile(space),
+            icc=raw.icc if space is None else icc.rgb_profile(space, raw.icc),
             x_resolution=raw.x_resolution and raw.x_resolution * scale,
             y_resolution=raw.y_resolution and raw.y_resolution * scale,
         )

@@ -13,7 +13,10 @@ _FINE = 1 << 18  # entries of the table that encodes light; it is asked for the 
 
 
 class Luminance:
-    """Luminance of one picture's samples as code value, share of full scale, 0 is black; of gray the gray itself."""
+    """Luminance of one picture's samples as code value, share of full scale, 0 is black; of gray the gray itself.
+
+    Where a curve is flat several codes mean the same light, and all of them give the same one of them.
+    """
 
     def __init__(self, facts: PictureFacts, white: float, space: ColourSpace) -> None:
         """`white` is the code value of 1.0. Raise ValueError where the picture is neither gray nor RGB."""
@@ -24,23 +27,19 @@ class Luminance:
         self._planes = grays[:1] or [roles.index(role) for role in _COLOURS if role in roles]
         if len(self._planes) not in (1, 3):
             raise ValueError("a picture that is neither gray nor RGB has no luminance")
-        if len(self._planes) == 1:
-            return
         curve = np.asarray(space.curve, np.float32)
-        self._weighted = [curve * np.float32(weight) for weight in space.to_xyz[1]]
-        # Where a curve is flat several codes mean the same light; any of them will do.
+        weights = space.to_xyz[1] if len(self._planes) == 3 else (1.0,)
+        self._weighted = [curve * np.float32(weight) for weight in weights]
         roots = np.linspace(0.0, 1.0, _FINE + 1)
         self._encoded = np.interp(roots**2, curve, np.linspace(0.0, 1.0, len(curve))).astype(np.float32)
 
     def of(self, samples: Samples) -> npt.NDArray[np.float32]:
         """Float32 (h, w) of samples (h, w, n)."""
-        if len(self._planes) == 1:
-            gray = self._share(samples[:, :, self._planes[0]])
-            return np.float32(1) - gray if self._inverted else gray
         last = np.float32(len(self._weighted[0]) - 1)
         light: npt.NDArray[np.float32] = np.zeros(samples.shape[:2], np.float32)
         for index, curve in zip(self._planes, self._weighted, strict=True):
-            light += curve.take(_nearest(self._share(samples[:, :, index]), last))
+            share = self._share(samples[:, :, index])
+            light += curve.take(_nearest(np.float32(1) - share if self._inverted else share, last))
         np.sqrt(np.minimum(light, 1, out=light), out=light)
         return self._encoded.take(_nearest(light, np.float32(_FINE)))
 
