@@ -1,4 +1,4 @@
-"""What ships beside the code: JSON Schemas, models, the demonstration photograph.
+"""What ships beside the code: JSON Schemas, models, palettes, the demonstration photograph.
 
 An installed package carries them inside itself, a checkout at its top level.
 """
@@ -25,6 +25,13 @@ def shipped(folder: str) -> Path:
 def demonstration() -> Path:
     """The folder with the photograph of `demo`, its source and licence."""
     return Path(str(resources.files("archive_restore"))) / "demonstration"
+
+
+@functools.cache
+def palettes() -> tuple[Mapping[str, Any], ...]:
+    """The palettes of ours, in order of their identifiers; each fits `schemas/palette.schema.json`."""
+    folder = Path(str(resources.files("archive_restore"))) / "palettes"
+    return tuple(json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json")))
 
 
 @functools.cache

@@ -1,0 +1,364 @@
+"""Colours a whole photograph: planned on a reduced picture, painted at full size in bands, light and dark kept.
+
+A proposal (a trained network's, or none) is limited by an era's palette and put right by what people said; where
+nobody and nothing knows, it abstains and the pixel stays as it is. Painting carries the planned chroma to full size
+along lines between chroma and lightness that hold in each small window (Levin, Lischinski and Weiss, "A closed-form
+solution to natural image matting", CVPR 2006; He and Sun, "Fast guided filter", 2015). Must never change luminance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from archive_restore.core.hints_document import ColourHint
+from archive_restore.imaging import hints as hinted
+from archive_restore.imaging.colour import Recolouring, lightness
+from archive_restore.imaging.palettes import Palette
+from archive_restore.imaging.reduce import PictureReducer
+
+Samples = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+Propose = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
+"""(L* (h, w), a* and b* of spread hints (h, w, 2), their trust (h, w)) to (a* and b* (h, w, 2), confidence (h, w))."""
+New = Callable[[tuple[int, ...], npt.DTypeLike], Samples]
+
+LONGEST = 384
+"""Longest edge of the reduced picture, pixels: what the colour network learnt to look at."""
+RULED = 0.5
+"""Trust from which a hint is said to rule a pixel."""
+CHROMA = 110.0
+"""a* and b* that stand for 1 in a network's planes."""
+_FLAT = 2.0  # units of L* below which lightness says nothing of chroma
+_OBEYED = 4.0  # units of a* and b* by which a proposal may be off at a hint and still count as following it
+_ROWS = 64
+_APART = 25.0  # units of a* and b*: outcomes that far apart agree on nothing
+_GROUPS = 10  # parts of a picture that may have another colour in another outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColourPlan:
+    """Chroma of a whole picture, reduced."""
+
+    scale: float
+    """Pixels of the picture along an edge of a reduced one."""
+    lightness: Floats
+    """(h, w) L*."""
+    ab: Floats
+    """(h, w, 2) a* and b*."""
+    slope: Floats
+    """(h, w, 2) how a* and b* change with L* there."""
+    known: Floats
+    """(h, w) 0 to 1: how far the colour is known, by hints or by a proposal that was sure; 0 where it abstains."""
+    ruled: Floats
+    """(h, w) 0 to 1: trust of the hints."""
+    hints: tuple[ColourHint, ...]
+    alternatives: tuple[tuple[Floats, Floats], ...] = ()
+    """`ab` and `slope` of other outcomes, as plausible where nobody said anything."""
+    disagreement: Floats | None = None
+    """(h, w) 0 to 1, between all outcomes; None where there is one."""
+    suggestions: tuple[hinted.Suggestion, ...] = ()
+    """Where hints would help, the most telling first."""
+
+    @property
+    def abstained(self) -> float:
+        """Share of the picture that stays without colour."""
+        return float((self.known < 0.25).mean())
+
+
+def reduced_lightness(
+    samples: Samples, recolouring: Recolouring, *, picture: Sequence[int], inverted: bool = False
+) -> tuple[Floats, float]:
+    """L* of the picture reduced to LONGEST, (h, w), and pixels along an edge of a reduced one.
+
+    `picture`: which of the samples (h, w, n) are gray, or red, green and blue; `inverted`: 0 is white.
+    """
+    height, width = samples.shape[:2]
+    reducer = PictureReducer(width, height, len(picture), LONGEST)
+    for top in range(0, height, _ROWS):
+        reducer.add(np.ascontiguousarray(samples[top : top + _ROWS][:, :, list(picture)]))
+    codes = np.nan_to_num(reducer.result(), nan=0.0, posinf=recolouring.white, neginf=0.0)
+    if inverted:
+        codes = np.float32(recolouring.white) - codes
+    return lightness(recolouring.light(codes)), reducer.scale
+
+
+def plan_colour(
+    light: Floats,
+    scale: float,
+    size: tuple[int, int],
+    *,
+    hints: Sequence[ColourHint] = (),
+    propose: Propose | None = None,
+    abstention: tuple[float, float] | None = None,
+    palette: Palette | None = None,
+    strength: float = 1.0,
+    samples: int = 1,
+    seed: int = 0,
+    suggestions: int = 5,
+) -> ColourPlan:
+    """Decide the chroma of a whole picture of `size` (rows, columns) from `reduced_lightness`.
+
+    `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `strength`: how far
+    the palette has its say, 0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise
+    UsageError where a hint lies outside the picture.
+    """
+    seen = hinted.Seen(light)
+    spread = hinted.spread(seen, hinted.marks_of(hints, size, light.shape, scale))
+    ab, confidence = np.zeros((*light.shape, 2), np.float32), np.zeros(light.shape, np.float32)
+    if propose is not None:
+        ab, confidence = propose(light, spread.ab, spread.trust)
+        if palette is not None:
+            ab = palette.applied(ab, light, strength)
+        if abstention is not None:
+            along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
+            confidence = (along * along * (3 - 2 * along)).astype(np.float32)
+            ab = ab * confidence[:, :, None]
+    elif spread.marks:
+        ab = spread.ab * spread.trust[:, :, None]
+    made, known = compose(ab, confidence, spread)
+    others: list[Floats] = []
+    if samples > 1:
+        free = (1 - spread.trust) * (1 - 0.5 * confidence)
+        for index in range(1, samples):
+            other = alternative(seen, ab, free, seed=seed, index=index, palette=palette)
+            others.append(compose(other, confidence, spread)[0])
+    return ColourPlan(
+        scale=scale,
+        lightness=light,
+        ab=made,
+        slope=_slope(light, made),
+        known=known,
+        ruled=spread.trust,
+        hints=tuple(hints),
+        alternatives=tuple((other, _slope(light, other)) for other in others),
+        disagreement=disagreement([made, *others]) if others else None,
+        suggestions=hinted.suggest(seen, known, scale, count=suggestions) if suggestions else (),
+    )
+
+
+def compose(automatic: Floats, confidence: Floats, spread: hinted.Spread) -> tuple[Floats, Floats]:
+    """Put a proposal (h, w, 2) right by hints. Returns a* and b*, and how far the colour is known (h, w).
+
+    Hints hold at their pixels. Around those that the proposal missed they take its place, as far as they are trusted;
+    a proposal that follows the hints stays, for it knows more of what lies between them.
+    """
+    missed = [np.array(mark.ab) - automatic[mark.rows, mark.columns].mean(axis=0) for mark in spread.marks]
+    wrong = np.clip((np.hypot(*np.array(missed, np.float32).reshape(-1, 2).T) - _OBEYED) / _OBEYED, 0, 1)
+    share = spread.trust * np.clip(spread.carried(wrong[:, None])[:, :, 0], 0, 1)
+    made = automatic + share[:, :, None] * (spread.ab - automatic)
+    for mark in spread.marks:
+        made[mark.rows, mark.columns] = mark.ab
+    return made.astype(np.float32), (1 - (1 - confidence) * (1 - spread.trust)).astype(np.float32)
+
+
+def network_proposal(predict: Callable[[Floats], Floats], *, multiple: int = 16, least: int = 64) -> Propose:
+    """A proposal by a network that takes L*/100, a*/110, b*/110 of spread hints and their trust, and gives a*/110,
+    b*/110 and a confidence; `multiple` and `least` as its card says of height and width."""
+
+    def propose(light: Floats, ab: Floats, trust: Floats) -> tuple[Floats, Floats]:
+        height, width = light.shape
+        planes = np.concatenate([light[None] / 100, ab.transpose(2, 0, 1) / np.float32(CHROMA), trust[None]])
+        below, right = (max(least, -(-edge // multiple) * multiple) - edge for edge in (height, width))
+        rows = _mirrored(height, height + below)
+        padded = planes[:, rows][:, :, _mirrored(width, width + right)]
+        low = np.array([0, -1, -1, 0], np.float32)[:, None, None]
+        made = predict(np.clip(padded, low, np.float32(1))[None])[0][:, :height, :width]
+        return np.ascontiguousarray(made[:2].transpose(1, 2, 0)) * np.float32(CHROMA), np.ascontiguousarray(made[2])
+
+    return propose
+
+
+def _mirrored(length: int, wanted: int) -> npt.NDArray[np.intp]:
+    """Indices of an axis continued beyond its end as in a mirror."""
+    at = np.arange(wanted) % (2 * length)
+    return np.minimum(at, 2 * length - 1 - at)
+
+
+# --- other outcomes ------------------------------------------------------------------------------------
+
+
+def alternative(
+    seen: hinted.Seen, ab: Floats, free: Floats, *, seed: int, index: int, palette: Palette | None = None
+) -> Floats:
+    """Another colouring (h, w, 2), as plausible as `ab` where `free` (h, w) is 1; equal to it where that is 0.
+
+    Parts of the picture that look alike get another chroma together: from the palette at their lightness, or near what
+    was proposed, under a light that may be warmer or colder. Drawn from Philox by seed and index.
+    """
+    rng = np.random.Generator(np.random.Philox(key=[seed & (2**64 - 1), 0xC0108 + index]))
+    height, width = seen.lightness.shape
+    down, across = np.mgrid[0:height, 0:width].astype(np.float32) / seen.longest
+    traits = np.stack([seen.fine / 12, seen.texture / 9, 3 * down, 2 * across, ab[:, :, 0] / 8, ab[:, :, 1] / 8], 2)
+    centres = traits.reshape(-1, 6)[np.sort(rng.choice(height * width, min(_GROUPS, height * width), replace=False))]
+    for _ in range(6):  # Lloyd's algorithm
+        nearest = _nearest(traits, centres)
+        for group in range(len(centres)):
+            inside = traits[nearest == group]
+            if len(inside):
+                centres[group] = inside.mean(axis=0)
+    nearest = _nearest(traits, centres)
+    # Daylight goes from blue to yellow: that axis varies most. CIE 15:2004 §4.1.
+    warmth = rng.normal(0, 3) * np.array([0.25, 1.0])
+    angle, gain = rng.normal(0, 0.25), math.exp(rng.normal(0, 0.25))
+    turn = gain * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    other = np.asarray(ab @ turn.T.astype(np.float32) + warmth.astype(np.float32), np.float32)
+    for group in range(len(centres)):
+        inside = nearest == group
+        if not inside.any():
+            continue
+        light = float(seen.fine[inside].mean())
+        mean = ab[inside].mean(axis=0)
+        drawn = palette.drawn(rng, light) if palette is not None else mean + rng.normal(0, [5, 9])
+        other[inside] += (drawn - mean).astype(np.float32) * np.float32(rng.uniform(0.3, 1.0))
+    other = np.asarray(cv2.bilateralFilter(_three(other, seen.fine), 0, 20, seen.longest / 100), np.float32)[:, :, :2]
+    return np.asarray(ab + free[:, :, None] * (other - ab), np.float32)
+
+
+def _nearest(traits: Floats, centres: Floats) -> npt.NDArray[np.intp]:
+    distances = [np.square(traits - centre).sum(axis=2) for centre in centres]
+    return np.asarray(np.argmin(distances, axis=0))
+
+
+def _three(ab: Floats, light: Floats) -> Floats:
+    return np.ascontiguousarray(np.concatenate([ab, light[:, :, None]], axis=2), np.float32)
+
+
+def disagreement(outcomes: Sequence[Floats]) -> Floats:
+    """How far outcomes (h, w, 2) differ, (h, w): 0 where all agree, 1 where they are _APART."""
+    spread = np.stack(outcomes).std(axis=0)
+    return np.asarray(np.clip(np.hypot(spread[:, :, 0], spread[:, :, 1]) / _APART, 0, 1), np.float32)
+
+
+# --- painting ------------------------------------------------------------------------------------------
+
+
+def _slope(light: Floats, ab: Floats) -> Floats:
+    """Slope of the line between lightness and chroma in each window of 3×3."""
+    mean, means = cv2.blur(light, (3, 3)), cv2.blur(ab, (3, 3))
+    variance = np.maximum(cv2.blur(light * light, (3, 3)) - mean * mean, 0)
+    together = cv2.blur(ab * light[:, :, None], (3, 3)) - means * mean[:, :, None]
+    found = cv2.blur(together / (variance + np.float32(_FLAT**2))[:, :, None], (3, 3))
+    return np.asarray(np.clip(found, -1.5, 1.5), np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painted:
+    """A picture in colour, and what became of each pixel."""
+
+    samples: Samples
+    """(h, w, n): red, green, blue, then what else the pixels had; dtype of the source."""
+    alternatives: tuple[Samples, ...]
+    changed: npt.NDArray[np.bool_]
+    """(h, w) pixels that are not the source's bit for bit (of gray: three times the gray), in any outcome."""
+    ruled: npt.NDArray[np.bool_]
+    """(h, w) pixels whose colour a hint rules, neutral ones included."""
+    doubt: npt.NDArray[np.uint8]
+    """(h, w) 255 where nothing is known of the colour, 0 where a hint holds."""
+
+
+def paint(
+    plan: ColourPlan,
+    samples: Samples,
+    recolouring: Recolouring,
+    *,
+    picture: Sequence[int],
+    new: New,
+    inverted: bool = False,
+    toning: float = 1.0,
+    threads: int = 1,
+) -> Painted:
+    """Paint a picture (h, w, n) by its plan, in bands of rows; `picture` and `inverted` as in `reduced_lightness`.
+
+    `toning`: share of an RGB picture's own colour that stays where nothing is known. Extra samples (alpha, infrared)
+    follow the colours.
+    """
+    height, width, count = samples.shape
+    rest = [index for index in range(count) if index not in picture]
+    outcomes = [(plan.ab, plan.slope), *plan.alternatives]
+    made = [new((height, width, 3 + len(rest)), samples.dtype) for _ in outcomes]
+    changed, ruled = new((height, width), np.bool_), new((height, width), np.bool_)
+    doubt = new((height, width), np.uint8)
+    common = np.stack([plan.lightness, plan.known, plan.ruled])
+    columns = _Places.along(width, plan.scale, plan.lightness.shape[1])
+
+    def band(top: int) -> None:
+        rows = slice(top, min(top + _ROWS, height))
+        lines = _Places.along(height, plan.scale, plan.lightness.shape[0], rows)
+        given = np.ascontiguousarray(np.asarray(samples[rows])[:, :, list(picture)])
+        if inverted:
+            given = (samples.dtype.type(recolouring.white) - given).astype(samples.dtype)
+        base, known, trust = _enlarged(common, lines, columns)
+        light = recolouring.lightness(given)
+        off = light - base
+        own = recolouring.chroma(given) if len(picture) == 3 and toning > 0 else None
+        pins = [(hint, hinted.pixels_of(hint.shape, hint.places, hint.radius, (rows.start, rows.stop), width))
+                for hint in plan.hints]  # fmt: skip
+        plain = np.repeat(given, 3, axis=2) if len(picture) == 1 else given
+        still = (plain == plain[:, :, :1]).all(axis=2)  # has no colour that would have to go
+        if toning == 1:
+            still |= known == 0
+        for (ab, slope), out in zip(outcomes, made, strict=True):
+            a, b, rise_a, rise_b = _enlarged(np.concatenate([ab, slope], axis=2).transpose(2, 0, 1), lines, columns)
+            a += rise_a * off
+            b += rise_b * off
+            keep = (a == 0) & (b == 0) & still
+            if own is not None:
+                share = (1 - known) * np.float32(toning)
+                a += share * own[:, :, 0]
+                b += share * own[:, :, 1]
+            for hint, (down, across) in pins:
+                at = down - top, across
+                a[at], b[at] = hint.lab[1:]
+                keep[at] = (hint.lab[1] == 0 and hint.lab[2] == 0) & still[at]
+            painted = recolouring.recoloured(given, a, b, keep)
+            changed[rows] |= (painted != plain).any(axis=2)
+            out[rows, :, :3] = painted
+            if rest:
+                out[rows, :, 3:] = samples[rows][:, :, rest]
+        human = trust >= RULED
+        known = np.clip(known, 0, 1)
+        for _, (down, across) in pins:
+            human[down - top, across] = True
+            known[down - top, across] = 1
+        ruled[rows] = human
+        doubt[rows] = np.rint(255 * (1 - known)).astype(np.uint8)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(band, range(0, height, _ROWS)))
+    return Painted(samples=made[0], alternatives=tuple(made[1:]), changed=changed, ruled=ruled, doubt=doubt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Places:
+    """Where pixels lie between those of a reduction, along one axis."""
+
+    first: npt.NDArray[np.intp]
+    second: npt.NDArray[np.intp]
+    share: Floats
+    """Of the second."""
+
+    @classmethod
+    def along(cls, length: int, scale: float, reduced: int, part: slice | None = None) -> _Places:
+        at = (np.arange(length)[part or slice(None)] + 0.5) / scale - 0.5
+        at = np.clip(at, 0, reduced - 1)
+        first = at.astype(np.intp)
+        return cls(first=first, second=np.minimum(first + 1, reduced - 1), share=(at - first).astype(np.float32))
+
+
+def _enlarged(planes: Floats, rows: _Places, columns: _Places) -> Floats:
+    """Planes (c, h, w) interpolated bilinearly at these places."""
+    start, stop = int(rows.first[0]), int(rows.second[-1]) + 1
+    part = planes[:, start:stop]
+    wide = part[:, :, columns.first]
+    wide += columns.share * (part[:, :, columns.second] - wide)
+    out = wide[:, rows.first - start]
+    out += rows.share[:, None] * (wide[:, rows.second - start] - out)
+    return out

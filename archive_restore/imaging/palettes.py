@@ -1,0 +1,206 @@
+"""Palettes of eras, places and processes: which colours pictures of a kind have. A prior, not evidence.
+
+A palette is a mixture of usual colours, each a normal distribution in CIELAB, with a limit of chroma and the tint of
+what should be neutral (schemas/palette.schema.json). It shifts a proposal towards what is usual near it, by Bayes'
+rule, and limits it; it never adds colour where nothing was proposed, and no hint is touched by it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from archive_restore.errors import UsageError
+from archive_restore.imaging.colour import lab_from_srgb
+
+Floats = npt.NDArray[np.float32]
+
+STATEMENT = "A prior, not evidence."
+_DOUBTED = 9.0  # deviation with which a proposal is believed, units of a* and b*
+_KNEE = 0.6  # share of the limit from which chroma is pressed together
+
+
+class Palette:
+    """One palette, ready for use."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        """`document` fits `schemas/palette.schema.json`."""
+        colours = document["colours"]
+        self.id, self.title = str(document["id"]), str(document["title"])
+        self.limit = float(document["chroma_limit"])
+        self._weights = np.array([colour["weight"] for colour in colours], np.float64)
+        self._means = np.array([colour["lab"] for colour in colours], np.float64)
+        self._deviations = np.array([colour["deviation"] for colour in colours], np.float64)
+        self._black, self._white = (np.array(document["tint"][end], np.float32) for end in ("black", "white"))
+
+    def applied(self, ab: Floats, light: Floats, strength: float = 1.0) -> Floats:
+        """Chroma (h, w, 2) shifted and limited, at L* (h, w); `strength` 0 changes nothing, 1 is all of it.
+
+        Of each usual colour: how likely is it behind what was proposed, and what would the colour then be? The mean of
+        the answers, weighed with their chances. The neutral tint counts as far as there is colour at all.
+        """
+        total = np.zeros(light.shape, np.float32)
+        shifted = np.zeros_like(ab)
+        for weight, mean, deviation in zip(self._weights, self._means, self._deviations, strict=True):
+            off = ab - mean[1:].astype(np.float32)
+            wide = (deviation[1:] ** 2 + _DOUBTED**2).astype(np.float32)
+            far = np.square((light - np.float32(mean[0])) / np.float32(2 * deviation[0]))
+            far += np.square(off[:, :, 0]) / wide[0] + np.square(off[:, :, 1]) / wide[1]
+            chance = np.float32(weight / math.sqrt(float(wide.prod()))) * np.exp(np.float32(-0.5) * far)
+            chance = chance.astype(np.float32) + np.float32(1e-12)
+            total += chance
+            shifted += chance[:, :, None] * (ab - off * (np.float32(_DOUBTED**2) / wide))
+        shifted /= total[:, :, None]
+        share = np.clip(light / 100, 0, 1)[:, :, None]
+        tint = self._black + share * (self._white - self._black)
+        chroma = np.hypot(shifted[:, :, 0], shifted[:, :, 1])[:, :, None]
+        shifted += tint * np.exp(-chroma / np.float32(self.limit))
+        shifted = self.limited(shifted)
+        proposed = np.minimum(np.hypot(ab[:, :, 0], ab[:, :, 1])[:, :, None] / np.float32(2), 1)
+        return np.asarray(ab + np.float32(strength) * proposed * (shifted - ab), np.float32)
+
+    def limited(self, ab: Floats) -> Floats:
+        """Chroma (…, 2) pressed below the limit, smoothly from a share of it on; hue stays."""
+        chroma = np.hypot(ab[..., 0], ab[..., 1])
+        knee, room = np.float32(_KNEE * self.limit), np.float32((1 - _KNEE) * self.limit)
+        kept = np.where(chroma > knee, knee + room * np.tanh((chroma - knee) / room), chroma)
+        return np.asarray(ab * (kept / np.maximum(chroma, 1e-6))[..., None], np.float32)
+
+    def drawn(self, rng: np.random.Generator, light: float) -> npt.NDArray[np.float64]:
+        """a* and b* of one usual colour at a lightness L*, (2,)."""
+        off = (light - self._means[:, 0]) / self._deviations[:, 0]
+        chances = self._weights * np.exp(-0.5 * off**2) / self._deviations[:, 0] + 1e-9 * self._weights
+        chosen = int(rng.choice(len(chances), p=chances / chances.sum()))
+        drawn = rng.normal(self._means[chosen, 1:], self._deviations[chosen, 1:])
+        return np.asarray(self.limited(drawn.astype(np.float32)), np.float64)
+
+
+# --- choosing ------------------------------------------------------------------------------------------
+
+
+def choose(
+    palettes: Sequence[Mapping[str, Any]], *, era: str = "", region: str = "", process: str = ""
+) -> Mapping[str, Any]:
+    """The document that fits best: of the process, of the region before everywhere, of the fewest years.
+
+    `era`: `1960s`, `1965` or `1960-1975`. Raise UsageError, with what there is, where none fits.
+    """
+    first, last = _years(era) if era else (0, 9999)
+    region, process = region.upper(), process.lower().replace("colored", "coloured")
+    fitting = [
+        palette
+        for palette in palettes
+        if palette["years"][0] <= last
+        and palette["years"][1] >= first
+        and (not region or region in palette["regions"] or "*" in palette["regions"])
+        and (not process or palette["process"] == process)
+    ]
+    if not fitting:
+        asked = ", ".join(word for word in (era, region, process) if word)
+        known = "; ".join(f"{p['id']} ({said(p)})" for p in sorted(palettes, key=lambda p: str(p["id"])))
+        raise UsageError(f"no palette fits {asked}", hint=f"There are: {known}")
+    return min(fitting, key=lambda p: (region not in p["regions"], p["years"][1] - p["years"][0], p["id"]))
+
+
+def said(palette: Mapping[str, Any]) -> str:
+    """Years, regions and process of a palette in a few words."""
+    regions = "everywhere" if "*" in palette["regions"] else " ".join(palette["regions"])
+    return f"{palette['years'][0]}–{palette['years'][1]}, {regions}" + (
+        f", {palette['process']}" if palette["process"] else ""
+    )
+
+
+def _years(era: str) -> tuple[int, int]:
+    found = re.fullmatch(r"\s*(\d{4})(s?)\s*(?:[-–]\s*(\d{4}))?\s*", era)
+    if found is None or (found[2] and found[3]):
+        raise UsageError(f"{era!r} is no era", hint="Write 1960s, 1965 or 1960-1975")
+    first = int(found[1])
+    last = int(found[3]) if found[3] else first + 9 if found[2] else first
+    if last < first:
+        raise UsageError(f"{era!r} ends before it begins")
+    return first, last
+
+
+# --- making --------------------------------------------------------------------------------------------
+
+
+def palette_from(
+    pictures: Iterable[Floats],
+    *,
+    identifier: str,
+    title: str,
+    years: tuple[int, int],
+    regions: Sequence[str],
+    sources: Sequence[Mapping[str, str]],
+    process: str = "",
+    colours: int = 10,
+) -> dict[str, Any]:
+    """A palette document measured on reference photographs: sRGB (h, w, 3) in [0, 1] each; every one counts alike.
+
+    Colours are the groups into which the pixels fall in CIELAB (k-means; Lloyd 1982). Raise UsageError where there are
+    no pictures, or none has colour.
+    """
+    looked = []
+    for picture in pictures:
+        part = min(1.0, 160 / max(picture.shape[:2]))
+        small = cv2.resize(picture, None, fx=part, fy=part, interpolation=cv2.INTER_AREA) if part < 1 else picture
+        lab = lab_from_srgb(np.clip(small, 0, 1)).reshape(-1, 3)
+        looked.append(lab[np.linspace(0, len(lab) - 1, min(len(lab), 4000)).astype(np.intp)])
+    if not looked:
+        raise UsageError("a palette needs reference photographs", hint="Give a folder with pictures in colour")
+    pixels = np.concatenate(looked).astype(np.float64)
+    chroma = np.hypot(pixels[:, 1], pixels[:, 2])
+    if np.percentile(chroma, 95) < 3:
+        raise UsageError("the reference photographs have no colour", hint="Give photographs in colour")
+    weights, means, deviations = _groups(pixels, colours)
+    ends = {}
+    for name, inside in (("black", pixels[:, 0] < 25), ("white", pixels[:, 0] > 85)):
+        neutral = pixels[inside & (chroma < 15)]
+        ends[name] = [round(float(v), 1) for v in np.median(neutral[:, 1:], axis=0)] if len(neutral) else [0.0, 0.0]
+    return {
+        "id": identifier,
+        "title": title,
+        "years": list(years),
+        "regions": list(regions),
+        "process": process,
+        "statement": STATEMENT,
+        "method": f"Measured on {len(looked)} reference photographs: {len(weights)} groups of colours by k-means.",
+        "colours": [
+            {"name": f"group {k + 1}", "weight": round(float(weight), 4),
+             "lab": [round(float(v), 1) for v in mean], "deviation": [round(float(v), 1) for v in deviation]}
+            for k, (weight, mean, deviation) in enumerate(zip(weights, means, deviations, strict=True))
+        ],
+        "chroma_limit": round(float(np.clip(1.15 * np.percentile(chroma, 99), 5, 150)), 1),
+        "tint": ends,
+        "sources": [dict(source) for source in sources],
+    }  # fmt: skip
+
+
+def _groups(
+    pixels: npt.NDArray[np.float64], count: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Weights, means and deviations of groups of colours, the largest first; the same for the same pixels."""
+    scale = np.array([0.6, 1.0, 1.0])  # hue tells more than lightness
+    points = pixels * scale
+    order = np.argsort(points @ np.array([0.3, 1.0, 1.7]), kind="stable")
+    centres = points[order[np.linspace(0, len(order) - 1, count + 2).astype(np.intp)[1:-1]]]
+    nearest = np.zeros(len(points), np.intp)
+    for _ in range(25):
+        nearest = np.argmin([np.square(points - centre).sum(axis=1) for centre in centres], axis=0)
+        centres = np.stack(
+            [points[nearest == k].mean(axis=0) if (nearest == k).any() else centre for k, centre in enumerate(centres)]
+        )
+    found = [
+        (float(np.mean(nearest == k)), pixels[nearest == k].mean(axis=0), pixels[nearest == k].std(axis=0))
+        for k in range(count)
+        if (nearest == k).any()
+    ]
+    found.sort(key=lambda group: -group[0])
+    weights, means, deviations = zip(*found, strict=True)
+    return np.array(weights), np.array(means), np.clip(np.array(deviations), 0.5, 60)

@@ -1,0 +1,186 @@
+import numpy as np
+import pytest
+
+from archive_restore.adapters.icc import srgb
+from archive_restore.adapters.shipped import palettes
+from archive_restore.core.hints_document import hints_of
+from archive_restore.imaging import colorize
+from archive_restore.imaging.colour import Recolouring, lab_from_srgb
+from archive_restore.imaging.palettes import Palette
+
+HEIGHT, WIDTH = 300, 420
+
+
+def _scene(dtype=np.uint8, white=255):
+    """A light wall, a dark coat with soft folds, a ground with texture."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    scene = np.full((HEIGHT, WIDTH), 0.8)
+    coat = ((x - 200) / 90) ** 2 + ((y - 150) / 130) ** 2 < 1
+    scene[coat] = 0.3 + 0.05 * np.sin(x[coat] / 9)
+    scene[250:] = 0.5 + 0.1 * rng.standard_normal((50, WIDTH))
+    scene += 0.01 * rng.standard_normal(scene.shape)
+    return (np.clip(scene, 0, 1) * white).astype(dtype)[:, :, None], coat
+
+
+def _colored(samples, document, white=255, count=1, **kinds):
+    recolouring = Recolouring(srgb(), samples.dtype, white)
+    picture = tuple(range(samples.shape[2]))
+    light, scale = colorize.reduced_lightness(samples, recolouring, picture=picture)
+    toning = kinds.pop("toning", 1.0)
+    hints = hints_of(document) if document else ()
+    plan = colorize.plan_colour(light, scale, samples.shape[:2], hints=hints, samples=count, **kinds)
+    return plan, colorize.paint(plan, samples, recolouring, picture=picture, new=np.zeros, toning=toning, threads=2)
+
+
+COAT = {"hints": [{"point": [200, 150], "colour": "lab(40 30 20)"}, {"point": [30, 30], "colour": "neutral"}]}
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_a_hint_colours_what_belongs_to_it_and_the_rest_stays_bit_for_bit(dtype, white):
+    samples, coat = _scene(dtype, white)
+    plan, made = _colored(samples, COAT, white)
+    lab = lab_from_srgb(made.samples / white)
+    inside = coat.copy()
+    inside[245:] = False
+    inside[:, :125] = inside[:, 276:] = False
+    assert np.abs(lab[inside][:, 1:] - [30, 20]).mean() < 6
+    assert np.abs(lab[150, 200, 1:] - [30, 20]).max() < (1.5 if dtype == np.uint8 else 0.1)
+    assert made.changed[inside].mean() > 0.99 and made.ruled[inside].mean() > 0.95
+    wall = made.samples[:240, :90]
+    assert (wall == samples[:240, :90]).mean() > 0.95
+    assert (made.samples[~made.changed] == samples[~made.changed]).all()
+    assert made.ruled[30, 30] and made.doubt[30, 30] == 0 and not made.changed[30, 30]
+    assert made.doubt[280, 400] > 150
+    assert 0 < plan.abstained < 1
+
+
+def test_a_hint_is_exact_at_every_pixel_of_a_stroke_and_a_polygon():
+    samples, _ = _scene(np.uint16, 65535)
+    document = {
+        "hints": [
+            {"stroke": [[20, 40], [90, 60]], "radius": 4, "reach": 0, "colour": "lab(50 5 -15)"},
+            {"polygon": [[350, 20], [410, 20], [410, 90], [350, 90]], "colour": "lab(50 -9 7)"},
+        ]
+    }
+    _, made = _colored(samples, document, 65535)
+    lab = lab_from_srgb(made.samples / 65535)
+    assert np.abs(lab[36:44, 16:24, 1:][2:6, 2:6] - [5, -15]).max() < 0.1
+    assert np.abs(lab[21:89, 351:409, 1:] - [-9, 7]).max() < 0.1
+    assert (made.samples[20:90, 412:] == samples[20:90, 412:]).mean() > 0.5
+
+
+def test_nothing_is_changed_where_nothing_is_known():
+    for channels in (1, 3):
+        samples = np.repeat(_scene()[0], channels, axis=2)
+        if channels == 3:
+            samples = (samples * [1.0, 0.9, 0.75]).astype(np.uint8)  # a toned print
+        plan, made = _colored(samples, None)
+        assert plan.abstained == 1 and not made.changed.any() and (made.doubt == 255).all()
+        assert (made.samples == samples).all()
+
+
+def test_toning_goes_where_it_is_not_wanted():
+    samples = (np.repeat(_scene()[0], 3, axis=2) * [1.0, 0.9, 0.75]).astype(np.uint8)
+    _, made = _colored(samples, None, toning=0.0)
+    assert (np.ptp(made.samples.astype(int), axis=2) <= 1).all()
+
+
+def test_other_samples_follow_and_inverted_gray_is_turned():
+    samples, _ = _scene()
+    alpha = np.arange(HEIGHT * WIDTH, dtype=np.uint32).reshape(HEIGHT, WIDTH, 1).astype(np.uint8)
+    turned = np.concatenate([alpha, 255 - samples], axis=2)
+    recolouring = Recolouring(srgb(), np.uint8, 255)
+    light, scale = colorize.reduced_lightness(turned, recolouring, picture=(1,), inverted=True)
+    plain, _ = colorize.reduced_lightness(samples, recolouring, picture=(0,))
+    assert np.allclose(light, plain, atol=1e-3)
+    plan = colorize.plan_colour(light, scale, (HEIGHT, WIDTH), hints=hints_of(COAT))
+    made = colorize.paint(plan, turned, recolouring, picture=(1,), new=np.zeros, inverted=True)
+    expected = _colored(samples, COAT)[1]
+    assert np.abs(made.samples[:, :, :3].astype(int) - expected.samples).max() <= 1
+    assert (made.samples[:, :, 3:] == alpha).all()
+
+
+def _proposed(light, ab, trust):
+    """A stub of a network: everything brownish, surer on the left."""
+    sure = np.tile(np.linspace(1, 0, light.shape[1], dtype=np.float32), (light.shape[0], 1))
+    return np.tile(np.array([8, 14], np.float32), (*light.shape, 1)), sure
+
+
+def test_a_proposal_is_taken_where_it_is_sure_and_put_right_by_hints():
+    samples, _ = _scene()
+    plan, made = _colored(samples, COAT, propose=_proposed, abstention=(0.3, 0.7))
+    lab = lab_from_srgb(made.samples / 255)
+    assert np.abs(lab[60:240, 5:20, 1:] - [8, 14]).mean() < 2.5 or plan.ruled[100, 10] > 0.5
+    unsure = np.zeros_like(plan.known, np.bool_)
+    unsure[:, unsure.shape[1] * 3 // 4 :] = True
+    assert (plan.ab[unsure & (plan.ruled == 0)] == 0).all() and (unsure & (plan.ruled == 0)).sum() > 100
+    assert np.abs(lab[150, 200, 1:] - [30, 20]).max() < 1.5
+    assert lab[30, 30, 1:] == pytest.approx([0, 0], abs=0.5)
+
+
+def test_a_palette_limits_the_proposal_but_not_the_hint():
+    def vivid(light, ab, trust):
+        return np.tile(np.array([90, 60], np.float32), (*light.shape, 1)), np.ones_like(light)
+
+    samples, _ = _scene()
+    document = {"hints": [{"point": [200, 150], "colour": "lab(40 60 10)", "reach": 0.2}]}
+    palette = Palette(next(p for p in palettes() if p["id"] == "autochrome"))
+    plan, _ = _colored(samples, document, propose=vivid, palette=palette)
+    chroma = np.hypot(plan.ab[:, :, 0], plan.ab[:, :, 1])
+    assert np.median(chroma) <= palette.limit
+    assert plan.ab.max() == pytest.approx(60, abs=3)
+
+
+def test_the_network_gets_and_gives_planes_of_its_contract():
+    asked = []
+
+    def predict(planes):
+        asked.append(planes)
+        return np.concatenate([planes[:, 1:3] + 0.1, np.full_like(planes[:, :1], 0.5)], axis=1)
+
+    light, ab = np.full((70, 100), 50, np.float32), np.zeros((70, 100, 2), np.float32)
+    ab[5, 6] = (55, -22)
+    trust = np.zeros((70, 100), np.float32)
+    made, sure = colorize.network_proposal(predict, multiple=16, least=64)(light, ab, trust)
+    assert asked[0].shape == (1, 4, 80, 112) and asked[0].dtype == np.float32
+    assert asked[0][0, :, 5, 6] == pytest.approx([0.5, 0.5, -0.2, 0])
+    assert made.shape == (70, 100, 2) and made[5, 6] == pytest.approx([66, -11], abs=1e-3)
+    assert sure.shape == (70, 100) and (sure == 0.5).all()
+
+
+def test_outcomes_differ_where_nobody_said_anything_and_are_repeatable():
+    samples, _ = _scene()
+    kinds = {"propose": _proposed, "seed": 7, "palette": Palette(palettes()[0])}
+    plan, made = _colored(samples, COAT, count=4, **kinds)
+    again, _ = _colored(samples, COAT, count=4, **kinds)
+    assert len(plan.alternatives) == len(made.alternatives) == 3
+    for one, other in zip(plan.alternatives, again.alternatives, strict=True):
+        assert (one[0] == other[0]).all()
+    assert plan.disagreement.min() >= 0 and plan.disagreement.max() <= 1
+    free, ruled = plan.ruled < 0.01, plan.ruled > 0.99
+    assert plan.disagreement[free].mean() > 5 * plan.disagreement[ruled].mean()
+    assert plan.disagreement[free].mean() > 0.05
+    assert _colored(samples, COAT, propose=_proposed)[0].disagreement is None
+    recolouring = Recolouring(srgb(), np.uint8, 255)
+    before = recolouring.lightness(samples)
+    for outcome in made.alternatives:
+        assert np.abs(recolouring.lightness(outcome) - before).max() < 1
+
+
+def test_bands_and_threads_change_nothing():
+    samples, _ = _scene(np.uint16, 65535)
+    plan, made = _colored(samples, COAT, 65535)
+    recolouring = Recolouring(srgb(), np.uint16, 65535)
+    one = colorize.paint(plan, samples, recolouring, picture=(0,), new=np.zeros, threads=1)
+    assert (one.samples == made.samples).all() and (one.doubt == made.doubt).all()
+
+
+def test_more_and_plainer_hints_say_where_the_next_would_help():
+    samples, _ = _scene()
+    plan, _ = _colored(samples, None)
+    first = plan.suggestions[0]
+    told = {"hints": [{"point": [first.x, first.y], "colour": "tan"}]}
+    after, _ = _colored(samples, told)
+    assert after.abstained < plan.abstained
+    assert all(np.hypot(place.x - first.x, place.y - first.y) > 20 for place in after.suggestions)
