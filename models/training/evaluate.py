@@ -499,7 +499,7 @@ def measure_colour(
         hinted = f"{count} hint{'s' if count > 1 else ''}"
         data = (
             f"{len(held['test'])} photographs of {LONGEST} pixels, the test split, median of {draws} draws of hints "
-            "from the truth; baseline: spread by position and lightness alone, as far as suits the validation split"
+            "from the truth; baseline: the same hints, spread by imaging.hints alone"
         )
         results.append(result(f"PSNR, dB, {hinted}", float(np.median(ours)), float(np.median(alone)), data))
         results.append(
@@ -529,7 +529,7 @@ class Coloured:
     @classmethod
     def of(cls, network: nn.Module, picture: NDArray[np.uint8], count: int, key: tuple[int, ...]) -> Coloured:
         """Colour a photograph (h, w, 3) with `count` hints, drawn by `key`."""
-        planes = hints.asked(stream(SEED, count, *key), picture, count, hints.SPREADING)
+        planes = hints.asked(stream(SEED, count, *key), picture, count)
         made = on_any_size(network, planes[:4])
         return cls(
             picture=picture.astype(np.float32) / 255, lightness=planes[0], truth=planes[4:], spread=planes[1:3],

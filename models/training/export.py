@@ -156,7 +156,7 @@ def hinted(examples: np.ndarray) -> np.ndarray:
     """Examples of the colour network (n, 3, h, w) with hints that are true, every other one with none; (n, 6, h, w)."""
     counts = [count for some in hints.COUNTS[1:] for count in (0, some)]
     asked = (
-        hints.asked(stream(CALIBRATION_SEED, k), e.transpose(1, 2, 0), counts[k % len(counts)], hints.SPREADING)
+        hints.asked(stream(CALIBRATION_SEED, k), e.transpose(1, 2, 0), counts[k % len(counts)])
         for k, e in enumerate(examples)
     )
     return np.stack(list(asked))

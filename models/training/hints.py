@@ -1,7 +1,7 @@
 """What the colour network learns from: photographs as film saw them, and hints read from the truth and spread.
 
-The spreader here is cheap and of many kinds, so that a network that learnt from it bears with the errors of any other,
-that of `imaging.hints` above all.
+Hints are spread by `imaging.hints`, as in use, or, since that takes long, by a cheap spreader of many kinds, so that
+the network bears with errors of every kind.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from archive_restore.imaging import hints as used
 from archive_restore.imaging.networks.colour import CHROMA, NEAR
 
 Bytes = NDArray[np.uint8]
@@ -21,6 +22,8 @@ Floats = NDArray[np.float32]
 
 MOST = 50
 """Hints a picture."""
+AS_USED = 0.25
+"""Share of the pictures whose hints are spread as in use."""
 
 
 def lab_of(picture: Floats) -> Floats:
@@ -55,6 +58,8 @@ class Spreading:
     """Deviation in lightness, L*/100."""
     trusted: float = 1.0
     """Power of the trust: above 1 it falls sooner."""
+    plateau: float = 1.0
+    """Power of the distance: above 1 all that is rather near is trusted alike."""
     least: float = 0.0
     """Where the trust is below, nothing is told."""
     rough: bool = False
@@ -104,7 +109,7 @@ def spread(lightness: Floats, hints: Hints, how: Spreading) -> Floats:
     weights = np.exp(-off, out=off).reshape(len(off), -1)
     total = weights.sum(0)
     out[:2] = ((hints.colours.T @ weights) / total).reshape(2, height, width)
-    out[2] = np.exp(-np.float32(how.trusted) * nearest)
+    out[2] = np.exp(-((np.float32(how.trusted) * nearest) ** np.float32(how.plateau)))
     out[2, hints.rows, hints.columns] = 1
     out[:2, hints.rows, hints.columns] = hints.colours.T
     if how.least:
@@ -112,12 +117,25 @@ def spread(lightness: Floats, hints: Hints, how: Spreading) -> Floats:
     return out
 
 
+def carried(lightness: Floats, hints: Hints) -> Floats:
+    """Hints as `imaging.hints` spreads them, which is what the network meets in use: a, b and trust, (3, h, w)."""
+    colours = CHROMA * hints.colours
+    marks = [
+        used.Mark(rows=np.array([row]), columns=np.array([column]), ab=(float(a), float(b)))
+        for row, column, (a, b) in zip(hints.rows, hints.columns, colours, strict=True)
+    ]
+    made = used.spread(used.Seen(100 * lightness), marks)
+    ab = np.clip(made.ab.transpose(2, 0, 1) / np.float32(CHROMA), -1, 1)
+    return np.concatenate([ab, made.trust[None]]).astype(np.float32)
+
+
 def some_spreading(rng: np.random.Generator) -> Spreading:
     """One of the many ways in which hints may be carried."""
     return Spreading(
         reach=math.exp(rng.uniform(math.log(0.05), math.log(0.35))),
         likeness=math.exp(rng.uniform(math.log(0.04), math.log(0.3))),
-        trusted=math.exp(rng.uniform(math.log(0.3), math.log(3.0))),
+        trusted=math.exp(rng.uniform(math.log(0.15), math.log(3.0))),
+        plateau=float(rng.choice([0.7, 1.0, 1.0, 2.0])),
         least=float(rng.choice([0.0, 0.0, 0.0, 0.02, 0.1])),
         rough=bool(rng.random() < 0.3),
     )
@@ -136,7 +154,8 @@ def told(rng: np.random.Generator, lightness: Floats, ab: Floats, count: int) ->
     if count and rng.random() < 0.25:  # what people remember is a colour, not this colour
         off = rng.normal(0, 3 / CHROMA, hints.colours.shape) + hints.colours * rng.uniform(0.8, 1.25, (count, 1))
         hints = Hints(rows=hints.rows, columns=hints.columns, colours=np.clip(off, -1, 1).astype(np.float32))
-    out = spread(lightness, hints, some_spreading(rng))
+    how = some_spreading(rng)
+    out = carried(lightness, hints) if rng.random() < AS_USED else spread(lightness, hints, how)
     if count and rng.random() < 0.15:
         for k in range(min(count, 3)):
             colour = hints.colours[k][:, None, None]
@@ -213,10 +232,10 @@ def learnt(rng: np.random.Generator, example: Bytes, size: int) -> Floats:
     return np.concatenate([lightness[None], told(rng, lightness, ab, count), ab])
 
 
-def asked(rng: np.random.Generator, picture: Bytes, count: int, how: Spreading) -> Floats:
-    """One example to be measured on, of RGB (h, w, 3), with `count` hints that are true: (6, h, w) as `learnt`."""
+def asked(rng: np.random.Generator, picture: Bytes, count: int) -> Floats:
+    """One example to be measured on, of RGB (h, w, 3), with `count` true hints spread as in use; as `learnt`."""
     lab = lab_of(picture.astype(np.float32) / 255)
-    return np.concatenate([lab[:1], spread(lab[0], hints_from(rng, lab[1:], count), how), lab[1:]])
+    return np.concatenate([lab[:1], carried(lab[0], hints_from(rng, lab[1:], count)), lab[1:]])
 
 
 def error(ab: Floats, truth: Floats) -> Floats:
@@ -226,5 +245,3 @@ def error(ab: Floats, truth: Floats) -> Floats:
 
 COUNTS: Sequence[int] = (0, 1, 5, 10, 50)
 """Hints with which the network is measured."""
-SPREADING = Spreading()
-"""How they are spread where nothing else is said."""

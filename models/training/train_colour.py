@@ -1,6 +1,6 @@
 """Trains the colour network on photographs whose colour was taken away, with hints read from it. Development time only.
 
-python models/training/train_colour.py --photographs DIR --out DIR --steps 8000 --every 48 --keep 96
+python models/training/train_colour.py --photographs DIR --out DIR --steps 7000 --every 48 --keep 96
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def validated(run: Run, check: Pool) -> dict[str, float]:
         for count in (0, 5, 50):
             squares, plain, chances, shares = [], [], [], []
             for k, example in enumerate(check.examples()):
-                planes = hints.asked(stream(7, k, count), example.transpose(1, 2, 0), count, hints.SPREADING)
+                planes = hints.asked(stream(7, k, count), example.transpose(1, 2, 0), count)
                 made = run.average(torch.from_numpy(planes[None, :4]))[0].numpy()
                 off = hints.error(made[:2], planes[4:])
                 squares.append(float((off**2).mean()))
