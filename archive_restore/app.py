@@ -42,7 +42,7 @@ from archive_restore.errors import (
     StorageFailed,
 )
 from archive_restore.flows.commit import recover
-from archive_restore.ports import Archive, Clock, Executor, Models, Settings
+from archive_restore.ports import Archive, Clock, Executor, Models, Palettes, Settings
 from archive_restore.records.stories import StoryRef
 
 CATALOG = "catalog.sqlite"
@@ -150,6 +150,13 @@ def shipped_models() -> Models:
     return FolderModels(shipped.shipped("models"))
 
 
+def shipped_palettes() -> Palettes:
+    """The palettes of this program, for commands that need no archive."""
+    from archive_restore.adapters.palettes import FolderPalettes
+
+    return FolderPalettes()
+
+
 def log_origin(identifier: str) -> str:
     """Name of an archive's log in its checkpoints (C2SP tlog-checkpoint: unique, without a scheme)."""
     return f"archive-restore/{identifier}"
@@ -237,6 +244,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.documents import RecordDocuments
     from archive_restore.adapters.kept import FolderKept
     from archive_restore.adapters.models import FolderModels
+    from archive_restore.adapters.palettes import FolderPalettes
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
 
     root, config, secrets = place.root, place.config, place.secrets
@@ -278,6 +286,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         quarantine=FolderQuarantine(root),
         preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
         story_steps=lambda: plugins.story_steps(config.allowed_plugins("story_steps")),
+        palettes=FolderPalettes(root),
         kept=FolderKept(root / "cache"),
         check_parameters=shipped.check_parameters,
         check_document=shipped.check_document,

@@ -539,7 +539,8 @@ class StoryPicture:
     alternatives: tuple[Samples, ...] = ()
     """Other outcomes, as plausible as `samples` and shaped alike; map and doubt hold for all of them."""
     losses: npt.NDArray[np.uint8] | None = None
-    """(h, w), not 0 where a restoration left a loss as found; None where nothing is known of losses."""
+    """(h, w) 1 where a restoration left a loss as found, 2 where a step of this story filled what was lost; None where
+    nothing is known of losses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -565,6 +566,18 @@ class StoryContext:
     kept: Callable[[str, Callable[[], Mapping[str, Samples]]], Mapping[str, Samples]]
     """`kept(key, make)`: arrays that `make` gives, from an earlier run where the same key was kept; `key` must name
     everything they depend on. Nothing may depend on whether it was kept."""
+
+
+class Palettes(ABC):
+    """Palettes of eras, places and processes (schemas/palette.schema.json)."""
+
+    @abstractmethod
+    def all(self) -> tuple[Mapping[str, Any], ...]:
+        """Every palette by its id; raise ConfigurationInvalid where a file of the archive's own is none."""
+
+    @abstractmethod
+    def add(self, palette: Mapping[str, Any]) -> Path:
+        """Keep one in the archive; raise SourceUnreadable where it is none, StorageConflict where its id is taken."""
 
 
 class Kept(ABC):
@@ -1084,6 +1097,7 @@ class Archive:
     quarantine: Quarantine
     preservation_steps: Callable[[], Mapping[str, PreservationStep]]
     story_steps: Callable[[], Mapping[str, StoryStep]]
+    palettes: Palettes
     kept: Kept
     """What stories need again when they are told with one thing changed."""
     check_parameters: Callable[[Mapping[str, Any], Mapping[str, Json]], str]

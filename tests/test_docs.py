@@ -342,6 +342,10 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
     real["export"] = shelf.run("export", "a/enhancement", "--as", "access", "--to", tmp_path / "public").json
     words = ("--scale", "1.5", "--set", "enlarge.method=kernel", "--hint", "20,20=#806040", "--to", tmp_path)
     real["story"] = shelf.ok("story", "a", *words)
+    real["hints suggest"] = shelf.ok("hints", "suggest", "a")
+    shown = shelf.run("palettes", "show", "autochrome").out.replace('"autochrome"', '"ours"', 1)
+    (tmp_path / "ours.json").write_text(shown, encoding="utf-8")
+    real["palettes add"] = shelf.ok("palettes", "add", tmp_path / "ours.json")
     real["error"] = shelf.run("show", "LHS-0009").json
     for words in (
         "list", "verify", "log verify", "log show", "keys show", "recipes list", "catalog rebuild",

@@ -27,6 +27,8 @@ COMMANDS = {
     "enhance": ("tell", "Make a story that shows more than the photograph holds: enlarged, with detail drawn."),
     "colorize": ("tell", "Make a story in colour; light and dark stay the photograph's."),
     "story": ("tell", "Restore, enhance and colorize, with a contact sheet and the words to say with it."),
+    "hints": ("palettes", "Find out where colour hints would help."),
+    "palettes": ("palettes", "List, show, make and add palettes of eras, places and processes."),
     "export": ("export", "Copy pictures out of the archive, each with its credentials, its map and its words."),
     "verify": ("check", "Check every claim: fixity, structure, manifests, maps, log, catalog."),
     "reproduce": ("check", "Make a derivative again and say whether the same pixels come out."),

@@ -60,7 +60,7 @@ def _batch_options(command: _Command) -> _Command:
     )  # fmt: skip
 
 
-_ENHANCE = ("scale", "target", "quality", "fidelity", "grain", "keep_losses", "inpainting")
+_ENHANCE = ("scale", "target", "quality", "fidelity", "grain", "keep_losses", "inpainting", "faces")
 """Options that make the recipe of an enhancement (core.story_recipes.enhancement)."""
 
 
@@ -78,13 +78,14 @@ def _enhance_options(command: _Command) -> _Command:
         click.option(
             "--inpainting", default="", metavar="MODEL", help="Complete losses by this model (see `models add`)."
         ),
+        click.option("--faces", is_flag=True, help="Rebuild what losses hide of faces, from their other halves."),
         click.option(
             "--regions", type=_FILE, help="Places to complete, drawn by a person (schema regions.schema.json)."
         ),
     )
 
 
-_COLOUR: tuple[str, ...] = ()
+_COLOUR = ("automatic", "strength")
 """Options that make the recipe of a colorization (core.story_recipes.colorization)."""
 
 
@@ -93,6 +94,15 @@ def _colour_options(command: _Command) -> _Command:
         command,
         click.option("--hint", "hint", multiple=True, metavar="X,Y=COLOUR", help="The colour at a place."),
         click.option("--hints", type=_FILE, help="Hints in a file (schema hints.schema.json)."),
+        click.option("--automatic", is_flag=True, help="Let a model propose colours where nobody said anything."),
+        click.option("--era", default="", metavar="YEARS", help="1960s, 1965 or 1960-1975: takes a palette; a prior."),
+        click.option("--region", default="", metavar="CODE", help="Country by two letters, likewise."),
+        click.option(
+            "--process", default="", metavar="NAME", help="Autochrome, kodachrome, … (`palettes list`), likewise."
+        ),
+        click.option(
+            "--strength", type=click.FloatRange(0, 1), help="How far the palette has its say; all of it unless given."
+        ),
     )
 
 
@@ -127,7 +137,7 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     from archive_restore.core.story_recipes import colorization
     from archive_restore.records.stories import StoryKind
 
-    return _tell(session, StoryKind.COLORIZATION, colorization(**_picked(options, _COLOUR)), options)
+    return _tell(session, StoryKind.COLORIZATION, colorization(**_coloured(options)), options)
 
 
 @click.command("story")
@@ -156,7 +166,7 @@ def story_command(session: Session, /, refs: tuple[str, ...], to: Path, **option
     handed = _handed(options)
     if handed.any and len(refs) > 1:
         raise UsageError("hints and regions with coordinates belong to one picture", hint="Give exactly one REF")
-    recipes = [enhancement(**_picked(options, _ENHANCE)), colorization(**_picked(options, _COLOUR))]
+    recipes = [enhancement(**_picked(options, _ENHANCE)), colorization(**_coloured(options))]
     whole: list[Whole] = []
     failed: list[tuple[str, str]] = []
     with session.open(write=True) as archive:
@@ -197,6 +207,12 @@ def _picked(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: options[name] for name in names}
 
 
+def _coloured(options: dict[str, Any]) -> dict[str, Any]:
+    """A palette speaks of what is proposed, so asking for one asks for proposals."""
+    asked = options["automatic"] or any(options[name] for name in ("era", "region", "process"))
+    return {**_picked(options, _COLOUR), "automatic": asked}
+
+
 def _of(settings: Sequence[str], recipe: Recipe) -> list[str]:
     """The settings of a recipe's own steps; those of nobody stay, to be refused."""
     mine = {step.step for step in recipe.steps}
@@ -208,7 +224,13 @@ def _handed(options: dict[str, Any]) -> Handed:
     from archive_restore.flows.story_documents import Handed
 
     files = {name: options[name] for name in ("regions", "hints") if options.get(name)}
-    return Handed(files=files, hints=options.get("hint", ()), author=options["author"], reason=options["reason"])
+    return Handed(
+        files=files,
+        hints=options.get("hint", ()),
+        author=options["author"],
+        reason=options["reason"],
+        **{name: options.get(name, "") for name in ("era", "region", "process")},
+    )
 
 
 def _tell(session: Session, kind: StoryKind, recipe: Recipe, options: dict[str, Any]) -> int:

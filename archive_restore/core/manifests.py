@@ -7,6 +7,7 @@ the record and in core.story_claims for stories.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,9 @@ MAP = "synthesis-map"
 """Label of the map's ingredient in ingredientIds."""
 SOFT_BINDING_ALGORITHM = "io.iscc.v0"
 """Registered in the C2PA soft binding algorithm list."""
+PLACES = "places"
+"""Member of a step's survey with places that have a name: `name`, `left`, `top`, `width`, `height` in pixels of the
+`frame`, which is another member: width and height."""
 MAX_REGIONS = 32
 """Rectangles named in one action; the exact pixels are in the map."""
 
@@ -166,8 +170,9 @@ def _step(
     if run.digital_source_type:
         action["digitalSourceType"] = source_type_uri(run.digital_source_type)
         named.append(MAP)
-        if regions:
-            action["changes"] = [_changes(run, regions)]
+        changes = _named_changes(derivation, run) or ([_changes(run, regions)] if regions else [])
+        if changes:
+            action["changes"] = changes
     if named:
         action["parameters"]["ingredientIds"] = named
     return action
@@ -190,6 +195,30 @@ def _texts(value: object) -> Iterable[str]:
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _texts(item)
+
+
+def _named_changes(derivation: PreservationDerivation | StoryDerivation, run: StepRun) -> list[Manifest]:
+    """Places that a step gave a name, `left eye` for instance, in pixels of the picture."""
+    places, frame = run.survey.get(PLACES), run.survey.get("frame")
+    if not isinstance(places, tuple) or not isinstance(frame, tuple):
+        return []
+    picture = derivation.products[0]
+    across, down = (
+        size / float(str(before)) for size, before in zip((picture.width, picture.height), frame, strict=True)
+    )
+    made = []
+    for number, place in enumerate(places):
+        if not isinstance(place, Mapping):
+            continue
+        left, top, width, height = (float(str(place[name])) for name in ("left", "top", "width", "height"))
+        region = Region(
+            left=int(left * across),
+            top=int(top * down),
+            right=min(picture.width, math.ceil((left + width) * across)),
+            bottom=min(picture.height, math.ceil((top + height) * down)),
+        )
+        made.append({**_changes(run, [region]), "identifier": f"{run.step}-{number}", "name": str(place["name"])})
+    return made
 
 
 def _changes(run: StepRun, regions: Sequence[Region]) -> Manifest:

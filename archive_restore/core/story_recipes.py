@@ -19,6 +19,7 @@ def enhancement(
     grain: float | None = None,
     keep_losses: bool = False,
     inpainting: str = "",
+    faces: bool = False,
 ) -> Recipe:
     """The recipe of `enhance`; only what differs from the steps' defaults is written into it."""
     if scale is not None and target is not None:
@@ -40,16 +41,24 @@ def enhancement(
     return Recipe(
         name="enhance",
         description="Complete what is lost, enlarge the picture and draw detail that agrees with it.",
-        steps=(RecipeStep(step="complete", parameters=completed), RecipeStep(step="enlarge", parameters=chosen)),
+        steps=(
+            # Before the rest is completed: what a face lacks is known better than from any other place.
+            *((RecipeStep(step="faces"),) if faces else ()),
+            RecipeStep(step="complete", parameters=completed),
+            RecipeStep(step="enlarge", parameters=chosen),
+        ),
     )
 
 
-def colorization() -> Recipe:
-    """The recipe of `colorize`."""
+def colorization(*, automatic: bool = False, strength: float | None = None) -> Recipe:
+    """The recipe of `colorize`; only what differs from the step's defaults is written into it."""
+    chosen: dict[str, Json] = {"automatic": True} if automatic else {}
+    if strength is not None:
+        chosen["strength"] = strength
     return Recipe(
         name="colorize",
         description="Give the picture colours; its light and dark stay.",
-        steps=(RecipeStep(step="colorize"),),
+        steps=(RecipeStep(step="colorize", parameters=chosen),),
     )
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
+from archive_restore.core.hints_document import hints_of
 from archive_restore.core.story_recipes import parse_hint
 from archive_restore.errors import SourceUnreadable
+from archive_restore.imaging.palettes import choose
 from archive_restore.ports import Archive
 
 
@@ -26,6 +28,11 @@ class Handed:
     """Who decided what says nobody's name."""
     reason: str = ""
     """Why, likewise."""
+    era: str = ""
+    """`1960s`, `1965` or `1960-1975`."""
+    region: str = ""
+    """ISO 3166-1 alpha-2 code."""
+    process: str = ""
 
     @property
     def any(self) -> bool:
@@ -46,9 +53,13 @@ def documents(archive: Archive, handed: Handed) -> dict[str, str]:
         given = found.setdefault("hints", {"hints": []})
         given["hints"] = [*given.get("hints", ()), *map(parse_hint, handed.hints)]
     said = {key: value for key, value in (("author", handed.author), ("reason", handed.reason)) if value}
-    for name, document in found.items():
+    for name, document in list(found.items()):
         document[name] = [{**said, **entry} for entry in document[name]]
         _check(archive, name, document, f"what was said with --{name.rstrip('s')}")
+    if "hints" in found:
+        hints_of(found["hints"])
+    if handed.era or handed.region or handed.process:
+        found["palette"] = choose(archive.palettes.all(), era=handed.era, region=handed.region, process=handed.process)
     return {name: canonical_bytes(document).decode() for name, document in found.items()}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archive_restore.core.canonical import from_plain
+from archive_restore.core.canonical import from_plain, to_plain
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.core.story_claims import PARENT
@@ -211,7 +211,7 @@ def render_story(
                 networks[name] = archive.models.load(name, device)
     room = Room(archive.work)
     loaded = _load(archive, source, room)
-    teller = _Teller(archive, telling, networks, room, afresh)
+    teller = _Teller(archive, telling, networks, room, "" if afresh else loaded.pixels_sha256)
     picture = loaded.picture
     for step, plan in zip(steps, planned, strict=True):
         picture = teller.tell(step, plan.parameters, picture)
@@ -297,13 +297,14 @@ class _Teller:
     """Runs steps one after another and keeps what they say."""
 
     def __init__(
-        self, archive: Archive, telling: Telling, networks: Mapping[str, Network], room: Room, afresh: bool
+        self, archive: Archive, telling: Telling, networks: Mapping[str, Network], room: Room, source_sha256: str
     ) -> None:
+        """Without the digest of the source's pixels nothing is taken from earlier runs."""
         self._archive = archive
         self._telling = telling
         self._networks = networks
         self._room = room
-        self._afresh = afresh
+        self._source_sha256 = source_sha256
         self._documents = {name: json.loads(text) for name, text in telling.documents.items()}
         self.runs: list[StepRun] = []
         self.people: list[HumanDecision] = []
@@ -348,12 +349,16 @@ class _Teller:
         return made
 
     def _keeping(self, step: StoryStep, names: Sequence[str]) -> Callable[[str, _Make], Mapping[str, Samples]]:
-        """`StoryContext.kept` for one step: its version and the digests of its models are part of every key."""
-        weights = [self._networks[name].card.weights.sha256 for name in names]
-        head = json.dumps([step.name, step.version, self._archive.agent, weights])
+        """`StoryContext.kept` for one step: picture, version and digests of models are part of every key."""
+        weights = {name: network.card.weights.sha256 for name, network in self._networks.items()}
+        # What earlier steps made depends on all that they were given.
+        before = [(run.step, run.version, to_plain(run.parameters)) for run in self.runs]
+        given = [before, self._telling.seed, dict(self._telling.documents), weights] if before else []
+        mine = [step.name, step.version, self._archive.agent, [weights[name] for name in names]]
+        head = json.dumps([self._source_sha256, *mine, *given], sort_keys=True)
 
         def kept(key: str, make: _Make) -> Mapping[str, Samples]:
-            return make() if self._afresh else self._archive.kept.get(f"{head} {key}", make)
+            return self._archive.kept.get(f"{head} {key}", make) if self._source_sha256 else make()
 
         return kept
 

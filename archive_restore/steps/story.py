@@ -1,4 +1,4 @@
-"""The built-in steps of stories: completing, enlarging and colouring, told as what they are.
+"""The built-in steps of stories: rebuilding, completing, enlarging and colouring, told as what they are.
 
 Each binds functions of `imaging` to the story port. What is made up is flagged, and nothing here can reach the record.
 """
@@ -6,15 +6,18 @@ Each binds functions of `imaging` to the story port. What is made up is flagged,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from archive_restore.core.hints_document import ColourHint, hints_of
 from archive_restore.errors import ModelUnusable, PictureUnreadable, UsageError
-from archive_restore.imaging import complete, enlarge
-from archive_restore.imaging.luminance import Luminance, spread_gray
+from archive_restore.imaging import colorize, complete, enlarge
+from archive_restore.imaging.colour import Recolouring
+from archive_restore.imaging.hints import Seen, suggest
+from archive_restore.imaging.palettes import Palette
 from archive_restore.imaging.planes import colour_indices
 from archive_restore.imaging.regions import polygon_mask
 from archive_restore.ports import Network, Samples, StoryContext, StoryPicture, StoryStep
@@ -22,11 +25,28 @@ from archive_restore.records.imagery import Geometry, PixelFlag, SampleRole
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
 
+LOST, FILLED = 1, 2
+"""Values of `StoryPicture.losses`."""
+COLOUR_MODEL = "colour"
+"""Name of the model that proposes colours."""
+MOSTLY = 0.5
+"""Share of a picture without colour from which a colorization is said to be mostly abstention."""
 KERNEL = "kernel"
 """Value of `enlarge.method`: no model."""
 _ROWS = 512
 ENLARGERS = {"network": "realesrgan-animevideov3", "quality": "realesrgan-x4plus"}
 """Models of `enlarge.method`."""
+
+
+def _lost(picture: StoryPicture, drawn: npt.NDArray[np.bool_] | None, losses: bool = True) -> npt.NDArray[np.bool_]:
+    """What is to be made up: losses and what a person drew, but for what an earlier step filled."""
+    mask = np.zeros(picture.flags.shape, np.bool_) if drawn is None else drawn.copy()
+    if picture.losses is not None:
+        known = np.asarray(picture.losses)
+        if losses:
+            mask |= known == LOST
+        mask &= known != FILLED
+    return mask
 
 
 class Complete(StoryStep):
@@ -61,9 +81,7 @@ class Complete(StoryStep):
         """Complete the losses of a restoration and the drawn regions."""
         height, width = picture.flags.shape
         drawn = _drawn(context, height, width)
-        mask = np.zeros((height, width), np.bool_) if drawn is None else drawn.copy()
-        if parameters["losses"] and picture.losses is not None:
-            mask |= picture.losses != 0
+        mask = _lost(picture, drawn, bool(parameters["losses"]))
         if not mask.any():
             context.note({"pixels": 0})
             return picture
@@ -90,7 +108,7 @@ class Complete(StoryStep):
             rows = slice(top, top + _ROWS)
             flags[rows] = picture.flags[rows] | mask[rows] * np.uint8(made.flags)
             if drawn is not None:
-                flags[rows] |= drawn[rows] * np.uint8(PixelFlag.HUMAN)
+                flags[rows] |= (mask[rows] & drawn[rows]) * np.uint8(PixelFlag.HUMAN)
             doubt[rows] = np.where(mask[rows], made.doubt[rows], picture.doubt[rows])
         outcomes = [complete.pasted(picture.samples, patches, context.new) for patches in made.alternatives]
         return replace(
@@ -240,80 +258,145 @@ def _number(parameters: Mapping[str, Json], name: str) -> float:
 
 
 class Colorize(StoryStep):
-    """Spreads the colours that people gave; light and dark stay those of the source."""
+    """Gives colours that people said and a model proposes; light and dark stay those of the source."""
 
     name: ClassVar[str] = "colorize"
-    version: ClassVar[str] = "0"
-    summary: ClassVar[str] = "Spreads colours that people gave; light and dark stay the photograph's."
+    version: ClassVar[str] = "1"
+    summary: ClassVar[str] = "Gives the picture colours; light and dark stay the photograph's."
     flags: ClassVar[PixelFlag] = PixelFlag.COLORIZED | PixelFlag.HUMAN
     action: ClassVar[str] = "c2pa.adjustedColor"
     digital_source_type: ClassVar[str] = "humanEdits"
     parameters_schema: ClassVar[Mapping[str, Any]] = {
-        "reach": {
-            "type": "number", "minimum": 0.01, "maximum": 1, "default": 0.2,
-            "description": "How far a hint spreads, share of the longest edge.",
+        "automatic": {
+            "type": "boolean", "default": False,
+            "description": "Let the model `colour` propose where nobody said anything; it abstains where it is unsure.",
+        },
+        "strength": {
+            "type": "number", "minimum": 0, "maximum": 1, "default": 1,
+            "description": "How far the palette of an era, a region or a process has its say in what is proposed.",
+        },
+        "toning": {
+            "type": "number", "minimum": 0, "maximum": 1, "default": 1,
+            "description": "Share of the colour of a toned print that stays where nothing is known.",
         },
     }  # fmt: skip
 
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """The colour network, where it may propose."""
+        return (COLOUR_MODEL,) if parameters["automatic"] else ()
+
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """A trained model where one proposes; else what people decided."""
+        return "compositeWithTrainedAlgorithmicMedia" if parameters["automatic"] else self.digital_source_type
+
     def tell(self, picture: StoryPicture, parameters: Mapping[str, Json], context: StoryContext) -> StoryPicture:
-        """Colour gray along the directions that keep luminance."""
-        facts = picture.facts
-        if SampleRole.RED not in facts.roles and not {SampleRole.GRAY, SampleRole.GRAY_INVERTED} & set(facts.roles):
-            raise PictureUnreadable("the picture is neither gray nor RGB and cannot be colorized")
-        hints: Any = context.documents.get("hints")
-        if not hints or not hints["hints"]:
-            raise UsageError("there is no hint to spread", hint='Give --hint "X,Y=COLOUR"')
+        """Plan the colours on a reduced picture and paint them at full size."""
+        facts, channels = picture.facts, _colourable(picture)
+        hints = _hints(context)
+        network = context.networks.get(COLOUR_MODEL)
+        if not hints and network is None:
+            raise UsageError(
+                "nobody said what colour anything had", hint='Give --hint "X,Y=COLOUR", or --automatic for proposals'
+            )
+        recolouring = Recolouring(picture.space, picture.samples.dtype, picture.white)
+        inverted = SampleRole.GRAY_INVERTED in facts.roles
+        seen = context.kept("lightness", lambda: _reduced(picture, recolouring, channels, inverted))
+        plan = colorize.plan_colour(
+            np.asarray(seen["lightness"]),
+            float(seen["scale"][0]),
+            picture.flags.shape,
+            hints=hints,
+            propose=None if network is None else _proposal(network),
+            abstention=None if network is None else _abstention(network),
+            palette=_palette(context),
+            strength=_number(parameters, "strength"),
+            samples=context.samples,
+            seed=context.seed,
+            suggestions=0,
+        )
+        for hint in hints:
+            context.decided(hint.decision())
+        _tell_of_plan(plan, context, bool(network))
+        made = colorize.paint(
+            plan,
+            picture.samples,
+            recolouring,
+            picture=channels,
+            new=context.new,
+            inverted=inverted,
+            toning=_number(parameters, "toning"),
+            threads=context.threads,
+        )
         height, width = picture.flags.shape
-        row = np.array(picture.space.to_xyz[1], np.float32)
-        places, chroma = [], []
-        for hint in hints["hints"]:
-            light = picture.space.curve[_codes(str(hint["colour"]), len(picture.space.curve) - 1)]
-            x, y = (float(value) for value in hint["point"])
-            places.append((y, x))
-            if not (0 <= y < height and 0 <= x < width):
-                raise UsageError(f"the hint at {x:g},{y:g} lies outside the picture of {width}×{height}")
-            chroma.append(light / max(float(row @ light), 1e-4) - 1)
-        reach = _number(parameters, "reach") * max(height, width)
-        roles = spread_gray(np.zeros((1, 1, facts.samples), picture.samples.dtype), facts, picture.white)[1]
-        samples = context.new((height, width, len(roles)), picture.samples.dtype)
         flags, doubt = context.new((height, width), np.uint8), context.new((height, width), np.uint8)
-        codes = np.linspace(0, 1, len(picture.space.curve), dtype=np.float32)
-        columns = np.arange(width, dtype=np.float32)[None, :]
-        for top in range(0, height, 256):
-            part = np.array(picture.samples[top : top + 256])
-            luma = Luminance(facts, picture.white, picture.space).of(part)
-            light = np.interp(luma, codes, picture.space.curve).astype(np.float32)
-            rows = np.arange(top, top + len(part), dtype=np.float32)[:, None]
-            weights = [np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * reach**2)) for y, x in places]
-            total = np.sum(weights, axis=0)
-            mixed = np.sum([w[:, :, None] * c for w, c in zip(weights, chroma, strict=True)], axis=0)
-            mixed *= (np.clip(total, 0, 1) / np.maximum(total, 1e-6))[..., None]
-            room = (1 / np.maximum(light, 1e-4) - 1) / np.maximum(mixed.max(axis=2), 1e-4)
-            lit = light[..., None] * (1 + mixed * np.clip(room, 0, 1)[..., None])
-            shown = np.interp(lit, picture.space.curve, codes) * picture.white
-            coloured, _ = spread_gray(part, facts, picture.white)
-            coloured = np.array(coloured)
-            _put(coloured, roles, shown)
-            changed = (coloured != spread_gray(part, facts, picture.white)[0]).any(axis=2)
-            samples[top : top + len(part)] = coloured
-            flags[top : top + len(part)] = picture.flags[top : top + len(part)] | (changed * int(PixelFlag.COLORIZED))
-            doubt[top : top + len(part)] = np.rint(255 * (1 - np.clip(total, 0, 1)))
-        for y, x in places:
-            flags[int(y), int(x)] |= int(PixelFlag.COLORIZED | PixelFlag.HUMAN)
+        for top in range(0, height, _ROWS):
+            rows = slice(top, top + _ROWS)
+            flags[rows] = picture.flags[rows] | made.changed[rows] * np.uint8(PixelFlag.COLORIZED)
+            flags[rows] |= made.ruled[rows] * np.uint8(PixelFlag.HUMAN)
+            doubt[rows] = np.maximum(picture.doubt[rows], made.doubt[rows])
+        rest = tuple(role for index, role in enumerate(facts.roles) if index not in channels)
+        roles = (SampleRole.RED, SampleRole.GREEN, SampleRole.BLUE, *rest)
         return replace(
             picture,
             facts=replace(facts, samples=len(roles), roles=roles, photometric="rgb"),
-            samples=samples,
+            samples=made.samples,
+            alternatives=made.alternatives,
             flags=flags,
             doubt=doubt,
         )
 
 
-def _codes(colour: str, last: int) -> Any:
-    values = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    return np.rint(values * last).astype(np.intp)
+def _colourable(picture: StoryPicture) -> tuple[int, ...]:
+    channels = colour_indices(picture.facts.roles)
+    if len(channels) not in (1, 3):
+        raise PictureUnreadable("the picture is neither gray nor RGB and cannot be colorized")
+    return channels
 
 
-def _put(coloured: Samples, roles: tuple[SampleRole, ...], shown: Any) -> None:
-    at = [roles.index(role) for role in (SampleRole.RED, SampleRole.GREEN, SampleRole.BLUE)]
-    coloured[:, :, at] = np.rint(shown) if coloured.dtype.kind == "u" else shown
+def _hints(context: StoryContext) -> tuple[ColourHint, ...]:
+    document: Any = context.documents.get("hints")
+    return hints_of(document) if document else ()
+
+
+def _palette(context: StoryContext) -> Palette | None:
+    document: Any = context.documents.get("palette")
+    if not document:
+        return None
+    context.note({"palette": str(document["id"])})
+    context.say(f"The palette {document['title']!r} had a say in what was proposed: a prior, not evidence.")
+    return Palette(document)
+
+
+def _reduced(
+    picture: StoryPicture, recolouring: Recolouring, channels: tuple[int, ...], inverted: bool
+) -> Mapping[str, Samples]:
+    light, scale = colorize.reduced_lightness(picture.samples, recolouring, picture=channels, inverted=inverted)
+    return {"lightness": light, "scale": np.array([scale])}
+
+
+def _proposal(network: Network) -> colorize.Propose:
+    given = network.card.input
+    return colorize.network_proposal(network.predict, multiple=given.size_multiple, least=given.minimum_size)
+
+
+def _abstention(network: Network) -> tuple[float, float] | None:
+    """Confidence up to which a proposal is left out, and from which it is wholly taken, as the card says."""
+    said = network.card.calibration.get("abstention")
+    if not isinstance(said, Mapping):
+        return None
+    return float(str(said["none"])), float(str(said["full"]))
+
+
+def _tell_of_plan(plan: colorize.ColourPlan, context: StoryContext, automatic: bool) -> None:
+    """What the plan found, and what whoever shows the picture should know of it."""
+    context.note({"abstained": round(plan.abstained, 4), "hints": len(plan.hints)})
+    if plan.abstained >= MOSTLY:
+        found = suggest(Seen(plan.lightness), plan.known, plan.scale, count=3)
+        context.note({"suggestions": tuple({**asdict(one), "share": round(one.share, 4)} for one in found)})
+        places = ", ".join(f"{one.x:.0f},{one.y:.0f}" for one in found)
+        better = f" A hint at {places} would tell most." if places else ""
+        context.say(f"Nothing is known of the colours of {plan.abstained:.0%} of the picture; they were left.{better}")
+    if automatic:
+        context.say(
+            "Colours that nobody said were proposed by a model: they are no evidence of what anything looked like."
+        )
