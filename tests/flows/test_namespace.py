@@ -78,12 +78,15 @@ def test_the_main_job_needs_no_network(alone: tuple[str, ...], tmp_path: Path, f
             assert shelf.ok("reproduce", ref)["identical"]
         drawn = write_scratch_map(tmp_path / "drawn.png", edge=96)
         shelf.ok("restore", "gray16", "--damage-map", drawn)
+        told = shelf.ok("story", "gray16/restoration", "--scale", "2", "--hint", "30,30=khaki", "--to", tmp_path)
+        for ref in told["told"][0]["refs"][1:]:
+            assert shelf.ok("reproduce", ref)["identical"]
         demonstration = processes.run("--json", "demo", tmp_path / "demo")
         assert demonstration.code == 0, demonstration.err
         assert (demonstration.json["verified"], demonstration.json["identical"]) == (True, True)
         shelf.ok("catalog", "rebuild")
         assert shelf.ok("log", "verify")["ok"]
-        assert shelf.ok("verify", "--all")["subjects"] == 9
+        assert shelf.ok("verify", "--all")["subjects"] == 11
 
 
 def test_nothing_even_tries(tmp_path: Path, folder: Path):
@@ -96,7 +99,8 @@ def test_nothing_even_tries(tmp_path: Path, folder: Path):
         f"root, box = {str(tmp_path / 'archive')!r}, {str(folder)!r}\n"
         "must('init', root)\n"
         "for words in (('ingest', box), ('restore', '--all'), ('verify', '--all'),\n"
-        "              ('reproduce', 'gray16/restoration'), ('catalog', 'rebuild')):\n"
+        "              ('reproduce', 'gray16/restoration'), ('enhance', 'gray16', '--scale', '2'),\n"
+        "              ('colorize', 'gray16/enhancement', '--hint', '9,9=red'), ('catalog', 'rebuild')):\n"
         "    must('-A', root, *words)\n"
     )
     calls = "trace=socket,connect,sendto,sendmsg,bind"
