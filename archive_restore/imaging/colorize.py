@@ -301,8 +301,8 @@ def paint(
         own = recolouring.chroma(given) if len(picture) == 3 and toning > 0 else None
         pins = [(hint, hinted.pixels_of(hint.shape, hint.places, hint.radius, (rows.start, rows.stop), width))
                 for hint in plan.hints]  # fmt: skip
-        plain = np.repeat(given, 3, axis=2) if len(picture) == 1 else given
-        still = (plain == plain[:, :, :1]).all(axis=2)  # has no colour that would have to go
+        was = [given[:, :, k % given.shape[2]] for k in range(3)]
+        still = (was[0] == was[1]) & (was[1] == was[2])  # has no colour that would have to go
         if toning == 1:
             still |= known == 0
         for (ab, slope), out in zip(outcomes, made, strict=True):
@@ -319,7 +319,8 @@ def paint(
                 a[at], b[at] = hint.lab[1:]
                 keep[at] = (hint.lab[1] == 0 and hint.lab[2] == 0) & still[at]
             painted = recolouring.recoloured(given, a, b, keep)
-            changed[rows] |= (painted != plain).any(axis=2)
+            for k, plane in enumerate(was):  # one by one: numpy is slow along an axis of three
+                changed[rows] |= painted[:, :, k] != plane
             out[rows, :, :3] = painted
             if rest:
                 out[rows, :, 3:] = samples[rows][:, :, rest]

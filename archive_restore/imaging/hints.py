@@ -34,6 +34,7 @@ _NEAR, _SAME, _WEAVE, _EDGES = 0.50, 12.0, 13.0, 50.0
 _TRUSTED = 6.0  # sum of squares at which 1/e of it is left
 _LEAST = 0.03  # trust and shares below are none
 _FAR = np.float32(1e5)
+_COARSE = 160  # longest edge of the picture on which places are tried
 _CHUNK = 32  # hints whose paths are found at a time
 
 
@@ -355,6 +356,11 @@ def suggest(
     `known`: (h, w) 0 to 1, how sure the colours are already, by hints or by a proposal; `scale` as in
     `scaled_places`. Each place is tried with the spreader itself: what would a hint there rule that is unknown?
     """
+    coarse = max(1.0, seen.longest / _COARSE)
+    if coarse > 1:
+        size = [max(2, round(edge / coarse)) for edge in known.shape[::-1]]
+        light, sure = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (seen.lightness, known))
+        return suggest(Seen(light), sure, scale * coarse, count=count, least=least)
     height, width = known.shape
     step = max(4, round(max(height, width) / 14))
     edges = np.abs(cv2.Laplacian(seen.fine, cv2.CV_32F)) + 1 - known

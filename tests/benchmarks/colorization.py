@@ -1,0 +1,329 @@
+"""What colorization does to pixels: hints with and without a network against gray, a tint and Levin's solve.
+
+Run it from the repository: `python -m tests.benchmarks.colorization --photographs DIR [--early FILE…] [--parts quality
+speed] [--draws 10] [--sheets DIR]`. DIR is what `models.training.photographs` assembled; only its `test` split is
+measured on, and the mean tint comes from `train`. Hints are read from the truth at random places, the mean of 3×3
+pixels there. Quality: whole photographs reduced as the program reduces them, their true lightness given. Speed: a
+process of its own, for its peak memory. Levin's solve needs SciPy, which the program does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from archive_restore.adapters.icc import srgb
+from archive_restore.adapters.models import FolderModels
+from archive_restore.adapters.shipped import palettes, shipped
+from archive_restore.core.hints_document import hints_of
+from archive_restore.imaging import colorize
+from archive_restore.imaging.colour import Recolouring, lab_from_srgb, srgb_from_lab
+from archive_restore.imaging.hints import Mark, Seen, spread
+from archive_restore.imaging.palettes import Palette, choose
+from tests.benchmarks.processes import measured, median, table
+
+Floats = NDArray[np.float32]
+PARTS = ("quality", "speed")
+COUNTS = (1, 5, 10, 50)
+GOALS = {0: 1.5, 1: 1.5, 5: 1.2, 10: 1.0, 50: 0.7}
+"""dB that a network shall be better than the tint, or than the better of both ways without one, by hints."""
+SECONDS, AGAIN, MEBIBYTES = 15, 3, 2048
+"""Goals: colouring 12 Mpx on two processors, once more after one hint changed, and the peak."""
+BORDER, ACROSS = 20.0, 3
+"""Units of a* and b* by which the truth changes at a border of regions, and pixels on each side of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """A photograph whose colour is known, reduced."""
+
+    name: str
+    light: Floats
+    ab: Floats
+    rgb: Floats
+    border: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """How one colouring compares with the truth."""
+
+    psnr: float
+    """dB, sRGB."""
+    off: float
+    """Mean distance in a* and b*."""
+    bleed: float
+    """The same within ACROSS pixels of a border; NaN where a picture has none."""
+    vivid: float
+    """Colourfulness (Hasler and Süsstrunk 2003), share of the truth's."""
+
+
+def truth_of(name: str, picture: NDArray[np.uint8]) -> Truth:
+    part = colorize.LONGEST / max(picture.shape[:2])
+    small = cv2.resize(np.ascontiguousarray(picture), None, fx=part, fy=part, interpolation=cv2.INTER_AREA)
+    rgb = small.astype(np.float32) / 255
+    lab = lab_from_srgb(rgb)
+    ab = np.ascontiguousarray(lab[:, :, 1:])
+    square = np.ones((5, 5), np.uint8)
+    step = np.hypot(*(cv2.dilate(plane, square) - cv2.erode(plane, square) for plane in np.moveaxis(ab, 2, 0)))
+    near = cv2.dilate((step > BORDER).astype(np.uint8), np.ones((2 * ACROSS - 3,) * 2, np.uint8)) > 0
+    return Truth(name=name, light=np.ascontiguousarray(lab[:, :, 0]), ab=ab, rgb=rgb, border=near)
+
+
+def colourfulness(rgb: Floats) -> float:
+    red, green, blue = (255 * rgb[:, :, k] for k in range(3))
+    first, second = red - green, 0.5 * (red + green) - blue
+    return float(np.hypot(first.std(), second.std()) + 0.3 * np.hypot(first.mean(), second.mean()))
+
+
+def score(truth: Truth, ab: Floats) -> Score:
+    made = srgb_from_lab(np.concatenate([truth.light[:, :, None], ab], axis=2))
+    off = np.hypot(*np.moveaxis(ab - truth.ab, 2, 0))
+    return Score(
+        psnr=float(-10 * np.log10(max(float(np.square(made - truth.rgb).mean()), 1e-12))),
+        off=float(off.mean()),
+        bleed=float(off[truth.border].mean()) if truth.border.any() else float("nan"),
+        vivid=colourfulness(made) / max(colourfulness(truth.rgb), 1e-6),
+    )
+
+
+def marks_from(truth: Truth, count: int, draw: int) -> list[Mark]:
+    rng = np.random.Generator(np.random.Philox(key=[draw, count]))
+    mean = cv2.blur(truth.ab, (3, 3))
+    rows, columns = (rng.integers(0, edge, count) for edge in truth.light.shape)
+    return [
+        Mark(rows=np.array([y]), columns=np.array([x]), ab=(float(mean[y, x, 0]), float(mean[y, x, 1])))
+        for y, x in zip(rows, columns, strict=True)
+    ]
+
+
+# --- ways to colour ----------------------------------------------------------------------------------
+
+
+def without_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
+    made = spread(Seen(truth.light), marks)
+    return made.ab * made.trust[:, :, None]
+
+
+def by_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
+    """As the command does it: the network proposes, abstains where its card says so, and hints put it right."""
+    made = spread(Seen(truth.light), marks)
+    propose, abstention = network()
+    ab, confidence = propose(truth.light, made.ab, made.trust)
+    along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
+    kept = along * along * (3 - 2 * along)
+    return colorize.compose(ab * kept[:, :, None], kept, made)[0]
+
+
+@cache
+def network() -> tuple[colorize.Propose, tuple[float, float]]:
+    loaded = FolderModels(shipped("models")).load("colour", "cpu")
+    given, said = loaded.card.input, loaded.card.calibration.get("abstention")
+    ends = (float(str(said["none"])), float(str(said["full"]))) if isinstance(said, Mapping) else (-1.0, 0.0)
+    return colorize.network_proposal(loaded.predict, multiple=given.size_multiple, least=given.minimum_size), ends
+
+
+def levin(truth: Truth, marks: Sequence[Mark]) -> Floats:
+    """Levin, Lischinski and Weiss, "Colorization using optimization", SIGGRAPH 2004; solved exactly."""
+    from scipy.sparse import coo_matrix, diags, eye
+    from scipy.sparse.linalg import splu
+
+    luma = truth.light / 100
+    height, width = luma.shape
+    names = np.arange(height * width).reshape(height, width)
+    mean = cv2.blur(luma, (3, 3))
+    variance = np.maximum(cv2.blur(luma * luma, (3, 3)) - mean * mean, 2e-6)
+    rows, columns, values = [], [], []
+    for down, across in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+        here = np.s_[max(0, -down) : height - max(0, down), max(0, -across) : width - max(0, across)]
+        there = np.s_[max(0, down) : height - max(0, -down), max(0, across) : width - max(0, -across)]
+        rows.append(names[here].ravel())
+        columns.append(names[there].ravel())
+        values.append((np.exp(-((luma[here] - luma[there]) ** 2) / (1.2 * variance[here])) + 1e-6).ravel())
+    around = coo_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))).tocsr()
+    around = diags(1 / np.asarray(around.sum(axis=1)).ravel()) @ around
+    free, told = np.ones(height * width), np.zeros((height * width, 2))
+    for mark in marks:
+        at = int(names[mark.rows[0], mark.columns[0]])
+        free[at], told[at] = 0, mark.ab
+    solved = splu((eye(height * width) - diags(free) @ around).tocsc()).solve(told)
+    return np.asarray(solved.reshape(height, width, 2), np.float32)
+
+
+# --- quality -----------------------------------------------------------------------------------------
+
+
+def split(directory: Path, name: str) -> Iterator[Truth]:
+    """The photographs of a split that have colour."""
+    listed = json.loads((directory / "manifest.json").read_text())
+    for entry in listed if isinstance(listed, list) else listed["pictures"]:
+        if entry["split"] == name and not entry["gray"]:
+            files = sorted((directory / "pictures").glob(f"{entry['id']}.*"))
+            yield truth_of(entry["id"], read(files[0]))
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    decoded = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise SystemExit(f"{path} is no picture")
+    return np.asarray(decoded[:, :, ::-1], np.uint8)
+
+
+def mean_score(scores: Sequence[Score]) -> Score:
+    return Score(
+        psnr=float(np.mean([s.psnr for s in scores])),
+        off=float(np.mean([s.off for s in scores])),
+        bleed=float(np.nanmean([s.bleed for s in scores])),
+        vivid=float(np.mean([s.vivid for s in scores])),
+    )
+
+
+def middle_score(scores: Sequence[Score]) -> Score:
+    return Score(**{name: median([getattr(s, name) for s in scores]) for name in ("psnr", "off", "bleed", "vivid")})
+
+
+Way = Callable[[Truth, Sequence[Mark]], Floats]
+
+
+def quality(truths: Sequence[Truth], tint: Floats, ways: Mapping[str, Way], draws: int) -> None:
+    """Print how each way scores, the mean over the photographs of the median over the draws."""
+    rows = []
+    plain = {"gray": np.zeros(2, np.float32), f"tint {tint[0]:.1f}, {tint[1]:.1f}": tint}
+    for name, ab in plain.items():
+        rows.append([name, "0", *cells(mean_score([score(t, np.zeros_like(t.ab) + ab) for t in truths]))])
+    if "network" in ways:
+        rows.append(["network", "0", *cells(mean_score([score(t, by_network(t, [])) for t in truths]))])
+    for count in COUNTS:
+        for name, way in ways.items():
+            each = [
+                middle_score([score(truth, way(truth, marks_from(truth, count, draw))) for draw in range(draws)])
+                for truth in truths
+            ]
+            rows.append([name, str(count), *cells(mean_score(each))])
+            print("  ", *rows[-1], file=sys.stderr, flush=True)
+    print(table(["way", "hints", "PSNR, dB", "off in ab", "off at borders", "colourfulness"], rows))
+
+
+def cells(mean: Score) -> list[str]:
+    return [f"{mean.psnr:.2f}", f"{mean.off:.1f}", f"{mean.bleed:.1f}", f"{mean.vivid:.2f}"]
+
+
+def sheet(truths: Sequence[Truth], ways: Mapping[str, Way], counts: Sequence[int], directory: Path) -> None:
+    """Truth, then each way with each number of hints, a row a photograph."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for truth in truths:
+        shown = [truth.rgb]
+        for count in counts:
+            marks = marks_from(truth, count, 0)
+            for way in ways.values():
+                made = srgb_from_lab(np.concatenate([truth.light[:, :, None], way(truth, marks)], axis=2))
+                for mark in marks:
+                    cv2.circle(made, (int(mark.columns[0]), int(mark.rows[0])), 3, (1, 0, 1), 1)
+                shown.append(made)
+        rows = np.rint(255 * np.concatenate(shown, axis=1)[:, :, ::-1]).astype(np.uint8)
+        cv2.imwrite(str(directory / f"{truth.name}.png"), rows)
+
+
+# --- speed -------------------------------------------------------------------------------------------
+
+
+def speed(pixels: int, with_network: bool) -> dict[str, float]:
+    """Seconds to colour gray of so many pixels with ten hints, to do it again with one moved, and largest error."""
+    height = round((pixels * 3 / 4) ** 0.5)
+    width = height * 4 // 3
+    rng = np.random.default_rng(0)
+    base = cv2.resize(rng.random((12, 16), np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    gray = np.empty((height, width, 1), np.uint8)
+    for top in range(0, height, 256):
+        noise = rng.standard_normal((min(256, height - top), width), np.float32)
+        gray[top : top + 256, :, 0] = np.clip(255 * base[top : top + 256] + 4 * noise, 0, 255)
+    del base
+    names = ("tan", "light green", "navy", "brick red", "neutral")
+    places = rng.integers(0, min(height, width), (10, 2)).tolist()
+    spent: dict[str, float] = {}
+    propose, abstention = network() if with_network else (None, None)
+    light: Floats | None = None
+    scale = 1.0
+    for turn in ("first", "again"):
+        began = time.perf_counter()
+        recolouring = Recolouring(srgb(), gray.dtype, 255)
+        if light is None:  # kept between runs
+            light, scale = colorize.reduced_lightness(gray, recolouring, picture=(0,))
+        hints = hints_of(
+            {"hints": [{"point": at, "colour": names[k % len(names)]} for k, at in enumerate(places)]}
+        )
+        plan = colorize.plan_colour(
+            light, scale, gray.shape[:2], hints=hints, propose=propose, abstention=abstention,
+            palette=Palette(choose(palettes(), era="1950s", region="US")),
+        )  # fmt: skip
+        spent[f"{turn}_plan"] = time.perf_counter() - began
+        made = colorize.paint(plan, gray, recolouring, picture=(0,), new=np.empty, threads=2)
+        spent[turn] = time.perf_counter() - began
+        places[0] = [height // 3, height // 2]
+    before = recolouring.lightness(gray)
+    spent["off"] = float(np.abs(recolouring.lightness(made.samples) - before).max())
+    return spent
+
+
+def print_speed(with_network: bool) -> None:
+    rows = []
+    for pixels in (12_000_000, 50_000_000):
+        words = ["--one", str(pixels), "--network", str(with_network)]
+        spent = measured([sys.executable, "-m", "tests.benchmarks.colorization", *words])
+        said = spent.said
+        rows.append(
+            [f"{pixels // 1_000_000} Mpx", f"{said['first']:.1f}", f"{said['again']:.1f}", f"{said['again_plan']:.1f}",
+             f"{spent.processor:.1f}", f"{spent.peak_mib:.0f}", f"{said['off']:.2f}"]
+        )  # fmt: skip
+    print(table(["picture", "seconds", "again", "of it planning", "processor, both", "peak MiB", "L* off"], rows))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--photographs", type=Path)
+    parser.add_argument("--early", type=Path, nargs="*", default=[], help="early colour photographs")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--without", nargs="*", default=[], help="ways to leave out")
+    parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--network", default="", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(speed(args.one, args.network == "True")))
+        return
+    trained = (shipped("models") / "colour" / "card.json").exists() and "network" not in args.without
+    ways: dict[str, Way] = {"spread": without_network}
+    if "levin" not in args.without:
+        ways["Levin"] = levin
+    if trained:
+        ways["network"] = by_network
+    if "quality" in args.parts:
+        if args.photographs is None:
+            parser.error("--photographs is needed for the quality")
+        tint = np.mean([truth.ab.mean(axis=(0, 1)) for truth in split(args.photographs, "train")], axis=0)
+        groups = {"test split": list(split(args.photographs, "test"))}
+        if args.early:
+            groups["early colour"] = [truth_of(path.stem, read(path)) for path in args.early]
+        for name, truths in groups.items():
+            print(f"\n{name}, {len(truths)} photographs\n")
+            quality(truths, np.asarray(tint, np.float32), ways, args.draws)
+            if args.sheets:
+                sheet(truths, ways, (1, 5, 50), args.sheets)
+    if "speed" in args.parts:
+        print()
+        print_speed(trained)
+
+
+if __name__ == "__main__":
+    main()
