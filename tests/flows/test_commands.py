@@ -211,7 +211,7 @@ def test_archive_toml_in_pieces(command: Command, stocked: Shelf):
     good = config.read_text()
     for text in (
         "name = ",
-        "\xff",
+        "\udcff",  # a byte that is no UTF-8
         good.replace("threads = 0", "threads = -1"),
         good.replace("threads = 0", "threads = 'x'"),
         good.replace("name = ", "name = 1 #"),
