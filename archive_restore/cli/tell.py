@@ -166,7 +166,10 @@ def story_command(session: Session, /, refs: tuple[str, ...], to: Path, **option
     handed = _handed(options)
     if handed.any and len(refs) > 1:
         raise UsageError("hints and regions with coordinates belong to one picture", hint="Give exactly one REF")
-    recipes = [enhancement(**_picked(options, _ENHANCE)), colorization(**_coloured(options))]
+    wished = _coloured(options)
+    # Where nobody says a colour, the story has those that a model proposes.
+    wished["automatic"] = wished["automatic"] or not (handed.hints or "hints" in handed.files)
+    recipes = [enhancement(**_picked(options, _ENHANCE)), colorization(**wished)]
     whole: list[Whole] = []
     failed: list[tuple[str, str]] = []
     with session.open(write=True) as archive:

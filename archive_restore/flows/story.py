@@ -66,6 +66,7 @@ def tell_whole(archive: Archive, text: str, wish: Wish, to: Path) -> Whole:
     ref = resolve(archive, text)
     if isinstance(ref, StoryRef):
         raise UsageError(f"{text!r} is a story already", hint="Give an item, or one of its restorations")
+    models_of_story(archive, (*wish.enhance.steps, *wish.colorize.steps))  # before hours of work, not after
     made: list[Made | StoryMade] = []
     refs = [str(ref)]
     if isinstance(ref, MasterRef):

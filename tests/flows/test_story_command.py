@@ -43,6 +43,13 @@ def test_hints_are_places_of_the_picture_that_was_named(shelf: Shelf, tmp_path: 
     assert hints["hints"][0]["point"] == [20.5, 80.5]
 
 
+def test_a_model_that_is_not_here_is_missed_before_anything_is_made(shelf: Shelf, tmp_path: Path):
+    ran = shelf.run("story", "scan", "--inpainting", "nobody", *WORDS, "--to", tmp_path)
+    assert ran.code == 1
+    assert "nobody" in ran.json["failed"][0]["error"]
+    assert shelf.ok("list")["items"][0]["derivatives"] == []
+
+
 def test_every_kind_of_place_is_enlarged():
     places = [[0, 0], [1, 2], [3, 4]]
     given = {
