@@ -217,7 +217,7 @@ def test_archive_toml_in_pieces(command: Command, stocked: Shelf):
         good.replace("name = ", "name = 1 #"),
         "".join(line for line in good.splitlines(True) if not line.startswith("id")),
     ):
-        config.write_bytes(text.encode("latin-1", "ignore"))
+        config.write_bytes(text.encode("utf-8", "surrogateescape"))
         refuses(command, 25, "-A", stocked.root, "list")
         refuses(command, 25, "-A", stocked.root, "restore", "scan")
     config.write_text(good.replace("preservation_steps = []", 'preservation_steps = ["borrowed"]'))
