@@ -117,14 +117,22 @@ def test_ingest_until_the_disk_is_full(disk: Disk, scans: list[Path]):
     assert shelf.ok("catalog", "rebuild")["objects"] == len(scans)
 
 
+MAKE = {
+    "restoration": ("restore", "--recipe", "gentle"),
+    "enhancement": ("enhance", "--scale", "1.5", "--set", "enlarge.method=kernel"),
+}
+"""Kind of derivative -> words of a command that makes some."""
+
+
 @pytest.mark.slow
 @pytest.mark.namespace
-def test_restore_until_the_disk_is_full(disk: Disk, scans: list[Path]):
+@pytest.mark.parametrize("kind", MAKE)
+def test_derivatives_until_the_disk_is_full(disk: Disk, scans: list[Path], kind: str):
     shelf = disk.shelf
     assert disk.processes.run("init", disk.archive).code == 0
     shelf.ok("ingest", *scans[:3])
     items = {path.stem for path in scans[:3]}
-    words = ("restore", "--recipe", "gentle", *sorted(items))
+    words = (*MAKE[kind], *sorted(items))
     failed = 0
     for kilobytes in (0, 4, 12, 32, 50, 64, 80, 100, 130, 160):
         disk.leave(kilobytes << 10)
@@ -140,10 +148,10 @@ def test_restore_until_the_disk_is_full(disk: Disk, scans: list[Path]):
     assert failed >= 5
     disk.clear()
     shelf.ok(*words)
-    assert {f"{item}/restoration@1" for item in items} <= refs(shelf)
+    assert {f"{item}/{kind}@1" for item in items} <= refs(shelf)
     assert shelf.ok("verify", "--all")["findings"] == []
     for item in items:
-        assert shelf.ok("reproduce", f"{item}/restoration")["identical"]
+        assert shelf.ok("reproduce", f"{item}/{kind}")["identical"]
 
 
 @pytest.mark.namespace
