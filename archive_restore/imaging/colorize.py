@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from archive_restore.core.hints_document import ColourHint
+from archive_restore.core.hints_document import ColourHint, HintShape
 from archive_restore.imaging import hints as hinted
 from archive_restore.imaging.colour import Recolouring, lightness
 from archive_restore.imaging.palettes import Palette
@@ -44,6 +44,33 @@ _GROUPS = 10  # parts of a picture that may have another colour in another outco
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One colouring of a reduced picture."""
+
+    ab: Floats
+    """(h, w, 2) a* and b*."""
+    slope: Floats
+    """(h, w, 2) how a* and b* change with L* there."""
+
+    @classmethod
+    def of(cls, light: Floats, ab: Floats) -> Outcome:
+        """With the slopes of the lines that hold in each window."""
+        return cls(ab=ab, slope=_slope(light, ab))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """A polygon in which something else holds than around it: colours end at its outline, to the pixel."""
+
+    polygon: tuple[tuple[float, float], ...]
+    """Corners x, y in pixels of the picture."""
+    outcomes: tuple[Outcome, ...]
+    """As those of the plan; right inside, and a few pixels beyond, so that nothing from around mixes in."""
+    known: Floats
+    ruled: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
 class ColourPlan:
     """Chroma of a whole picture, reduced."""
 
@@ -51,21 +78,24 @@ class ColourPlan:
     """Pixels of the picture along an edge of a reduced one."""
     lightness: Floats
     """(h, w) L*."""
-    ab: Floats
-    """(h, w, 2) a* and b*."""
-    slope: Floats
-    """(h, w, 2) how a* and b* change with L* there."""
+    outcomes: tuple[Outcome, ...]
+    """The colouring, and others that are as plausible where nobody said anything."""
     known: Floats
     """(h, w) 0 to 1: how far the colour is known, by hints or by a proposal that was sure; 0 where it abstains."""
     ruled: Floats
     """(h, w) 0 to 1: trust of the hints."""
     hints: tuple[ColourHint, ...]
-    alternatives: tuple[tuple[Floats, Floats], ...] = ()
-    """`ab` and `slope` of other outcomes, as plausible where nobody said anything."""
+    areas: tuple[Area, ...] = ()
+    """Inside them they hold; the later one where two overlap."""
     disagreement: Floats | None = None
     """(h, w) 0 to 1, between all outcomes; None where there is one."""
     suggestions: tuple[hinted.Suggestion, ...] = ()
     """Where hints would help, the most telling first."""
+
+    @property
+    def ab(self) -> Floats:
+        """(h, w, 2) a* and b* of the first outcome, outside the areas."""
+        return self.outcomes[0].ab
 
     @property
     def abstained(self) -> float:
@@ -124,24 +154,79 @@ def plan_colour(
     elif spread.marks:
         ab = spread.ab * spread.trust[:, :, None]
     made, known = compose(ab, confidence, spread)
-    others: list[Floats] = []
+    outcomes = [made]
     if samples > 1:
         free = (1 - spread.trust) * (1 - 0.5 * confidence)
         for index in range(1, samples):
             other = alternative(seen, ab, free, seed=seed, index=index, palette=palette)
-            others.append(compose(other, confidence, spread)[0])
+            outcomes.append(compose(other, confidence, spread)[0])
+    ruled = spread.trust
+    areas = tuple(
+        Area(
+            polygon=polygon,
+            outcomes=tuple(Outcome.of(light, _continued(ab, inside)) for ab in outcomes),
+            known=_continued(known, inside),
+            ruled=_continued(ruled, inside),
+        )
+        for polygon, inside in _bounds(hints, light.shape, scale)
+    )
+    apart = ~_own(hints, spread, light.shape, scale)
     return ColourPlan(
         scale=scale,
         lightness=light,
-        ab=made,
-        slope=_slope(light, made),
-        known=known,
-        ruled=spread.trust,
+        outcomes=tuple(Outcome.of(light, _continued(ab, apart)) for ab in outcomes),
+        known=_continued(known, apart),
+        ruled=_continued(ruled, apart),
         hints=tuple(hints),
-        alternatives=tuple((other, _slope(light, other)) for other in others),
-        disagreement=disagreement([made, *others]) if others else None,
+        areas=areas,
+        disagreement=disagreement(outcomes) if len(outcomes) > 1 else None,
         suggestions=hinted.suggest(seen, known, scale, count=suggestions) if suggestions else (),
     )
+
+
+Bound = tuple[tuple[tuple[float, float], ...], npt.NDArray[np.bool_]]
+
+
+def _bounds(hints: Sequence[ColourHint], frame: tuple[int, int], scale: float) -> list[Bound]:
+    """Polygons that bound hints, and the pixels inside them; those that no pixel of the reduction lies in left out."""
+    found = []
+    for polygon in dict.fromkeys(hint.within for hint in hints if hint.within):
+        inside = np.zeros(frame, np.bool_)
+        small = hinted.scaled_places(polygon, scale)
+        inside[hinted.pixels_of(HintShape.POLYGON, small, 0, (0, frame[0]), frame[1])] = True
+        if inside.any():
+            found.append((polygon, inside))
+    return found
+
+
+def _own(
+    hints: Sequence[ColourHint], spread: hinted.Spread, frame: tuple[int, int], scale: float
+) -> npt.NDArray[np.bool_]:
+    """Pixels that something else holds in than around them: areas, and those of hints that keep to themselves."""
+    own = np.zeros(frame, np.bool_)
+    for _, inside in _bounds(hints, frame, scale):
+        own |= inside
+    for mark in spread.marks:
+        if mark.reach == 0:
+            own[mark.rows, mark.columns] = True
+    return own
+
+
+def _continued(planes: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+    """Planes (h, w) or (h, w, 2) with what is known carried on a few pixels beyond, over what is not."""
+    if known.all():
+        return planes
+    out, have = planes.copy(), known.astype(np.float32)
+    for _ in range(4):  # interpolation reaches one pixel, slopes two
+        share = cv2.blur(have, (3, 3))
+        weight = have if planes.ndim == 2 else have[:, :, None]
+        mean = cv2.blur(out * weight, (3, 3))
+        fresh = (have == 0) & (share > 0)
+        if not fresh.any():
+            break
+        out[fresh] = mean[fresh] / (share[fresh] if planes.ndim == 2 else share[fresh][:, None])
+        have[fresh] = 1
+    return out
 
 
 def compose(automatic: Floats, confidence: Floats, spread: hinted.Spread) -> tuple[Floats, Floats]:
@@ -282,8 +367,7 @@ def paint(
     """
     height, width, count = samples.shape
     rest = [index for index in range(count) if index not in picture]
-    outcomes = [(plan.ab, plan.slope), *plan.alternatives]
-    made = [new((height, width, 3 + len(rest)), samples.dtype) for _ in outcomes]
+    made = [new((height, width, 3 + len(rest)), samples.dtype) for _ in plan.outcomes]
     changed, ruled = new((height, width), np.bool_), new((height, width), np.bool_)
     doubt = new((height, width), np.uint8)
     common = np.stack([plan.lightness, plan.known, plan.ruled])
@@ -301,12 +385,19 @@ def paint(
         own = recolouring.chroma(given) if len(picture) == 3 and toning > 0 else None
         pins = [(hint, hinted.pixels_of(hint.shape, hint.places, hint.radius, (rows.start, rows.stop), width))
                 for hint in plan.hints]  # fmt: skip
+        parts = [(area, at) for area in plan.areas if (at := _inside(area, rows, width))[0].size]
+        for area, (down, across) in parts:
+            at = down - top, across
+            known[at], trust[at] = _picked(np.stack([area.known, area.ruled]), lines, columns, at)
         was = [given[:, :, k % given.shape[2]] for k in range(3)]
         still = (was[0] == was[1]) & (was[1] == was[2])  # has no colour that would have to go
         if toning == 1:
             still |= known == 0
-        for (ab, slope), out in zip(outcomes, made, strict=True):
-            a, b, rise_a, rise_b = _enlarged(np.concatenate([ab, slope], axis=2).transpose(2, 0, 1), lines, columns)
+        for index, (outcome, out) in enumerate(zip(plan.outcomes, made, strict=True)):
+            a, b, rise_a, rise_b = _enlarged(_planes(outcome), lines, columns)
+            for area, (down, across) in parts:
+                at = down - top, across
+                a[at], b[at], rise_a[at], rise_b[at] = _picked(_planes(area.outcomes[index]), lines, columns, at)
             a += rise_a * off
             b += rise_b * off
             keep = (a == 0) & (b == 0) & still
@@ -337,6 +428,14 @@ def paint(
     return Painted(samples=made[0], alternatives=tuple(made[1:]), changed=changed, ruled=ruled, doubt=doubt)
 
 
+def _planes(outcome: Outcome) -> Floats:
+    return np.concatenate([outcome.ab, outcome.slope], axis=2).transpose(2, 0, 1)
+
+
+def _inside(area: Area, rows: slice, width: int) -> hinted.Pixels:
+    return hinted.pixels_of(HintShape.POLYGON, area.polygon, 0, (rows.start, rows.stop), width)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Places:
     """Where pixels lie between those of a reduction, along one axis."""
@@ -363,3 +462,14 @@ def _enlarged(planes: Floats, rows: _Places, columns: _Places) -> Floats:
     out = wide[:, rows.first - start]
     out += rows.share[:, None] * (wide[:, rows.second - start] - out)
     return out
+
+
+def _picked(planes: Floats, rows: _Places, columns: _Places, at: hinted.Pixels) -> Floats:
+    """The same (c, n) at single pixels: rows and columns (n,) counted from the first of the places."""
+    down, across = at
+    right, below = columns.share[across], rows.share[down]
+    corners = [
+        planes[:, row, columns.first[across]] * (1 - right) + planes[:, row, columns.second[across]] * right
+        for row in (rows.first[down], rows.second[down])
+    ]
+    return np.asarray(corners[0] * (1 - below) + corners[1] * below, np.float32)

@@ -70,6 +70,27 @@ def test_a_hint_is_exact_at_every_pixel_of_a_stroke_and_a_polygon():
     assert (made.samples[20:90, 412:] == samples[20:90, 412:]).mean() > 0.5
 
 
+def test_a_region_and_a_polygon_end_at_their_outlines_to_the_pixel():
+    samples = np.full((1500, 2000, 1), 150, np.uint8)
+    document = {
+        "regions": [{"name": "sign", "polygon": [[403, 301], [997, 301], [997, 899], [403, 899]]}],
+        "hints": [
+            {"point": [700, 600], "within": "sign", "colour": "lab(60 40 20)", "reach": 4},
+            {"polygon": [[1203, 301], [1797, 301], [1797, 899], [1203, 899]], "colour": "lab(60 -30 30)"},
+        ],
+    }
+    _, made = _colored(samples, document)
+    inside = np.zeros((1500, 2000), np.bool_)
+    inside[301:899, 403:997] = inside[301:899, 1203:1797] = True
+    edge = np.ones_like(inside)
+    for y, x in ((301, 403), (301, 997), (899, 403), (899, 997), (301, 1203), (301, 1797), (899, 1203), (899, 1797)):
+        edge[y - 1 : y + 1] = edge[:, x - 1 : x + 1] = False  # either side may have the outline itself
+    assert (made.changed == inside)[edge].all()
+    lab = lab_from_srgb(made.samples / 255)
+    assert np.abs(lab[310:890, 1210:1790, 1:] - [-30, 30]).max() < 1
+    assert np.abs(lab[590:610, 690:710, 1:] - [40, 20]).max() < 2
+
+
 def test_nothing_is_changed_where_nothing_is_known():
     for channels in (1, 3):
         samples = np.repeat(_scene()[0], channels, axis=2)
@@ -154,9 +175,9 @@ def test_outcomes_differ_where_nobody_said_anything_and_are_repeatable():
     kinds = {"propose": _proposed, "seed": 7, "palette": Palette(palettes()[0])}
     plan, made = _colored(samples, COAT, count=4, **kinds)
     again, _ = _colored(samples, COAT, count=4, **kinds)
-    assert len(plan.alternatives) == len(made.alternatives) == 3
-    for one, other in zip(plan.alternatives, again.alternatives, strict=True):
-        assert (one[0] == other[0]).all()
+    assert len(plan.outcomes) == 4 and len(made.alternatives) == 3
+    for one, other in zip(plan.outcomes, again.outcomes, strict=True):
+        assert (one.ab == other.ab).all()
     assert plan.disagreement.min() >= 0 and plan.disagreement.max() <= 1
     free, ruled = plan.ruled < 0.01, plan.ruled > 0.99
     assert plan.disagreement[free].mean() > 5 * plan.disagreement[ruled].mean()
