@@ -65,8 +65,10 @@ def test_a_preservation_step_cannot_come_through_the_story_door(monkeypatch):
 
 def test_a_story_step_comes_through_its_own_door_when_admitted(monkeypatch):
     use(monkeypatch, plugins.STORY_GROUP, "colours", "tests.test_separation:Colours")
-    assert plugins.story_steps() == {}
-    assert set(plugins.story_steps(["colours"])) == {"colours"}
+    own = set(plugins.story_steps())
+    assert {"colorize", "complete", "enlarge"} <= own
+    assert set(plugins.story_steps(["colours"])) == {*own, "colours"}
+    assert not own & set(plugins.preservation_steps())
 
 
 def test_a_foreign_step_is_passed_over_unless_admitted(monkeypatch):
