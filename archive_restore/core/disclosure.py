@@ -145,9 +145,7 @@ class _Writer:
         told = [line]
         if steps:
             told.append(self._words["steps"].format(steps=plain_text(steps)))
-        told.append(
-            self._words["models"].format(models=plain_text(models)) if models else self._words["no_models"]
-        )
+        told.append(self._words["models"].format(models=plain_text(models)) if models else self._words["no_models"])
         return ("" if self._language == "zh" else " ").join(told)
 
     def _decision(self, person: HumanDecision) -> str:

@@ -152,9 +152,7 @@ def _source_type(master: Master, chain: Sequence[AnyDerivation]) -> str:
     return shown_source_type(made, digitized.value if digitized else "")
 
 
-def _sheet(
-    archive: Archive, source: StorySourceFile, caption: str, srgb: bool
-) -> tuple[Samples, Region, str, str]:
+def _sheet(archive: Archive, source: StorySourceFile, caption: str, srgb: bool) -> tuple[Samples, Region, str, str]:
     """The copy before it is encoded, uint8 (h, w, 1 or 3), large ones in a file.
 
     With it: where the picture lies, and the digests of the stored samples and of the picture's 8-bit ones.

@@ -164,9 +164,7 @@ def unspared(
     for _ in range(SPARED_REACH):
         reached = cv2.dilate(reached, square) & way
     kept = marked.copy()
-    kept[part] &= (
-        (reached > 0) | sure[part] | ~spared.features[part] | (bright & (is_line | ~spared.eyes))[part]
-    )
+    kept[part] &= (reached > 0) | sure[part] | ~spared.features[part] | (bright & (is_line | ~spared.eyes))[part]
     return kept
 
 

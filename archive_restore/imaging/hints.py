@@ -365,9 +365,7 @@ class Suggestion:
     """One sentence."""
 
 
-def suggest(
-    seen: Seen, known: Floats, scale: float, *, count: int = 5, least: float = 0.01
-) -> tuple[Suggestion, ...]:
+def suggest(seen: Seen, known: Floats, scale: float, *, count: int = 5, least: float = 0.01) -> tuple[Suggestion, ...]:
     """Up to `count` places, the most telling first, that rule at least the share `least` each of what is not known.
 
     `known`: (h, w) 0 to 1, how sure the colours are already, by hints or by a proposal; `scale` as in

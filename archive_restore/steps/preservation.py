@@ -100,9 +100,7 @@ class DetectDamage(PreservationStep):
         equipped = copy.copy(self)
         equipped._network = networks.get(DAMAGE_MODEL)
         if all(name in networks for name in FACE_MODELS.values()):
-            equipped._faces = faces.FaceNetworks(
-                **{part: networks[name].predict for part, name in FACE_MODELS.items()}
-            )
+            equipped._faces = faces.FaceNetworks(**{part: networks[name].predict for part, name in FACE_MODELS.items()})
         return equipped
 
     def halo(self, parameters: Mapping[str, Json]) -> int:

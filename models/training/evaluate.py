@@ -581,9 +581,7 @@ def colourfulness(picture: Floats) -> float:
     return float(np.hypot(one.std(), two.std()) + 0.3 * np.hypot(one.mean(), two.mean()))
 
 
-def sheets(
-    network: nn.Module, held: list[NDArray[np.uint8]], card: dict[str, Any], opened: Path, folder: Path
-) -> None:
+def sheets(network: nn.Module, held: list[NDArray[np.uint8]], card: dict[str, Any], opened: Path, folder: Path) -> None:
     """Contact sheets, a photograph a row: `held.png` and `open.png`, the open photographs, whose colour nobody knows.
 
     Gray, automatic, the same given up where unsure, confidence; then with 5 and with 50 hints, spread alone and by the

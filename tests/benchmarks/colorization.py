@@ -1,10 +1,10 @@
 """What colorization does to pixels: hints with and without a network against gray, a tint and Levin's solve.
 
 Run it from the repository: `python -m tests.benchmarks.colorization --photographs DIR [--early FILE…] [--parts quality
-speed] [--draws 10] [--sheets DIR]`. DIR is what `models.training.photographs` assembled; only its `test` split is
-measured on, and the mean tint comes from `train`. Hints are read from the truth at random places, the mean of 3×3
-pixels there. Quality: whole photographs reduced as the program reduces them, their true lightness given. Speed: a
-process of its own, for its peak memory. Levin's solve needs SciPy, which the program does not.
+speed] [--draws 10] [--sheets DIR] [--contact FILE]`. DIR is what `models.training.photographs` assembled; only its
+`test` split is measured on, and the mean tint comes from `train`. Hints are read from the truth at random places, the
+mean of 3×3 pixels there. Quality: whole photographs reduced as the program reduces them, their true lightness given.
+Speed: a process of its own, for its peak memory. Levin's solve needs SciPy, which the program does not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from archive_restore.imaging import colorize
 from archive_restore.imaging.colour import Recolouring, lab_from_srgb, srgb_from_lab
 from archive_restore.imaging.hints import Mark, Seen, spread
 from archive_restore.imaging.palettes import Palette, choose
-from tests.benchmarks.processes import measured, median, table
+from tests.benchmarks.colour_hints import HINTS
+from tests.benchmarks.processes import PHOTOGRAPHS, measured, median, table
 
 Floats = NDArray[np.float32]
 PARTS = ("quality", "speed")
@@ -234,6 +235,41 @@ def sheet(truths: Sequence[Truth], ways: Mapping[str, Way], counts: Sequence[int
         cv2.imwrite(str(directory / f"{truth.name}.png"), rows)
 
 
+ERAS = (("1900s", "hand-coloured", ""), ("1940s", "kodachrome", ""))
+"""Era, process and region of the palettes that the contact sheet shows."""
+
+
+def contact(path: Path, trained: bool) -> None:
+    """The nine open photographs, a row each: as they are, with the hints of `colour_hints`, and, where there is a
+    network, with its proposals under two palettes and the same hints."""
+    rows = []
+    for file in sorted(PHOTOGRAPHS.glob("*.jpg")):
+        picture = read(file)
+        height, width = picture.shape[:2]
+        entries = [{"point": [x * width, y * height], "colour": colour} for x, y, colour in HINTS[file.stem]]
+        hints = hints_of({"hints": entries})
+        recolouring = Recolouring(srgb(), picture.dtype, 255)
+        light, scale = colorize.reduced_lightness(picture, recolouring, picture=(0, 1, 2))
+        shown = [picture]
+        for index in range(3 if trained else 1):
+            propose, abstention = network() if index else (None, None)
+            era, process, region = ERAS[index - 1]
+            palette = Palette(choose(palettes(), era=era, process=process, region=region)) if index else None
+            plan = colorize.plan_colour(
+                light, scale, (height, width), hints=hints, propose=propose, abstention=abstention, palette=palette,
+                suggestions=0,
+            )  # fmt: skip
+            made = colorize.paint(plan, picture, recolouring, picture=(0, 1, 2), new=np.zeros, threads=2)
+            shown.append(made.samples)
+        part = min(300 / width, 225 / height)
+        cells = [cv2.resize(one, None, fx=part, fy=part, interpolation=cv2.INTER_AREA) for one in shown]
+        row = np.full((231, 306 * len(shown), 3), 255, np.uint8)
+        for k, cell in enumerate(cells):
+            row[: cell.shape[0], 306 * k : 306 * k + cell.shape[1]] = cell
+        rows.append(row[: max(cell.shape[0] for cell in cells) + 6])
+    cv2.imwrite(str(path), np.concatenate(rows)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+
+
 # --- speed -------------------------------------------------------------------------------------------
 
 
@@ -259,9 +295,7 @@ def speed(pixels: int, with_network: bool) -> dict[str, float]:
         recolouring = Recolouring(srgb(), gray.dtype, 255)
         if light is None:  # kept between runs
             light, scale = colorize.reduced_lightness(gray, recolouring, picture=(0,))
-        hints = hints_of(
-            {"hints": [{"point": at, "colour": names[k % len(names)]} for k, at in enumerate(places)]}
-        )
+        hints = hints_of({"hints": [{"point": at, "colour": names[k % len(names)]} for k, at in enumerate(places)]})
         plan = colorize.plan_colour(
             light, scale, gray.shape[:2], hints=hints, propose=propose, abstention=abstention,
             palette=Palette(choose(palettes(), era="1950s", region="US")),
@@ -296,6 +330,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--without", nargs="*", default=[], help="ways to leave out")
     parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--contact", type=Path, help="a sheet of the open photographs")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--network", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -320,6 +355,8 @@ def main() -> None:
             quality(truths, np.asarray(tint, np.float32), ways, args.draws)
             if args.sheets:
                 sheet(truths, ways, (1, 5, 50), args.sheets)
+    if args.contact:
+        contact(args.contact, trained)
     if "speed" in args.parts:
         print()
         print_speed(trained)

@@ -136,7 +136,7 @@ def test_the_encoding_error_is_told_in_words():
     assert "every sample decodes" in encoding_text(100, EncodingError(psnr=None, maximum=0, mean=0.0))
 
 
-HOSTILE = "=HYPERLINK(\"http://x\")\r\n@SUM(1)\u202egpj.exe<script>alert('x')</script>,\"quoted\"\x00\x1b[2J"
+HOSTILE = '=HYPERLINK("http://x")\r\n@SUM(1)\u202egpj.exe<script>alert(\'x\')</script>,"quoted"\x00\x1b[2J'
 
 
 def test_hostile_words_stay_words_in_text_json_and_csv():

@@ -304,9 +304,7 @@ def test_what_a_scanner_or_camera_wrote_stays_in_the_house(shelf: Shelf, out: Pa
     crs:Secret="yes" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="box 3"><exif:Serial>4711</exif:Serial>
     </rdf:Description></rdf:RDF></x:xmpmeta>"""
     scan = tmp_path / "talks.tif"
-    tifffile.imwrite(
-        scan, picture(64, 9), photometric="minisblack", extratags=[(700, "B", len(secret), secret, True)]
-    )
+    tifffile.imwrite(scan, picture(64, 9), photometric="minisblack", extratags=[(700, "B", len(secret), secret, True)])
     shelf.ok("ingest", scan)
     (copy,) = exported(shelf, out, "talks")
     with Image.open(copy["path"]) as image:

@@ -217,9 +217,7 @@ def test_tiles_agree_about_faces(networks: dict[str, Network], portrait: NDArray
     assert (whole > 0).any()
 
 
-def test_a_derivation_of_before_is_made_again_alike(
-    networks: dict[str, Network], portrait: NDArray[np.uint8]
-) -> None:
+def test_a_derivation_of_before_is_made_again_alike(networks: dict[str, Network], portrait: NDArray[np.uint8]) -> None:
     step = DetectDamage()
     known = {n: r["default"] for n, r in step.parameters_schema.items() if n != "spare_faces"}
     parameters = {**known, "method": "network", "threshold": 0.1}
