@@ -205,3 +205,12 @@ def test_more_and_plainer_hints_say_where_the_next_would_help():
     after, _ = _colored(samples, told)
     assert after.abstained < plan.abstained
     assert all(np.hypot(place.x - first.x, place.y - first.y) > 20 for place in after.suggestions)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (2, 3), (1500, 2)])
+def test_pictures_of_any_shape_are_coloured(size):
+    samples = np.random.default_rng(0).integers(0, 256, (*size, 1), np.uint8)
+    plan, made = _colored(samples, {"hints": [{"point": [0, 0], "colour": "tan"}]}, count=2)
+    assert made.samples.shape == (*size, 3) and len(made.alternatives) == 1
+    assert made.ruled[0, 0] and made.doubt[0, 0] == 0
+    assert plan.known.shape == plan.lightness.shape
