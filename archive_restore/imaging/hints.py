@@ -238,7 +238,7 @@ def _shared(
     paths = lengths(seen, [(mark.rows, mark.columns) for mark in marks])
     traits = [_Traits.of(seen, mark) for mark in marks]
     light = np.array([one.lightness for one in traits], np.float32)[:, None, None]
-    band = max(1, (1 << 20) // (width * len(marks)))
+    band = max(1, (1 << 22) // (width * len(marks)))
     for top in range(0, height, band):
         rows = slice(top, min(top + band, height))
         weights, trusted = np.empty((2, len(marks), rows.stop - top, width), np.float32)
