@@ -507,9 +507,7 @@ class _EyeMove:
         flipped = np.column_stack([2 * centre[0] - own[:, 0], own[:, 1]])
         to = flipped @ axes[1] + middles[1]
         radius = float(np.linalg.norm(to[1:] - to[0], axis=1).mean())
-        return cls(
-            to=to, come=iris, turn=np.linalg.inv(axes[1]) @ axes[0], radius=max(radius, 1e-3), opening=opening
-        )
+        return cls(to=to, come=iris, turn=np.linalg.inv(axes[1]) @ axes[0], radius=max(radius, 1e-3), opening=opening)
 
 
 def _groups(pixels: Mask) -> Iterator[Mask]:

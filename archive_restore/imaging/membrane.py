@@ -18,9 +18,7 @@ Mask = NDArray[np.bool_]
 _RELAXED = 60  # steps of conjugate gradients at most, at each of the sizes
 
 
-def spread(
-    values: Floats, known: Mask, free: Mask, *, reach: float = math.inf, steps: int = _RELAXED
-) -> Floats:
+def spread(values: Floats, known: Mask, free: Mask, *, reach: float = math.inf, steps: int = _RELAXED) -> Floats:
     """Carry known values into free pixels as smoothly as can be (Laplace's equation); others count as a wall.
 
     `values`: (h, w, c); with `reach`, pixels, what is carried fades to 0 with the distance; `steps`: of relaxation, at
@@ -53,9 +51,7 @@ def _spread(values: NDArray[np.float64], known: Mask, free: Mask, fading: float,
     return _relaxed(guess, known, free, fading, steps)
 
 
-def _relaxed(
-    guess: NDArray[np.float64], known: Mask, free: Mask, fading: float, steps: int
-) -> NDArray[np.float64]:
+def _relaxed(guess: NDArray[np.float64], known: Mask, free: Mask, fading: float, steps: int) -> NDArray[np.float64]:
     """Solve by conjugate gradients from a guess that is nearly right."""
     there = free[..., None].astype(np.float64)
     degree = _neighbours((free | known)[..., None].astype(np.float64)) + fading

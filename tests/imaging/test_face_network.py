@@ -34,9 +34,7 @@ def networks() -> FaceNetworks:
 
 @pytest.fixture(scope="module")
 def portrait() -> Bytes:
-    return np.asarray(
-        cv2.cvtColor(cv2.imread(str(ROOT / "tests/photographs/faces/astronaut.jpg")), cv2.COLOR_BGR2RGB)
-    )
+    return np.asarray(cv2.cvtColor(cv2.imread(str(ROOT / "tests/photographs/faces/astronaut.jpg")), cv2.COLOR_BGR2RGB))
 
 
 @pytest.fixture(scope="module")
