@@ -539,8 +539,8 @@ class StoryPicture:
     alternatives: tuple[Samples, ...] = ()
     """Other outcomes, as plausible as `samples` and shaped alike; map and doubt hold for all of them."""
     losses: npt.NDArray[np.uint8] | None = None
-    """(h, w) 1 where a restoration left a loss as found, 2 where a step of this story filled what was lost; None where
-    nothing is known of losses."""
+    """(h, w) 1 where a restoration left a loss as found, 2 where a step of this story filled it or decided to leave it;
+    None where nothing is known of losses."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ def _batch_options(command: _Command) -> _Command:
     )  # fmt: skip
 
 
-_ENHANCE = ("scale", "target", "quality", "fidelity", "grain", "keep_losses", "inpainting", "faces")
+_ENHANCE = ("scale", "target", "quality", "fidelity", "grain", "keep_losses", "inpainting", "faces", "face_model")
 """Options that make the recipe of an enhancement (core.story_recipes.enhancement)."""
 
 
@@ -79,6 +79,9 @@ def _enhance_options(command: _Command) -> _Command:
             "--inpainting", default="", metavar="MODEL", help="Complete losses by this model (see `models add`)."
         ),
         click.option("--faces", is_flag=True, help="Rebuild what losses hide of faces, from their other halves."),
+        click.option(
+            "--face-model", default="", metavar="MODEL", help="Rebuild them by this model (see `models add`) instead."
+        ),
         click.option(
             "--regions", type=_FILE, help="Places to complete, drawn by a person (schema regions.schema.json)."
         ),

@@ -20,6 +20,7 @@ def enhancement(
     keep_losses: bool = False,
     inpainting: str = "",
     faces: bool = False,
+    face_model: str = "",
 ) -> Recipe:
     """The recipe of `enhance`; only what differs from the steps' defaults is written into it."""
     if scale is not None and target is not None:
@@ -38,12 +39,13 @@ def enhancement(
     completed: dict[str, Json] = {"losses": False} if keep_losses else {}
     if inpainting:
         completed["model"] = inpainting
+    drawing: dict[str, Json] = {"model": face_model} if face_model else {}
     return Recipe(
         name="enhance",
         description="Complete what is lost, enlarge the picture and draw detail that agrees with it.",
         steps=(
             # Before the rest is completed: what a face lacks is known better than from any other place.
-            *((RecipeStep(step="faces"),) if faces else ()),
+            *((RecipeStep(step="faces", parameters=drawing),) if faces or face_model else ()),
             RecipeStep(step="complete", parameters=completed),
             RecipeStep(step="enlarge", parameters=chosen),
         ),

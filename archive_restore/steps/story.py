@@ -5,7 +5,8 @@ Each binds functions of `imaging` to the story port. What is made up is flagged,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
@@ -13,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.core.hints_document import ColourHint, hints_of
+from archive_restore.core.manifests import PLACES
 from archive_restore.errors import ModelUnusable, PictureUnreadable, UsageError
-from archive_restore.imaging import colorize, complete, enlarge
+from archive_restore.imaging import colorize, complete, enlarge, face_network, face_rebuild, faces
 from archive_restore.imaging.colour import Recolouring
 from archive_restore.imaging.hints import Seen, suggest
 from archive_restore.imaging.palettes import Palette
@@ -25,8 +27,10 @@ from archive_restore.records.imagery import Geometry, PixelFlag, SampleRole
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
 
-LOST, FILLED = 1, 2
+LOST, SETTLED = 1, 2
 """Values of `StoryPicture.losses`."""
+FACE_MODELS = {"detector": "face-detector", "mesh": "face-mesh", "iris": "face-iris"}
+"""Models that find faces, their points and their eyes, by their part in it."""
 COLOUR_MODEL = "colour"
 """Name of the model that proposes colours."""
 MOSTLY = 0.5
@@ -38,14 +42,119 @@ ENLARGERS = {"network": "realesrgan-animevideov3", "quality": "realesrgan-x4plus
 """Models of `enlarge.method`."""
 
 
+class RebuildFaces(StoryStep):
+    """Rebuilds what is lost of a face; never unless it is asked for."""
+
+    name: ClassVar[str] = "faces"
+    version: ClassVar[str] = "1"
+    summary: ClassVar[str] = "Rebuilds what losses hide of a face from its other half, or lets a model draw faces."
+    flags: ClassVar[PixelFlag] = face_rebuild.FLAGS | PixelFlag.HUMAN
+    action: ClassVar[str] = "c2pa.edited"
+    digital_source_type: ClassVar[str] = "compositeWithTrainedAlgorithmicMedia"
+    parameters_schema: ClassVar[Mapping[str, Any]] = {
+        "model": {
+            "type": "string", "default": "",
+            "description": "Name of a face-restoration model that draws instead; empty takes the other half.",
+        },
+        "whole": {
+            "type": "boolean", "default": False,
+            "description": "Let the model draw whole faces anew, and not only what is lost of them.",
+        },
+    }  # fmt: skip
+
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """Those that find faces, their points and their eyes, and the one that draws."""
+        return (*FACE_MODELS.values(), *([str(parameters["model"])] if parameters["model"] else []))
+
+    def tell(self, picture: StoryPicture, parameters: Mapping[str, Json], context: StoryContext) -> StoryPicture:
+        """Rebuild the hidden parts; each has its own name and place in the survey and in the manifest."""
+        drawn = _drawn(context, *picture.flags.shape)
+        mask = _lost(picture, drawn)
+        whole = bool(parameters["whole"]) and bool(parameters["model"])
+        if not mask.any() and not whole:
+            context.say("No face was rebuilt: nothing is marked as lost.")
+            return picture
+        networks = faces.FaceNetworks(
+            **{part: context.networks[name].predict for part, name in FACE_MODELS.items()},
+        )
+        look: Any = {
+            "picture": colour_indices(picture.facts.roles),
+            "white": picture.white,
+            "inverted": SampleRole.GRAY_INVERTED in picture.facts.roles,
+        }
+        found = face_rebuild.find_hidden_faces(picture.samples, mask, networks, **look)
+        if not parameters["model"]:
+            made = face_rebuild.rebuild(picture.samples, mask, found, **look)
+            context.note({"faces": len(found)})
+            return _with_faces(picture, drawn, made.patches, made.parts, made.refused, context)
+        predict = context.networks[str(parameters["model"])].predict
+        given = None if whole else mask
+        new = face_network.restore_faces(picture.samples, found, predict, networks, mask=given, **look)
+        context.note({"faces": len(found), "drifts": tuple(_finite(drift) for drift in new.drifts)})
+        for warning in new.warnings:
+            context.say(warning)
+        return _with_faces(picture, drawn, new.patches, new.parts, new.refused, context)
+
+
+def _finite(drift: float) -> float | None:
+    """JSON knows no infinity: None stands for a face that is gone."""
+    return round(drift, 4) if math.isfinite(drift) else None
+
+
+def _with_faces(
+    picture: StoryPicture,
+    drawn: npt.NDArray[np.bool_] | None,
+    patches: Sequence[complete.Patch],
+    parts: Sequence[face_rebuild.RebuiltPart],
+    refused: Sequence[face_rebuild.RefusedPart],
+    context: StoryContext,
+) -> StoryPicture:
+    """The picture with the patches in it, and all that is to be said of them."""
+    height, width = picture.flags.shape
+    context.note({PLACES: tuple(_place(part) for part in parts), "frame": (width, height)})
+    context.note({"refused": tuple({**_place(part), "reason": part.reason} for part in refused)})
+    for part in parts:
+        context.say(f"A part of a face was made up: {part.name}. It is no likeness.")
+    for left in refused:
+        context.say(f"A part of a face was left as found: {left.name}. {left.reason}")
+    flags, doubt, losses = (context.new((height, width), np.uint8) for _ in range(3))
+    flags[:], doubt[:] = picture.flags, picture.doubt
+    if picture.losses is not None:
+        losses[:] = picture.losses
+    for patch in patches:
+        place = (slice(patch.region.top, patch.region.bottom), slice(patch.region.left, patch.region.right))
+        flags[place][patch.mask] |= np.uint8(face_rebuild.FLAGS)
+        if drawn is not None:
+            flags[place][patch.mask & drawn[place]] |= np.uint8(PixelFlag.HUMAN)
+        doubt[place][patch.mask] = 255
+        losses[place][patch.mask] = SETTLED
+    for left in refused:
+        # What knows no faces must not draw where one is.
+        place = (slice(left.region.top, left.region.bottom), slice(left.region.left, left.region.right))
+        losses[place][left.mask] = SETTLED
+    samples = complete.pasted(picture.samples, patches, context.new)
+    return replace(picture, samples=samples, flags=flags, doubt=doubt, losses=losses)
+
+
+def _place(part: face_rebuild.RebuiltPart | face_rebuild.RefusedPart) -> dict[str, Json]:
+    return {
+        "name": f"face {part.face + 1}, {part.name}",
+        "left": part.region.left,
+        "top": part.region.top,
+        "width": part.region.width,
+        "height": part.region.height,
+        "pixels": part.pixels,
+    }
+
+
 def _lost(picture: StoryPicture, drawn: npt.NDArray[np.bool_] | None, losses: bool = True) -> npt.NDArray[np.bool_]:
-    """What is to be made up: losses and what a person drew, but for what an earlier step filled."""
+    """What is to be made up: losses and what a person drew, but for what an earlier step settled."""
     mask = np.zeros(picture.flags.shape, np.bool_) if drawn is None else drawn.copy()
     if picture.losses is not None:
         known = np.asarray(picture.losses)
         if losses:
             mask |= known == LOST
-        mask &= known != FILLED
+        mask &= known != SETTLED
     return mask
 
 

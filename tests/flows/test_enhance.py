@@ -165,6 +165,16 @@ def test_an_interrupted_batch_goes_on_where_it_stopped(shelf: Shelf, monkeypatch
     assert shelf.ok("verify")["findings"] == []
 
 
+def test_faces_are_rebuilt_only_where_asked_and_where_there_are_some(shelf: Shelf):
+    (made,) = shelf.ok("enhance", "b/restoration", "--scale", "2", *KERNEL, "--faces")["made"]
+    steps = shelf.ok("show", made["ref"])["record"]["steps"]
+    assert [step["step"] for step in steps] == ["faces", "complete", "enlarge"]
+    assert (steps[0]["survey"]["faces"], steps[0]["survey"]["places"]) == (0, [])
+    assert not (flags_of(made["path"]) & PixelFlag.SYNTHESIZED).any()
+    (made,) = shelf.ok("enhance", "a", "--scale", "2", *KERNEL, "--faces")["made"]
+    assert made["notes"] == ["No face was rebuilt: nothing is marked as lost."]
+
+
 def test_words_that_do_not_fit(shelf: Shelf):
     for words, code, says in (
         (("enhance",), 2, "say what to make a story of"),
