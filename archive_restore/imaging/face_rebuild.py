@@ -33,6 +33,8 @@ MOST_HIDDEN = 0.6
 """Share of a face that may be hidden: of less, no mesh can be trusted."""
 LEAST_ALIKE = 0.4
 """Correlation of the mirrored half with what surrounds a hole, below which it shows something else."""
+MOST_STRETCHED = 1.6
+"""How many times as wide the other half may become: further, its grain is drawn out to streaks."""
 FLAGS = PixelFlag.SYNTHESIZED
 """What a rebuilt pixel is: the points come from a trained model, and what they place is made up."""
 EDGE = 2048
@@ -231,7 +233,7 @@ class _Work:
         face = moved(face, -frame.left, -frame.top)
         mesh = np.array(face.mesh)
         scale = eye_distance(mesh[:, :2])
-        near = cv2.dilate(hidden.astype(np.uint8), _disc(0.04 * scale)) > 0
+        near = _grown(hidden, 0.04 * scale)
         columns, rows = np.floor(mesh[:, :2]).astype(int).T
         within = (rows >= 0) & (rows < hidden.shape[0]) & (columns >= 0) & (columns < hidden.shape[1])
         seen = within.copy()
@@ -260,8 +262,9 @@ class _Work:
             if eye is not None:
                 eyes[side] = eye
         there, back = self._warp(eyes)
-        usable = back & (cv2.dilate(whole.astype(np.uint8), _disc(0.1 * self.scale)) > 0)
+        usable = back & _grown(whole, 0.1 * self.scale)
         mouth = np.any([nothing, *(pixels for name, pixels in hurt if name.startswith("mouth"))], axis=0)
+        narrow = nothing if tried else _stretched(there) > MOST_STRETCHED
         folded = self._fold(there, usable, mouth)
         usable |= folded
         copied = self._copied(there, eyes)
@@ -279,7 +282,10 @@ class _Work:
             if any(name == noted for noted, _, _ in notes):
                 continue
             mine = pixels & accepted
-            if (mine & unlike).sum() > 0.5 * mine.sum():
+            if (mine & narrow).sum() > 0.5 * mine.sum():
+                notes.append((name, "The other half is turned away and too narrow to show it.", pixels))
+                accepted &= ~pixels
+            elif (mine & unlike).sum() > 0.5 * mine.sum():
                 notes.append((name, "The other half does not look like what is left around the hole.", pixels))
                 accepted &= ~pixels
             else:
@@ -342,7 +348,7 @@ class _Work:
             coarse.astype(np.float32), x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
-        blocked = cv2.dilate(self.hidden.astype(np.uint8), _disc(2)).astype(np.float32)
+        blocked = _grown(self.hidden, 2).astype(np.float32)
         shown = cv2.remap(
             1 - blocked, there[..., 0] - 0.5, there[..., 1] - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
         )
@@ -365,7 +371,7 @@ class _Work:
         if half > _FOLDED * self.scale:
             return folded
         # Straight edges, and a rim to be joined to what lies outside.
-        band = (cv2.dilate(wanted.astype(np.uint8), _disc(4)) > 0) & (np.abs(middle) <= half)
+        band = _grown(wanted, 4) & (np.abs(middle) <= half)
         rows, columns = np.nonzero(band)
         at, middle = np.column_stack([columns, rows]) + 0.5, middle[band]
         further = (half - np.abs(middle)) * (1 + _FOLDED_AGAIN)
@@ -433,9 +439,8 @@ class _Work:
             return unlike
         ours, theirs = self.light.mean(axis=2), copied.mean(axis=2)
         sound = usable & whole & ~self.hidden
-        size = _disc(0.15 * self.scale)
         for hole in _groups(accepted):
-            rim = (cv2.dilate(hole.astype(np.uint8), size) > 0) & sound
+            rim = _grown(hole, 0.15 * self.scale) & sound
             if rim.sum() < 30:
                 continue
             if _alike(ours[rim], theirs[rim]) < LEAST_ALIKE:
@@ -446,7 +451,7 @@ class _Work:
         """The copy, lit like its new surroundings and joined to them."""
         if not accepted.any():
             return self.light
-        near = cv2.dilate(accepted.astype(np.uint8), _disc(0.5 * self.scale)) > 0
+        near = _grown(accepted, 0.5 * self.scale)
         rim = usable & whole & ~self.hidden & near
         ours, theirs = np.clip(self.light, 0, 1) + _DARK, np.clip(copied, 0, 1) + _DARK
         gain = np.zeros_like(copied)
@@ -516,6 +521,16 @@ def _groups(pixels: Mask) -> Iterator[Mask]:
         yield labels == number
 
 
+def _stretched(there: Points) -> Floats:
+    """How many times as long what is copied becomes, in the direction where that is most; (h, w, 2) to (h, w)."""
+    smooth = cv2.blur(there.astype(np.float32), (5, 5))
+    down, across = np.gradient(smooth, axis=(0, 1))
+    squares, cross = (across**2).sum(axis=2) + (down**2).sum(axis=2), (across * down).sum(axis=2)
+    between = np.sqrt(((across**2).sum(axis=2) - (down**2).sum(axis=2)) ** 2 + 4 * cross**2)
+    least = np.sqrt(np.maximum((squares - between) / 2, 1e-6))
+    return np.asarray(1 / least, np.float32)
+
+
 def _alike(one: Floats, other: Floats) -> float:
     """Correlation; 1 where one of them is even."""
     first, second = one - one.mean(), other - other.mean()
@@ -554,9 +569,12 @@ def _at(field: Points, points: Points) -> Points:
     return np.asarray(taken[0], np.float64)
 
 
-def _disc(radius: float) -> NDArray[np.uint8]:
-    side = 2 * max(round(radius), 1) + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+def _grown(pixels: Mask, radius: float) -> Mask:
+    """Pixels no further than this from one of them."""
+    if not pixels.any():
+        return pixels.copy()
+    away = cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.asarray(away <= max(radius, 1.0))
 
 
 def _apart(one: Face, other: Face) -> float:

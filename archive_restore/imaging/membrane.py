@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+_FINE = 8  # pixels of sigma beyond which a mean is taken on a smaller picture
 _RELAXED = 60  # steps of conjugate gradients at most, at each of the sizes
 
 
@@ -99,7 +100,15 @@ def mean_of(values: Floats, where: Mask, sigma: float) -> Floats:
 def weighted_mean(values: Floats, weight: Floats, sigma: float) -> Floats:
     """Gaussian mean of values (h, w, c) by weights (h, w, 1); 0 where there are none near."""
     sigma = max(sigma, 0.6)
-    side = 2 * math.ceil(3 * sigma) + 1
-    total = cv2.GaussianBlur(np.asarray(values * weight, np.float32), (side, side), sigma).reshape(values.shape)
-    count = cv2.GaussianBlur(weight, (side, side), sigma).reshape(weight.shape)
+    height, width = weight.shape[:2]
+    total, count = np.asarray(values * weight, np.float32), np.asarray(weight, np.float32)
+    coarse = max(int(sigma / _FINE), 1)
+    if coarse > 1:
+        size = (-(-width // coarse), -(-height // coarse))
+        total, count = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (total, count))
+    side = 2 * math.ceil(3 * sigma / coarse) + 1
+    total, count = (cv2.GaussianBlur(plane, (side, side), sigma / coarse) for plane in (total, count))
+    if coarse > 1:
+        total, count = (cv2.resize(p, (width, height), interpolation=cv2.INTER_LINEAR) for p in (total, count))
+    total, count = total.reshape(values.shape), count.reshape(height, width, 1)
     return np.asarray(total / np.maximum(count, 1e-6) * (count > 1e-6), np.float32)

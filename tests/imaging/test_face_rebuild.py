@@ -240,6 +240,18 @@ def test_a_half_that_shows_something_else_is_not_copied(portrait: Bytes, face: F
     assert "does not look like" in reasons(made)["left cheek"]
 
 
+def test_a_half_that_is_turned_away_is_not_drawn_out(portrait: Bytes, face: Face) -> None:
+    narrow = np.array(face.mesh)
+    middle = narrow[168, 0]
+    right = narrow[:, 0] < middle
+    narrow[right, 0] = middle - (middle - narrow[right, 0]) / 2
+    turned = replace(face, mesh=tuple(map(tuple, narrow.tolist())))
+    for points, name, refused in ((LEFT_CHEEK, "left cheek", True), ((50, 205), "right cheek", False)):
+        mask = blob(turned, points, 0.2, 0.2, portrait.shape)
+        told = reasons(rebuild(broken(portrait, mask), mask, [turned])).get(name, "")
+        assert ("too narrow" in told) == refused
+
+
 def test_what_is_not_of_a_face_is_left_to_others(portrait: Bytes, face: Face) -> None:
     mask = np.zeros(portrait.shape[:2], np.bool_)
     mask[-20:, :30] = True
