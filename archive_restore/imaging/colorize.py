@@ -36,7 +36,7 @@ RULED = 0.5
 """Trust from which a hint is said to rule a pixel."""
 CHROMA = 110.0
 """a* and b* that stand for 1 in a network's planes."""
-_FLAT = 2.0  # units of L* below which lightness says nothing of chroma
+_FLAT = 5.0  # units of L* below which lightness says nothing of chroma
 _OBEYED = 4.0  # units of a* and b* by which a proposal may be off at a hint and still count as following it
 _ROWS = 64
 _APART = 25.0  # units of a* and b*: outcomes that far apart agree on nothing
