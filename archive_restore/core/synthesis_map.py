@@ -6,13 +6,13 @@ The map is uint8, shape (height, width), one byte of PixelFlag a pixel. Nothing 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from archive_restore.records.imagery import PixelFlag
+from archive_restore.records.imagery import IDENTITY, Geometry, MapSummary, PixelFlag
 from archive_restore.records.preservation import Certainty
 
 MapArray = npt.NDArray[np.uint8]
@@ -94,6 +94,29 @@ def class_counts(hist: npt.NDArray[np.int64]) -> dict[str, int]:
     return counts
 
 
+def map_summary(
+    hist: npt.NDArray[np.int64],
+    *,
+    width: int,
+    height: int,
+    sha256: str,
+    master_sha256: str,
+    master_pixels_sha256: str,
+    geometry: Geometry = IDENTITY,
+) -> MapSummary:
+    """What is said of a map, from its histogram of shape (256,) and the digests of map and master."""
+    return MapSummary(
+        width=width,
+        height=height,
+        counts=class_counts(hist),
+        histogram={str(value): int(n) for value, n in enumerate(hist) if n},
+        sha256=sha256,
+        master_sha256=master_sha256,
+        master_pixels_sha256=master_pixels_sha256,
+        geometry=geometry,
+    )
+
+
 def display_table() -> npt.NDArray[np.uint8]:
     """RGBA for every map value: uint8, shape (256, 4); transparent for ORIGINAL."""
     table = np.zeros((256, 4), np.uint8)
@@ -143,6 +166,16 @@ class ClaimBreach:
     """Row of the first one, within the arrays given."""
     x: int
     """Column of the first one."""
+
+
+def contradiction(breaches: Iterable[ClaimBreach], digests: Iterable[tuple[str, str, str]]) -> str:
+    """What is wrong with a derivative that was read back, in words that follow its name; empty where nothing.
+
+    `digests`: (as found, as meant, words for where they differ), the first that counts first.
+    """
+    for breach in breaches:
+        return f"breaks its map's claim {breach.rule} at {breach.pixels} pixels, first x={breach.x}, y={breach.y}"
+    return next((words for found, meant, words in digests if found != meant), "")
 
 
 def check_claims(flags: MapArray, derivative: Samples, master: Samples, allowed: PixelFlag) -> Iterator[ClaimBreach]:

@@ -17,7 +17,7 @@ import numpy as np
 from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.planning import Plan
-from archive_restore.core.synthesis_map import PixelDigest, class_counts
+from archive_restore.core.synthesis_map import PixelDigest, contradiction, map_summary
 from archive_restore.errors import SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
@@ -256,25 +256,23 @@ def check_stored(
 
 
 def _difference(found: Comparison, derivation: PreservationDerivation) -> str:
-    for breach in found.breaches:
-        return f"breaks its map's claim {breach.rule} at {breach.pixels} pixels, first x={breach.x}, y={breach.y}"
-    if found.derivative_sha256 != derivation.products[0].pixels_sha256:
-        return "has other samples than were made"
-    if found.map_sha256 != derivation.map.sha256:
-        return "has another map than was made"
-    if found.master_sha256 != derivation.map.master_pixels_sha256:
-        return "relates to other samples of the master"
-    return ""
+    meant = derivation.map
+    return contradiction(
+        found.breaches,
+        (
+            (found.derivative_sha256, derivation.products[0].pixels_sha256, "has other samples than were made"),
+            (found.map_sha256, meant.sha256, "has another map than was made"),
+            (found.master_sha256, meant.master_pixels_sha256, "relates to other samples of the master"),
+        ),
+    )
 
 
 def _summary(master: Master, rendering: Rendering) -> MapSummary:
-    total = np.asarray(rendering.histogram, np.int64)
     facts = rendering.before.facts
-    return MapSummary(
+    return map_summary(
+        np.asarray(rendering.histogram, np.int64),
         width=facts.width,
         height=facts.height,
-        counts=class_counts(total),
-        histogram={str(value): int(n) for value, n in enumerate(total) if n},
         sha256=rendering.planes_sha256[MAP_PNG],
         master_sha256=master.file.sha256,
         master_pixels_sha256=rendering.master_pixels_sha256,

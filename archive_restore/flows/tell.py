@@ -17,7 +17,7 @@ import numpy as np
 from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.planning import Plan, PlannedStep
-from archive_restore.core.synthesis_map import class_counts
+from archive_restore.core.synthesis_map import contradiction, map_summary
 from archive_restore.errors import SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
@@ -42,7 +42,6 @@ from archive_restore.imaging.compare import Compared, StoryComparison, compare_s
 from archive_restore.imaging.enlarge import geometry as enlarged
 from archive_restore.ports import Archive, Digests, Lineage, Staging, StoryStep, StoryView
 from archive_restore.records.findings import has_errors
-from archive_restore.records.imagery import MapSummary
 from archive_restore.records.objects import MasterRef
 from archive_restore.records.provenance import Material
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
@@ -283,17 +282,16 @@ def _check_stored(archive: Archive, picture: Path, source: StorySourceFile, deri
 
 def story_difference(found: StoryComparison, derivation: StoryDerivation) -> str:
     """What of a derivation the pixels contradict, in words that follow its name; empty where nothing."""
-    for breach in found.breaches:
-        return f"breaks its map's claim {breach.rule} at {breach.pixels} pixels, first x={breach.x}, y={breach.y}"
-    if found.story_sha256 != derivation.products[0].pixels_sha256:
-        return "has other samples than were made"
-    if found.map_sha256 != derivation.map.sha256:
-        return "has another map than was made"
-    if found.master_sha256 != derivation.map.master_pixels_sha256:
-        return "relates to other samples of the master"
-    if found.parent_sha256 != derivation.materials[0].pixels_sha256:
-        return "relates to other samples of what it was made from"
-    return ""
+    meant, source = derivation.map, derivation.materials[0]
+    return contradiction(
+        found.breaches,
+        (
+            (found.story_sha256, derivation.products[0].pixels_sha256, "has other samples than were made"),
+            (found.map_sha256, meant.sha256, "has another map than was made"),
+            (found.master_sha256, meant.master_pixels_sha256, "relates to other samples of the master"),
+            (found.parent_sha256, source.pixels_sha256, "relates to other samples of what it was made from"),
+        ),
+    )
 
 
 # --- records -----------------------------------------------------------------------------------------
@@ -308,12 +306,10 @@ def _derivation(
     rendering: StoryRendering,
     started: str,
 ) -> StoryDerivation:
-    total = np.asarray(rendering.histogram, np.int64)
-    summary = MapSummary(
+    summary = map_summary(
+        np.asarray(rendering.histogram, np.int64),
         width=rendering.facts.width,
         height=rendering.facts.height,
-        counts=class_counts(total),
-        histogram={str(value): int(n) for value, n in enumerate(total) if n},
         sha256=rendering.products[1].pixels_sha256,
         master_sha256=source.master.file.sha256,
         master_pixels_sha256=rendering.master_pixels_sha256,

@@ -252,15 +252,26 @@ class _Verifier:
         if derivation.ref != ref or derivation.parent.item_id != ref.item_id:
             self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} describes another derivative.")
             return
+        picture = self._signed_picture(ref, derivation, files)
+        if picture is not None:
+            self._pixels(ref, derivation, picture)
+
+    def _signed_picture(
+        self,
+        ref: PreservationRef | StoryRef,
+        derivation: PreservationDerivation | StoryDerivation,
+        files: Mapping[str, StoredFile],
+    ) -> Path | None:
+        """Check credentials and maps of a derivative; its picture, where it is stored."""
         picture = files.get(derivation.products[0].name) if derivation.products else None
         if picture is None:
             self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} names no picture that is stored.")
-            return
+            return None
         report = self._credentials(str(ref), picture.path, "image/tiff", files.get(sidecar_name(picture.name)))
         if report is not None:
             self._assertions(ref, derivation, report, files)
         self._maps(ref, derivation, files)
-        self._pixels(ref, derivation, picture.path)
+        return picture.path
 
     def _assertions(
         self,
@@ -363,20 +374,15 @@ class _Verifier:
         ):
             self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} describes another story.")
             return
-        picture = files.get(derivation.products[0].name) if derivation.products else None
+        picture = self._signed_picture(ref, derivation, files)
         if picture is None:
-            self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} names no picture that is stored.")
             return
-        report = self._credentials(str(ref), picture.path, "image/tiff", files.get(sidecar_name(picture.name)))
-        if report is not None:
-            self._assertions(ref, derivation, report, files)
-        self._maps(ref, derivation, files)
         for material in derivation.materials[1:]:
             stored = files.get(material.ref)
             if stored is None or stored.sha512 != material.sha512:
                 self._error("RECORD_DISAGREES", f"{ref} {material.ref}", "What was handed in is not what is stored.")
         self._outcomes(ref, derivation, files)
-        self._story_pixels(ref, derivation, picture.path)
+        self._story_pixels(ref, derivation, picture)
 
     def _outcomes(self, ref: StoryRef, derivation: StoryDerivation, files: Mapping[str, StoredFile]) -> None:
         for product in derivation.alternatives:

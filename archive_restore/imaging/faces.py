@@ -8,7 +8,7 @@ tell who somebody is: nothing here describes a person, only where a face lies.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any
@@ -41,9 +41,13 @@ _RIGHT_CORNERS, _LEFT_CORNERS = (33, 133), (362, 263)
 _LOWER, _UPPER = slice(0, 9), slice(9, 16)
 
 
+MODELS: Mapping[str, str] = {"detector": "face-detector", "mesh": "face-mesh", "iris": "face-iris"}
+"""Models that find faces, their points and their eyes, by the part they take in FaceNetworks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FaceNetworks:
-    """The three networks of `models/face-detector`, `face-mesh` and `face-iris`."""
+    """The three networks that MODELS names."""
 
     detector: Network
     """(1, 3, h, w) in -1..1, multiples of 32, to (1, 17, anchors, 1): box, six points, score."""

@@ -43,8 +43,6 @@ DAMAGE_MODEL = "damage"
 """Name of the model that detect_damage runs."""
 FILL_MODEL = "fill"
 """Name of the model that fill runs."""
-FACE_MODELS = {"detector": "face-detector", "mesh": "face-mesh", "iris": "face-iris"}
-"""Names of the models that find the faces whose features detect_damage spares."""
 DENOISE_MODEL = "denoise"
 """Name of the model that denoise runs."""
 _WIDTH = 12  # widest damage that is filled from its surroundings unless a recipe says otherwise
@@ -93,14 +91,16 @@ class DetectDamage(PreservationStep):
         if parameters["method"] == SHAPES:
             return ()
         # A derivation of version 2 knew no such parameter, and spared nothing.
-        return (DAMAGE_MODEL, *(FACE_MODELS.values() if parameters.get("spare_faces", False) else ()))
+        return (DAMAGE_MODEL, *(faces.MODELS.values() if parameters.get("spare_faces", False) else ()))
 
     def equip(self, networks: Mapping[str, Network]) -> PreservationStep:
         """A copy that holds the networks."""
         equipped = copy.copy(self)
         equipped._network = networks.get(DAMAGE_MODEL)
-        if all(name in networks for name in FACE_MODELS.values()):
-            equipped._faces = faces.FaceNetworks(**{part: networks[name].predict for part, name in FACE_MODELS.items()})
+        if all(name in networks for name in faces.MODELS.values()):
+            equipped._faces = faces.FaceNetworks(
+                **{part: networks[name].predict for part, name in faces.MODELS.items()}
+            )
         return equipped
 
     def halo(self, parameters: Mapping[str, Json]) -> int:

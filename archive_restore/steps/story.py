@@ -29,8 +29,6 @@ from archive_restore.records.stories import HumanDecision
 
 LOST, SETTLED = 1, 2
 """Values of `StoryPicture.losses`."""
-FACE_MODELS = {"detector": "face-detector", "mesh": "face-mesh", "iris": "face-iris"}
-"""Models that find faces, their points and their eyes, by their part in it."""
 COLOUR_MODEL = "colour"
 """Name of the model that proposes colours."""
 MOSTLY = 0.5
@@ -64,7 +62,7 @@ class RebuildFaces(StoryStep):
 
     def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
         """Those that find faces, their points and their eyes, and the one that draws."""
-        return (*FACE_MODELS.values(), *([str(parameters["model"])] if parameters["model"] else []))
+        return (*faces.MODELS.values(), *([str(parameters["model"])] if parameters["model"] else []))
 
     def tell(self, picture: StoryPicture, parameters: Mapping[str, Json], context: StoryContext) -> StoryPicture:
         """Rebuild the hidden parts; each has its own name and place in the survey and in the manifest."""
@@ -75,7 +73,7 @@ class RebuildFaces(StoryStep):
             context.say("No face was rebuilt: nothing is marked as lost.")
             return picture
         networks = faces.FaceNetworks(
-            **{part: context.networks[name].predict for part, name in FACE_MODELS.items()},
+            **{part: context.networks[name].predict for part, name in faces.MODELS.items()},
         )
         look: Any = {
             "picture": colour_indices(picture.facts.roles),

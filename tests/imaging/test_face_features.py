@@ -12,13 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from archive_restore.adapters.models import FolderModels
-from archive_restore.imaging import damage_network, engine, face_features
+from archive_restore.imaging import damage_network, engine, face_features, faces
 from archive_restore.imaging.damage_network import SPARED_REACH, Spared, unspared
 from archive_restore.imaging.face_features import OUTLINES, Feature, eye_distance, features_of, mask
 from archive_restore.imaging.faces import Eye, Face, FaceNetworks, find_faces
 from archive_restore.ports import Network, PictureSource
 from archive_restore.records.imagery import PictureFacts, Region, SampleRole
-from archive_restore.steps.preservation import DAMAGE_MODEL, FACE_MODELS, DetectDamage
+from archive_restore.steps.preservation import DAMAGE_MODEL, DetectDamage
 
 ROOT = Path(__file__).parents[2]
 PORTRAIT = ROOT / "tests" / "photographs" / "faces" / "astronaut.jpg"
@@ -29,7 +29,7 @@ Bools = NDArray[np.bool_]
 def networks() -> dict[str, Network]:
     pytest.importorskip("torch")
     models = FolderModels(ROOT / "models")
-    return {name: models.load(name, "cpu") for name in (DAMAGE_MODEL, *FACE_MODELS.values())}
+    return {name: models.load(name, "cpu") for name in (DAMAGE_MODEL, *faces.MODELS.values())}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_outlines_enclose_what_an_eye_sees(networks: dict[str, Network], portrai
 
 
 def face_networks(networks: Mapping[str, Network]) -> FaceNetworks:
-    return FaceNetworks(**{part: networks[name].predict for part, name in FACE_MODELS.items()})
+    return FaceNetworks(**{part: networks[name].predict for part, name in faces.MODELS.items()})
 
 
 def kept(marked: Bools, *, light: bool = False, spot: bool = False, eye: bool = False, sure: bool = False) -> Bools:
@@ -180,7 +180,7 @@ def detected(
 def test_models_and_derivations_of_before() -> None:
     step = DetectDamage()
     assert step.models({"method": "shapes", "spare_faces": True}) == ()
-    assert step.models({"method": "both", "spare_faces": True}) == (DAMAGE_MODEL, *FACE_MODELS.values())
+    assert step.models({"method": "both", "spare_faces": True}) == (DAMAGE_MODEL, *faces.MODELS.values())
     assert step.models({"method": "network", "spare_faces": False}) == (DAMAGE_MODEL,)
     assert step.models({"method": "network"}) == (DAMAGE_MODEL,), "version 2 knew no faces"
 
