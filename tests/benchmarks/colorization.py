@@ -241,7 +241,7 @@ ERAS = (("1900s", "hand-coloured", ""), ("1940s", "kodachrome", ""))
 
 def contact(path: Path, trained: bool) -> None:
     """The nine open photographs, a row each: as they are, with the hints of `colour_hints`, and, where there is a
-    network, with its proposals under two palettes and the same hints."""
+    network, what it proposes under the two palettes of ERAS without hints, and under the first one with them."""
     rows = []
     for file in sorted(PHOTOGRAPHS.glob("*.jpg")):
         picture = read(file)
@@ -251,13 +251,15 @@ def contact(path: Path, trained: bool) -> None:
         recolouring = Recolouring(srgb(), picture.dtype, 255)
         light, scale = colorize.reduced_lightness(picture, recolouring, picture=(0, 1, 2))
         shown = [picture]
-        for index in range(3 if trained else 1):
-            propose, abstention = network() if index else (None, None)
-            era, process, region = ERAS[index - 1]
-            palette = Palette(choose(palettes(), era=era, process=process, region=region)) if index else None
+        for told, words in ((True, None), (False, ERAS[0]), (False, ERAS[1]), (True, ERAS[0]))[: 4 if trained else 1]:
+            propose, abstention = network() if words else (None, None)
+            palette = None
+            if words:
+                era, process, region = words
+                palette = Palette(choose(palettes(), era=era, process=process, region=region))
             plan = colorize.plan_colour(
-                light, scale, (height, width), hints=hints, propose=propose, abstention=abstention, palette=palette,
-                suggestions=0,
+                light, scale, (height, width), hints=hints if told else (), propose=propose, abstention=abstention,
+                palette=palette, suggestions=0,
             )  # fmt: skip
             made = colorize.paint(plan, picture, recolouring, picture=(0, 1, 2), new=np.zeros, threads=2)
             shown.append(made.samples)

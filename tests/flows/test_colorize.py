@@ -74,6 +74,22 @@ def test_who_said_it_and_why_is_kept_and_said(shelf: Shelf):
     assert record["environment"]["models"] == []
 
 
+def test_the_network_that_ships_proposes_when_asked_and_is_named(shelf: Shelf):
+    plain, proposed = (
+        shelf.ok("colorize", "gray", "--hint", RED, *words)["made"][0]
+        for words in ((), ("--automatic", "--process", "kodachrome"))
+    )
+    record = json.loads(shelf.files(proposed["ref"])["derivation.json"].read_bytes())
+    assert [model["name"] for model in record["environment"]["models"]] == ["colour"]
+    assert record["steps"][0]["digital_source_type"] == "compositeWithTrainedAlgorithmicMedia"
+    (before, _), (after, flags) = (seen(made["path"]) for made in (plain, proposed))
+    assert (before != after).any()
+    assert (before[40, 20] == after[40, 20]).all(), "a person's word stands above the model's"
+    assert ((flags & PixelFlag.COLORIZED != 0) & (flags & PixelFlag.HUMAN == 0)).any()
+    assert shelf.ok("verify", proposed["ref"])["findings"] == []
+    assert shelf.ok("reproduce", proposed["ref"])["identical"]
+
+
 def test_a_file_of_hints_and_words_together(shelf: Shelf, tmp_path: Path):
     sky = [[0, 0], [150, 0], [0, 150]]
     document = {
