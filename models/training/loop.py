@@ -40,6 +40,7 @@ def options(description: str, *, batch: int, rate: float) -> argparse.ArgumentPa
     parser.add_argument("--every", type=int, default=40, help="steps until the next shard")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt where it is there")
     parser.add_argument("--checkpoint-minutes", type=float, default=4.0, help="minutes between checkpoints")
+    parser.add_argument("--validation", type=int, help="held-out examples looked at; as many as the script says")
     parser.add_argument("--float32", action="store_true", help="do not compute in bfloat16")
     return parser
 
@@ -168,7 +169,7 @@ class Run:
 
 @contextmanager
 def pools(run: Run, kind: str, validation: int) -> Iterator[tuple[Pool, Pool]]:
-    """Examples to learn from, and `validation` held-out ones, while they are needed."""
+    """Examples to learn from, and `validation` held-out ones unless an option says otherwise, while they are needed."""
     args = run.args
     directory = args.pool or args.out / "pool"
     last = min(args.begin + args.steps // args.every, 100_000)
@@ -176,7 +177,7 @@ def pools(run: Run, kind: str, validation: int) -> Iterator[tuple[Pool, Pool]]:
     pool = Pool(
         Source(split="train", seed=args.seed, **common), begin=args.begin, keep=args.keep, every=args.every, last=last
     )
-    held = Source(split="validation", seed=7, examples=validation, **common)
+    held = Source(split="validation", seed=7, examples=args.validation or validation, **common)
     check = Pool(held, begin=1, keep=1, every=1, last=0)
     check.start()
     pool.start(run.step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from tests.conftest import PHOTOGRAPHS, Shelf
+from tests.conftest import PHOTOGRAPHS, Ran, Shelf
+from tests.support.archives import copy_of, must
 from tests.support.synthetic_damage import damage
 
 AIRPLANE = PHOTOGRAPHS / "airplane-from-above.jpg"
@@ -34,10 +36,15 @@ def scratched_scan(path: Path, dtype: str, channels: int) -> None:
 
 
 @pytest.fixture
-def restored(shelf: Shelf) -> Shelf:
-    shelf.ok("ingest", AIRPLANE)
-    shelf.ok("restore", "airplane-from-above")
-    return shelf
+def restored(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, command: Callable[..., Ran]) -> Shelf:
+    """An archive with the airplane, restored once as `restore` does it by default."""
+
+    def build(archive: Path, _: Path) -> None:
+        must("init", archive, "--organization", "Test Museum")
+        must("-A", archive, "ingest", AIRPLANE)
+        must("-A", archive, "restore", "airplane-from-above")
+
+    return Shelf(root=copy_of("airplane", tmp_path / "archive", tmp_path_factory, build), runner=command)
 
 
 def test_the_whole_job(shelf: Shelf):

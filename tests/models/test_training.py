@@ -43,9 +43,15 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where trainings lie, one folder each: what one test trained another may measure."""
+    return tmp_path_factory.mktemp("runs")
+
+
 def run(script: str, photographs: Path, out: Path, steps: int, *more: str) -> list[dict[str, float]]:
     size = ["--batch", "2", "--crop", "64", "--size", "96", "--threads", "1"]
-    size += ["--begin", "1", "--keep", "2", "--every", "40"]
+    size += ["--begin", "1", "--keep", "2", "--every", "40", "--validation", "8"]
     words = ["--photographs", str(photographs), "--out", str(out), "--steps", str(steps), *size, *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
@@ -56,22 +62,27 @@ def run(script: str, photographs: Path, out: Path, steps: int, *more: str) -> li
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["train_damage.py", "train_fill.py", "train_denoise.py", "train_colour.py"])
-def test_fifty_steps(script: str, photographs: Path, tmp_path: Path) -> None:
-    told = run(script, photographs, tmp_path / "out", 50)
+@pytest.mark.parametrize("name", ["damage", "fill", "denoise", "colour"])
+def test_fifty_steps(name: str, photographs: Path, runs: Path) -> None:
+    script, out = f"train_{name}.py", runs / name
+    told = run(script, photographs, out, 50)
     assert told[-1]["step"] == 50
     losses = [line["loss"] for line in told if "loss" in line]
     assert losses
     assert np.isfinite(losses).all()
-    again = run(script, photographs, tmp_path / "out", 60, "--resume")
+    again = run(script, photographs, out, 60, "--resume")
     assert again[-1]["step"] == 60
-    assert (tmp_path / "out" / "checkpoint.pt").is_file()
+    assert (out / "checkpoint.pt").is_file()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["damage", "fill", "colour"])
-def test_what_was_trained_becomes_a_model_with_numbers(name: str, photographs: Path, tmp_path: Path) -> None:
-    run(f"train_{name}.py", photographs, tmp_path / "out", 10)
+def test_what_was_trained_becomes_a_model_with_numbers(
+    name: str, photographs: Path, runs: Path, tmp_path: Path
+) -> None:
+    out = runs / name
+    if not (out / "checkpoint.pt").is_file():
+        run(f"train_{name}.py", photographs, out, 10)
     folder, opened = tmp_path / name, tmp_path / "open"
     folder.mkdir()
     opened.mkdir()
@@ -84,7 +95,7 @@ def test_what_was_trained_becomes_a_model_with_numbers(name: str, photographs: P
     Image.open(opened / "whole.jpg").crop((300, 300, 620, 560)).save(opened / "whole.jpg", quality=95)
     common = ["--photographs", str(photographs), "--pool", str(tmp_path / "pool"), "--examples", "8"]
     for script, *more in (
-        ("export.py", name, "--checkpoint", str(tmp_path / "out" / "checkpoint.pt"), "--out", str(folder)),
+        ("export.py", name, "--checkpoint", str(out / "checkpoint.pt"), "--out", str(folder)),
         ("evaluate.py", name, "--model", str(folder), "--open", str(opened), "--threads", "1"),
     ):
         ran = subprocess.run(
