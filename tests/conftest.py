@@ -14,6 +14,17 @@ import pytest
 from archive_restore.cli import main
 
 PHOTOGRAPHS = Path(__file__).parent / "photographs" / "open"
+LONGEST = (
+    "test_training.py", "test_crash.py", "test_docs.py", "test_main_job.py", "test_benchmarks.py", "test_namespace.py",
+    "test_complete.py", "test_tampering.py", "test_engine.py", "test_batch.py", "test_colorize.py", "test_models.py",
+)  # fmt: skip
+"""Files that take half a minute or more, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no worker is alone with one when the others have nothing left."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,15 @@ become planes of one by one pixel, one output after the other.
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from typing import Any
 
 import numpy as np
 
 from archive_restore.adapters.models_card import Refused, check_numbers
 from archive_restore.adapters.models_onnx_parts import OnnxDamaged, numbers
-from archive_restore.adapters.models_torch import THREADS, library
+from archive_restore.adapters.models_torch import THREADS, LocalNetwork, library
 from archive_restore.core.model_contracts import FloatPlanes, plane_count
 from archive_restore.errors import ModelUnusable
-from archive_restore.ports import Network
 from archive_restore.records.models import Extent, InputContract, InstalledModel, ModelCard
 from archive_restore.records.provenance import Determinism, Json, SoftwareAgent
 
@@ -29,24 +26,14 @@ _FATAL = 4
 """onnxruntime's least talkative level: what goes wrong is told by us, in one line."""
 
 
-class OnnxNetwork(Network):
+class OnnxNetwork(LocalNetwork):
     """One session of onnxruntime."""
 
     def __init__(self, model: InstalledModel, session: Any, *, version: str, device: str) -> None:
         """`session` has been held against the card."""
-        self._model, self._session, self._version, self._device = model, session, version, device
+        super().__init__(model, device)
+        self._session, self._version = session, version
         self._inputs, self._outputs = _inputs(model.card, session), _outputs(model.card, session)
-        self._turn = threading.Lock() if device != "cpu" else contextlib.nullcontext()
-
-    @property
-    def model(self) -> InstalledModel:
-        """See ports.Network."""
-        return self._model
-
-    @property
-    def device(self) -> str:
-        """See ports.Network."""
-        return self._device
 
     @property
     def determinism(self) -> Determinism:

@@ -91,7 +91,26 @@ def choose_device(torch: Any, wanted: str) -> str:
     return wanted
 
 
-class TorchNetwork(Network):
+class LocalNetwork(Network):
+    """A network on one device of this machine."""
+
+    def __init__(self, model: InstalledModel, device: str) -> None:
+        self._model, self._device = model, device
+        # Queues of graphics processors are not meant to be filled by several threads.
+        self._turn = threading.Lock() if device != "cpu" else contextlib.nullcontext()
+
+    @property
+    def model(self) -> InstalledModel:
+        """See ports.Network."""
+        return self._model
+
+    @property
+    def device(self) -> str:
+        """See ports.Network."""
+        return self._device
+
+
+class TorchNetwork(LocalNetwork):
     """A torch module, or several tensors in and one out."""
 
     def __init__(
@@ -105,21 +124,10 @@ class TorchNetwork(Network):
         channels_last: bool = False,
     ) -> None:
         """`run` takes a float32 tensor (n, c, h, w) on `device` and gives one."""
-        self._model, self._run, self._torch, self._device = model, run, torch, device
+        super().__init__(model, device)
+        self._run, self._torch = run, torch
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         self._role = role
-        # Queues of graphics processors are not meant to be filled by several threads.
-        self._turn = threading.Lock() if device != "cpu" else contextlib.nullcontext()
-
-    @property
-    def model(self) -> InstalledModel:
-        """See ports.Network."""
-        return self._model
-
-    @property
-    def device(self) -> str:
-        """See ports.Network."""
-        return self._device
 
     @property
     def determinism(self) -> Determinism:

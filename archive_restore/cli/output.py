@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +109,15 @@ class _Shown(Progress):
         seconds = max(self._clock() - self._start, 1e-6)
         rate = f"{self._bytes / seconds / 1e6:.0f} MB/s" if self._bytes else ""
         self._bar.update(self._task, advance=1, rate=rate)
+
+
+def say_rest(session: Session, unchanged: Iterable[str], failed: Collection[tuple[str, str]]) -> int:
+    """What of a batch was already made, and what failed, on standard error; the exit code."""
+    for ref in unchanged:
+        session.say(f"{ref} is already made so")
+    for ref, error in failed:
+        click.echo(f"failed {printable(ref)}: {printable(error)}", err=True)
+    return 1 if failed else 0
 
 
 def printable(text: str) -> str:

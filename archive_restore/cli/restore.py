@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archive_restore.cli.output import Session, device_option, printable
+from archive_restore.cli.output import Session, device_option, printable, say_rest
 from archive_restore.core.planning import DEFAULT_RECIPE
 
 if TYPE_CHECKING:
@@ -83,11 +83,7 @@ def restore_command(
         session.say(f"  report  {made.report}")
         if made.damage.get("LOSS"):
             session.say(f"  {made.damage['LOSS']} pixels are too wide to fill without inventing: left as found, marked")
-    for ref in batch.unchanged:
-        session.say(f"{ref} is already made so")
-    for ref, error in batch.failed:
-        click.echo(f"failed {printable(ref)}: {printable(error)}", err=True)
-    return 1 if batch.failed else 0
+    return say_rest(session, batch.unchanged, batch.failed)
 
 
 def as_json(made: Made) -> dict[str, object]:

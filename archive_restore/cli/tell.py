@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archive_restore.cli.output import Session, device_option, printable
+from archive_restore.cli.output import Session, device_option, printable, say_rest
 
 if TYPE_CHECKING:
     from archive_restore.flows.batch import Batch
@@ -291,11 +291,7 @@ def _show(session: Session, batch: Batch[StoryMade]) -> int:
             session.say(f"  also    {path}")
         for note in made.notes:
             session.say(printable(f"  note    {note}"))
-    for ref in batch.unchanged:
-        session.say(f"{ref} is already made so")
-    for ref, error in batch.failed:
-        click.echo(f"failed {printable(ref)}: {printable(error)}", err=True)
-    return 1 if batch.failed else 0
+    return say_rest(session, batch.unchanged, batch.failed)
 
 
 def as_json(made: StoryMade) -> dict[str, object]:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from archive_restore.adapters.models import FolderModels
 from archive_restore.errors import ModelUnusable
 from archive_restore.imaging.complete import pasted
 from archive_restore.imaging.face_features import eye_distance
@@ -23,13 +22,6 @@ from archive_restore.imaging.faces import Face, FaceNetworks, find_faces
 ROOT = Path(__file__).parents[2]
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
-
-
-@pytest.fixture(scope="module")
-def networks() -> FaceNetworks:
-    pytest.importorskip("torch")
-    models = FolderModels(ROOT / "models")
-    return FaceNetworks(**{part: models.load(f"face-{part}", "cpu").predict for part in ("detector", "mesh", "iris")})
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from archive_restore.adapters.models import FolderModels
 from archive_restore.errors import UsageError
 from archive_restore.imaging import face_rebuild
 from archive_restore.imaging.complete import pasted
@@ -22,13 +21,6 @@ from archive_restore.imaging.faces import Eye, Face, FaceNetworks, find_faces
 ROOT = Path(__file__).parents[2]
 Mask = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
-
-
-@pytest.fixture(scope="module")
-def networks() -> FaceNetworks:
-    pytest.importorskip("torch")
-    models = FolderModels(ROOT / "models")
-    return FaceNetworks(**{part: models.load(f"face-{part}", "cpu").predict for part in ("detector", "mesh", "iris")})
 
 
 @pytest.fixture(scope="module")

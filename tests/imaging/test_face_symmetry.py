@@ -8,19 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from archive_restore.adapters.models import FolderModels
 from archive_restore.imaging.face_features import OUTLINES, eye_distance
 from archive_restore.imaging.face_symmetry import MIDDLE, MIRROR, Points, mirrored, parts, turned
 from archive_restore.imaging.faces import FaceNetworks, find_faces
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def networks() -> FaceNetworks:
-    pytest.importorskip("torch")
-    models = FolderModels(ROOT / "models")
-    return FaceNetworks(**{part: models.load(f"face-{part}", "cpu").predict for part in ("detector", "mesh", "iris")})
 
 
 @pytest.fixture(scope="module")
