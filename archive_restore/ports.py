@@ -24,6 +24,7 @@ from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, R
 from archive_restore.records.labels import Labels
 from archive_restore.records.models import InstalledModel, ModelCard
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
+from archive_restore.records.packages import Package
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
@@ -1015,6 +1016,25 @@ class Documents(ABC):
     @abstractmethod
     def story_thumbnail(self, view: StoryView) -> bytes:
         """JPEG, longest edge 512 pixels and a caption band below that says what it is."""
+
+
+class Exporter(ABC):
+    """One form in which an item leaves the archive whole: `bag`, `ocfl`, `mets`, `iiif`."""
+
+    name: ClassVar[str]
+    """The word after `--as`."""
+
+    @abstractmethod
+    def write(self, package: Package, to: Path) -> None:
+        """Write the package into `to`, an empty directory; what was written lies durably on the disk.
+
+        Every file of the package is read once while it is copied, and its digests must be those that the package
+        says: raise SelfCheckFailed where they are not, StorageFailed where the disk refuses.
+        """
+
+    @abstractmethod
+    def check(self, to: Path) -> Iterator[Finding]:
+        """Read what `write` wrote as a stranger would and judge it: nothing is found in a good one."""
 
 
 # --- the archive -------------------------------------------------------------------------------------
