@@ -1,0 +1,75 @@
+"""Camera paths over one still: where the frame lies at every moment (pan and zoom, after Ken Burns).
+
+A path is a window in the still for each frame; it changes smoothly and never leaves the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archive_restore.records.imagery import Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A rectangle of the still, in pixels, with the aspect of the frame; edges lie between pixels."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def eased(share: float) -> float:
+    """0..1 to 0..1, at rest at both ends (Perlin's smootherstep: 6t⁵ − 15t⁴ + 10t³)."""
+    t = min(max(share, 0.0), 1.0)
+    return t * t * t * (t * (6 * t - 15) + 10)
+
+
+def fitted(size: tuple[int, int], aspect: float, subject: Region | None = None) -> Window:
+    """The largest window of `aspect` (width over height) in a picture of `size` (height, width).
+
+    Its middle is that of `subject`, as far as the picture reaches; without one, that of the picture.
+    """
+    height, width = size
+    across, down = (width, width / aspect) if width / height < aspect else (height * aspect, height)
+    x, y = (width / 2, height / 2) if subject is None else _middle(subject)
+    return _inside(Window(left=x - across / 2, top=y - down / 2, width=across, height=down), size)
+
+
+def around(size: tuple[int, int], aspect: float, subject: Region, *, margin: float = 0.15) -> Window:
+    """The smallest window of `aspect` that holds `subject` and a margin, share of its size on every side."""
+    height, width = size
+    across = max(subject.width * (1 + 2 * margin), subject.height * (1 + 2 * margin) * aspect)
+    across = min(across, width, height * aspect)
+    x, y = _middle(subject)
+    return _inside(Window(left=x - across / 2, top=y - across / aspect / 2, width=across, height=across / aspect), size)
+
+
+def travelled(start: Window, end: Window, share: float) -> Window:
+    """The window at a share 0..1 of the way.
+
+    The width changes by equal factors in equal times, and the one point of the still that stays where it is in the
+    frame stays there all the way, so that a zoom does not drift.
+    """
+    t = eased(share)
+    width = start.width * (end.width / start.width) ** t
+    # How much of the way in width is done: the same for the edges, or the window would bend aside.
+    done = t if abs(end.width - start.width) < 1e-9 else (width - start.width) / (end.width - start.width)
+    return Window(
+        left=start.left + (end.left - start.left) * done,
+        top=start.top + (end.top - start.top) * done,
+        width=width,
+        height=start.height + (end.height - start.height) * done,
+    )
+
+
+def _middle(region: Region) -> tuple[float, float]:
+    return (region.left + region.right) / 2, (region.top + region.bottom) / 2
+
+
+def _inside(window: Window, size: tuple[int, int]) -> Window:
+    height, width = size
+    left = min(max(window.left, 0.0), max(width - window.width, 0.0))
+    top = min(max(window.top, 0.0), max(height - window.height, 0.0))
+    return Window(left=left, top=top, width=window.width, height=window.height)

@@ -1,0 +1,185 @@
+"""Frames of a clip from one still: warped where it moves, the still itself where it does not, and a map of each frame.
+
+Backward warping with float32 coordinates and bicubic interpolation. Where nothing moves and the camera rests, a frame
+holds the still's own samples, so that nothing shimmers. Must never set a pixel without saying so in the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from archive_restore.imaging.camera import Window
+from archive_restore.imaging.motion import COARSE, MotionSource
+from archive_restore.records.imagery import PixelFlag
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+STRETCHED = 1.25
+"""Magnification of the still from which what is between its pixels counts as made up."""
+LEAST = 1 / 64
+"""Displacement below which a pixel stays, pixels."""
+_MOVED = np.uint8(PixelFlag.MOVED)
+_MADE_UP = np.uint8(PixelFlag.MOVED | PixelFlag.SYNTHESIZED)
+_RESAMPLED = np.uint8(PixelFlag.RESAMPLED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One frame as it will be encoded."""
+
+    samples: Bytes
+    """uint8 (h, w, 3), RGB."""
+    flags: Bytes
+    """uint8 (h, w), relative to the master."""
+
+
+class Clip:
+    """Renders frames of one still; every frame by itself, in any order."""
+
+    def __init__(
+        self,
+        still: Bytes,
+        flags: Bytes,
+        size: tuple[int, int],
+        motion: MotionSource | None,
+        window: Callable[[int], Window],
+    ) -> None:
+        """`still`: uint8 (H, W, 3) RGB with its map, uint8 (H, W); `size`: rows and columns of the frames; `motion` is
+        given over the still; `window`: where in the still the frame lies at frame n."""
+        self._motion, self._window, self.size = motion, window, size
+        self._still, self._flags = still, flags
+        first = window(0)
+        self._resting: Window | None = first
+        self._base = self._view(first)
+        y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
+        self._x, self._y = x, y
+
+    def frame(self, index: int) -> Frame:
+        """One frame."""
+        window = self._window(index)
+        base = self._base if window == self._resting else self._view(window)
+        if self._motion is None:
+            return base
+        return self._warped(base, window, self._motion.flow(index))
+
+    def _view(self, window: Window) -> Frame:
+        """The still as it lies in a window, without motion."""
+        rows, columns = self.size
+        whole = Window(left=0, top=0, width=self._still.shape[1], height=self._still.shape[0])
+        if window == whole and self._still.shape[:2] == self.size:
+            return Frame(samples=self._still, flags=self._flags)
+        scale = window.width / columns
+        to_still = np.array(
+            [[scale, 0, window.left + scale / 2 - 0.5], [0, scale, window.top + scale / 2 - 0.5]], np.float64
+        )
+        source, reduced = self._prefiltered(scale)
+        to_still[:, 2] = (to_still[:, 2] + 0.5) * reduced - 0.5
+        to_still[:, :2] *= reduced
+        how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        seen = cv2.warpAffine(source, to_still, (columns, rows), flags=how, borderMode=cv2.BORDER_REPLICATE)
+        return Frame(samples=np.asarray(seen, np.uint8), flags=self._view_of_flags(window) | _RESAMPLED)
+
+    def _prefiltered(self, scale: float) -> tuple[Bytes, float]:
+        """The still without detail that `scale` still pixels a pixel cannot show, and its size relative to it."""
+        if scale <= 1:
+            return self._still, 1.0
+        if scale >= 2:
+            factor = 1 / int(scale)
+            small = cv2.resize(self._still, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+            return np.asarray(small, np.uint8), small.shape[1] / self._still.shape[1]
+        sigma = 0.5 * float(np.sqrt(scale * scale - 1))
+        return np.asarray(cv2.GaussianBlur(self._still, (0, 0), sigma), np.uint8), 1.0
+
+    def _view_of_flags(self, window: Window) -> Bytes:
+        """Each pixel with the flags of all pixels of the still that it may show a part of."""
+        rows, columns = self.size
+        reach = max(1, int(np.ceil(window.width / columns)))
+        spread = self._flags
+        if (spread != spread[0, 0]).any():
+            side = 2 * reach + 1
+            spread = np.zeros_like(self._flags)
+            for bit in (1 << k for k in range(8)):
+                plane = self._flags & np.uint8(bit)
+                if plane.any():
+                    spread |= cv2.dilate(plane, np.ones((side, side), np.uint8))
+        scale = window.width / columns
+        x = np.clip(np.rint(window.left + (np.arange(columns) + 0.5) * scale - 0.5), 0, spread.shape[1] - 1)
+        y = np.clip(np.rint(window.top + (np.arange(rows) + 0.5) * scale - 0.5), 0, spread.shape[0] - 1)
+        return spread[y.astype(int)[:, None], x.astype(int)]
+
+    def _warped(self, base: Frame, window: Window, flow: Floats) -> Frame:
+        rows, columns = self.size
+        scale = window.width / columns
+        coarse = self._in_frame(flow, window)
+        moving = np.abs(coarse).max(axis=2) >= LEAST / 2
+        if not moving.any():
+            return base
+        down, across = (np.flatnonzero(moving.any(axis=axis)) for axis in (1, 0))
+        cells = (
+            slice(max(down[0] - 1, 0), min(down[-1] + 2, coarse.shape[0])),
+            slice(max(across[0] - 1, 0), min(across[-1] + 2, coarse.shape[1])),
+        )
+        part = (
+            slice(cells[0].start * COARSE, min(cells[0].stop * COARSE, rows)),
+            slice(cells[1].start * COARSE, min(cells[1].stop * COARSE, columns)),
+        )
+        small = np.ascontiguousarray(coarse[cells])
+        shape = (part[0].stop - part[0].start, part[1].stop - part[1].start)
+        fine = cv2.resize(small, (small.shape[1] * COARSE, small.shape[0] * COARSE), interpolation=cv2.INTER_LINEAR)
+        dx, dy = fine[: shape[0], : shape[1], 0], fine[: shape[0], : shape[1], 1]
+        seen = cv2.remap(
+            base.samples, self._x[part] + dx, self._y[part] + dy, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        stays = (np.abs(dx) < LEAST) & (np.abs(dy) < LEAST)
+        samples, flags = base.samples.copy(), base.flags.copy()
+        still = samples[part]
+        samples[part] = np.where(stays[..., None], still, seen)
+        made_up = cv2.resize(
+            _stretched(small).astype(np.uint8), (fine.shape[1], fine.shape[0]), interpolation=cv2.INTER_NEAREST
+        )[: shape[0], : shape[1]]
+        here = self._carried(base.flags, part, dx, dy)
+        here |= np.where(made_up > 0, _MADE_UP, _MOVED) | (_RESAMPLED if scale != 1 else np.uint8(0))
+        flags[part] = np.where(stays, flags[part], here)
+        return Frame(samples=samples, flags=flags)
+
+    def _carried(self, flags: Bytes, part: tuple[slice, slice], dx: Floats, dy: Floats) -> Bytes:
+        """Flags of what moves, moved with it."""
+        if not flags.any():
+            return np.zeros(dx.shape, np.uint8)
+        return np.asarray(
+            cv2.remap(flags, self._x[part] + dx, self._y[part] + dy, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        )
+
+    def _in_frame(self, flow: Floats, window: Window) -> Floats:
+        """Flow over the still as flow over the frame: its place and its length in pixels of the frame."""
+        rows, columns = self.size
+        scale = window.width / columns
+        shape = (-(-rows // COARSE), -(-columns // COARSE))
+        if scale == 1 and window.left == 0 and window.top == 0 and flow.shape[:2] == shape:
+            return flow
+        across = (window.left + (np.arange(shape[1]) + 0.5) * COARSE * scale) / COARSE - 0.5
+        down = (window.top + (np.arange(shape[0]) + 0.5) * COARSE * scale) / COARSE - 0.5
+        x, y = np.meshgrid(across.astype(np.float32), down.astype(np.float32))
+        moved = cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        return np.asarray(moved / np.float32(scale))
+
+
+def _stretched(flow: Floats) -> NDArray[np.bool_]:
+    """Where the still is magnified beyond STRETCHED, or folded: bool (rows, columns), of flow on the coarse grid.
+
+    The backward map has the Jacobian I + ∇flow; what it takes from a smaller part of the still is magnified.
+    """
+    down, across = np.gradient(flow, COARSE, axis=(0, 1)) if min(flow.shape[:2]) > 1 else (np.zeros_like(flow),) * 2
+    a, b = 1 + across[..., 0], down[..., 0]
+    c, d = across[..., 1], 1 + down[..., 1]
+    determinant = a * d - b * c
+    norm = a * a + b * b + c * c + d * d
+    # Smallest singular value of a 2×2 matrix, from the sum and the product of both squares.
+    least = np.sqrt(np.maximum(norm - np.sqrt(np.maximum(norm * norm - 4 * determinant**2, 0)), 0) / 2)
+    return np.asarray((determinant <= 0) | (least < 1 / STRETCHED))

@@ -1,0 +1,240 @@
+"""Small motion of one still: spectral volumes for foliage, grass, hair, fabric, smoke and water.
+
+A spectral volume holds, for every pixel, the Fourier coefficients of its path (Davis et al., Image-Space Modal Bases,
+SIGGRAPH 2015; Li et al., Generative Image Dynamics, CVPR 2024). Here they come from smoothed noise with 1/f amplitudes
+and a travelling phase, without a model. Every harmonic is one of 1/duration, so a clip loops by construction. Works at
+a quarter of the frame; must never move a pixel outside of its region.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+COARSE = 4
+"""Pixels of the frame a cell of the volume."""
+CAP = 0.001
+"""Root-mean-square displacement, share of the frame's width, unless more is asked for."""
+HARMONICS = 16
+"""Frequencies a region moves in."""
+_GROUP = 8  # frames
+_SMOOTHEST = 2.0  # pixels of the coarse grid, so that neighbours never part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spectrum:
+    """How one kind of matter moves in wind or current."""
+
+    name: str
+    exponent: float
+    """Amplitudes fall with frequency to this power."""
+    slowest: float
+    """Lowest frequency, Hz."""
+    fastest: float
+    """Highest frequency, Hz."""
+    extent: float
+    """Length over which neighbours move alike at the lowest frequency, share of the frame's width."""
+    along: tuple[float, float]
+    """Share of the motion across and down, each 0..1."""
+    wave: float
+    """Length of the wave that travels through at the lowest frequency, share of the frame's width; 0 for none."""
+    heading: tuple[float, float]
+    """Direction in which it travels: across, down; a unit vector."""
+    strength: float
+    """Amplitude relative to what was asked for, 0..1."""
+
+
+PRESETS = {
+    spectrum.name: spectrum
+    for spectrum in (
+        Spectrum(name="foliage", exponent=1.0, slowest=0.12, fastest=1.6, extent=0.05, along=(1.0, 0.35), wave=0.6,
+                 heading=(0.98, 0.2), strength=1.0),
+        Spectrum(name="grass", exponent=0.9, slowest=0.15, fastest=1.8, extent=0.03, along=(1.0, 0.15), wave=0.35,
+                 heading=(1.0, 0.0), strength=0.8),
+        Spectrum(name="hair", exponent=1.1, slowest=0.12, fastest=1.2, extent=0.06, along=(1.0, 0.3), wave=0.3,
+                 heading=(0.8, 0.6), strength=0.6),
+        Spectrum(name="fabric", exponent=1.2, slowest=0.1, fastest=0.9, extent=0.08, along=(0.8, 0.5), wave=0.25,
+                 heading=(0.9, 0.44), strength=0.8),
+        Spectrum(name="smoke", exponent=1.4, slowest=0.08, fastest=0.5, extent=0.1, along=(0.7, 0.9), wave=0.3,
+                 heading=(0.2, -0.98), strength=1.0),
+        Spectrum(name="water", exponent=1.0, slowest=0.15, fastest=1.0, extent=0.05, along=(0.8, 0.5), wave=0.12,
+                 heading=(0.3, 0.95), strength=0.8),
+    )
+}  # fmt: skip
+"""By name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moving:
+    """A region that moves."""
+
+    spectrum: Spectrum
+    mask: Bytes
+    """uint8 (h, w) of the frame, 255 where it moves fully, 0 where it must not."""
+    amplitude: float
+    """Root-mean-square displacement, pixels of the frame."""
+
+
+class MotionSource(ABC):
+    """Says how pixels of one still move from frame to frame. Not for several threads at once."""
+
+    @property
+    @abstractmethod
+    def frames(self) -> int:
+        """Frames of the clip; a source that loops gives frame `frames` as it gives frame 0."""
+
+    @abstractmethod
+    def flow(self, frame: int) -> Floats:
+        """Displacement of one frame, float32 (rows, columns, 2) of the coarse grid.
+
+        A pixel (x, y) of the frame shows the still at (x + flow[..., 0], y + flow[..., 1]). The same frame gives the
+        same numbers, in whatever order frames are asked for.
+        """
+
+
+class SpectralMotion(MotionSource):
+    """Motion in Fourier coefficients: repeatable from the seed, number for number."""
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        regions: Sequence[Moving],
+        *,
+        frames: int,
+        rate: float,
+        seed: int,
+        loops: bool = True,
+        ease: float = 1.0,
+    ) -> None:
+        """`shape`: rows and columns of the frame; `rate`: frames a second; `ease`: seconds in which a clip that does not
+        loop begins and ends to move."""
+        self._frames, self._loops = frames, loops
+        self._ease = max(1, round(ease * rate))
+        self.shape = (-(-shape[0] // COARSE), -(-shape[1] // COARSE))
+        self._first, self._group = -1, np.zeros((0, *self.shape, 2), np.float32)
+        seconds = frames / rate
+        self._parts = [
+            _Part.make(region, self.shape, shape[1], seconds, np.random.Philox(key=[seed & (2**64 - 1), 0x50EC + index]))
+            for index, region in enumerate(regions)
+        ]
+
+    @property
+    def frames(self) -> int:
+        """See MotionSource."""
+        return self._frames
+
+    @property
+    def extent(self) -> NDArray[np.bool_]:
+        """Where anything may move, bool (rows, columns) of the coarse grid."""
+        found = np.zeros(self.shape, np.bool_)
+        for part in self._parts:
+            found[part.rows, part.columns] |= part.mask > 0
+        return found
+
+    def flow(self, frame: int) -> Floats:
+        """See MotionSource. Frames are made in groups that always begin at the same ones: sums must not differ."""
+        frame %= self._frames
+        first = frame // _GROUP * _GROUP
+        if self._first != first:
+            index = np.arange(first, min(first + _GROUP, self._frames))
+            self._group = np.zeros((len(index), *self.shape, 2), np.float32)
+            for part in self._parts:
+                self._group[:, part.rows, part.columns] += part.flows(index, self._frames)
+            if not self._loops:
+                self._group *= self._envelope(index)[:, None, None, None]
+            self._first = first
+        return self._group[frame - first]
+
+    def _envelope(self, index: NDArray[np.int64]) -> Floats:
+        """0 at both ends, 1 between, float32 (n,)."""
+        last = self._frames - 1
+        share = np.clip(np.minimum(index, last - index) / self._ease, 0, 1)
+        return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """The volume of one region, over the rectangle that holds it."""
+
+    rows: slice
+    columns: slice
+    mask: Floats
+    """(rows, columns) 0..1."""
+    volume: Floats
+    """(2 · harmonics, rows · columns · 2): cosine and sine coefficients, in pixels, masked."""
+    harmonics: tuple[int, ...]
+    """Whole periods in the clip."""
+
+    @classmethod
+    def make(
+        cls, region: Moving, shape: tuple[int, int], width: int, seconds: float, bits: np.random.Philox
+    ) -> _Part:
+        rows, columns = shape
+        padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
+        padded[: region.mask.shape[0], : region.mask.shape[1]] = region.mask
+        mask = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        if not mask.any():
+            none = np.zeros((2, 0), np.float32)
+            return cls(rows=slice(0), columns=slice(0), mask=np.zeros((0, 0), np.float32), volume=none, harmonics=(1,))
+        down, across = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        here = slice(int(down[0]), int(down[-1]) + 1), slice(int(across[0]), int(across[-1]) + 1)
+        mask = np.ascontiguousarray(mask[here])
+        spectrum, harmonics = region.spectrum, chosen_harmonics(region.spectrum, seconds)
+        rng, unit = np.random.Generator(bits), width / COARSE
+        y, x = np.mgrid[here].astype(np.float32)
+        travelled = (x * spectrum.heading[0] + y * spectrum.heading[1]) / unit
+        parts = []
+        for harmonic in harmonics:
+            ratio = harmonic / harmonics[0]
+            weight = ratio**-spectrum.exponent
+            smooth = max(spectrum.extent * unit / np.sqrt(ratio), _SMOOTHEST)
+            real, imaginary = (_smoothed(rng, mask.shape, smooth) * weight for _ in range(2))
+            if spectrum.wave:
+                phase = 2 * np.pi * np.sqrt(ratio) * travelled / spectrum.wave
+                cos, sin = np.cos(phase)[..., None], np.sin(phase)[..., None]
+                real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
+            parts += [real, imaginary]
+        volume = np.stack(parts) * np.asarray(spectrum.along, np.float32)
+        square = float((mask[..., None] ** 2 * (volume**2).sum(axis=0)).sum() / max(float((mask**2).sum()), 1e-9)) / 2
+        volume *= mask[..., None] * np.float32(region.amplitude * spectrum.strength / max(np.sqrt(square), 1e-9))
+        return cls(
+            rows=here[0], columns=here[1], mask=mask, harmonics=harmonics,
+            volume=np.ascontiguousarray(volume.reshape(len(volume), -1), np.float32),
+        )  # fmt: skip
+
+    def flows(self, index: NDArray[np.int64], frames: int) -> Floats:
+        """(n, rows, columns, 2) of frames `index`; whole turns are counted in whole numbers, so that a loop closes."""
+        if not self.volume.shape[1]:
+            return np.zeros((len(index), *self.mask.shape, 2), np.float32)
+        turns = np.outer(index, self.harmonics) % frames
+        angle = 2 * np.pi * turns / frames
+        waves = np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(index), -1).astype(np.float32)
+        return np.asarray((waves @ self.volume).reshape(len(index), *self.mask.shape, 2))
+
+
+def chosen_harmonics(spectrum: Spectrum, seconds: float) -> tuple[int, ...]:
+    """Whole periods in `seconds`, at most HARMONICS, evenly spread in pitch from the slowest to the fastest."""
+    first = max(1, round(spectrum.slowest * seconds))
+    last = max(first, round(spectrum.fastest * seconds))
+    spread = np.geomspace(first, last, HARMONICS)
+    return tuple(dict.fromkeys(int(h) for h in np.rint(spread)))
+
+
+def _smoothed(rng: np.random.Generator, shape: tuple[int, int], sigma: float) -> Floats:
+    """Noise of unit variance that changes over `sigma` cells, float32 (rows, columns, 2)."""
+    step = max(1, int(sigma / 2))
+    small = (-(-shape[0] // step) + 8, -(-shape[1] // step) + 8)
+    noise = rng.standard_normal((*small, 2), np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), sigma / step, borderType=cv2.BORDER_REFLECT)
+    large = cv2.resize(noise, (small[1] * step, small[0] * step), interpolation=cv2.INTER_CUBIC)
+    cut = large[4 * step : 4 * step + shape[0], 4 * step : 4 * step + shape[1]]
+    # The blur's own share of variance, not that of this sample: a small region must not be made to move more.
+    return np.asarray(cut * np.float32(2 * np.sqrt(np.pi) * sigma / step), np.float32)
