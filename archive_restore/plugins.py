@@ -1,4 +1,4 @@
-"""Steps by entry point, loaded when wanted, through two doors that never lead to the same room (promise P4).
+"""Steps by entry point, loaded when wanted, through doors that never lead to the same room (promise P4).
 
 The built-in steps use the same doors. Steps of other packages load only when archive.toml names them.
 """
@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from archive_restore.errors import PluginRefused, SeparationViolated
-from archive_restore.ports import PreservationStep, StoryStep
+from archive_restore.ports import MotionStep, PreservationStep, StoryStep
 
 PRESERVATION_GROUP = "archive_restore.preservation_steps"
 STORY_GROUP = "archive_restore.story_steps"
+MOTION_GROUP = "archive_restore.motion_steps"
 OWN_PACKAGE = "archive_restore"
 
 
@@ -40,6 +41,19 @@ def story_steps(allowed: Sequence[str] = ()) -> Mapping[str, StoryStep]:
         made = _make(entry)
         if isinstance(made, PreservationStep) or not isinstance(made, StoryStep):
             raise SeparationViolated(f"the plugin {entry.name!r} ({entry.value}) is not a story step")
+        if made.name != entry.name:
+            raise PluginRefused(f"the plugin {entry.name!r} calls itself {made.name!r}")
+        steps[entry.name] = made
+    return steps
+
+
+def motion_steps(allowed: Sequence[str] = ()) -> Mapping[str, MotionStep]:
+    """Steps that make clips of stills, by name; as `preservation_steps`, through a door of their own."""
+    steps: dict[str, MotionStep] = {}
+    for entry in _admitted(MOTION_GROUP, allowed):
+        made = _make(entry)
+        if not isinstance(made, MotionStep):
+            raise SeparationViolated(f"the plugin {entry.name!r} ({entry.value}) is not a motion step")
         if made.name != entry.name:
             raise PluginRefused(f"the plugin {entry.name!r} calls itself {made.name!r}")
         steps[entry.name] = made

@@ -626,6 +626,110 @@ class StoryStep(ABC):
         """
 
 
+# --- clips -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Still:
+    """The one picture that a clip is made of, as it will be seen."""
+
+    samples: npt.NDArray[np.uint8]
+    """(h, w, 3), sRGB, upright."""
+    flags: npt.NDArray[np.uint8]
+    """(h, w) its synthesis map, relative to the master."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFrame:
+    """One frame before it is encoded."""
+
+    samples: npt.NDArray[np.uint8]
+    """(h, w, 3), sRGB."""
+    flags: npt.NDArray[np.uint8]
+    """(h, w) synthesis map, relative to the master."""
+
+
+class ClipFrames(ABC):
+    """The frames of a clip, made when they are asked for; the same frame is the same, whatever was asked before.
+
+    Not for several threads at once.
+    """
+
+    size: tuple[int, int]
+    """Rows and columns, both even."""
+    count: int
+    rate: int
+    """Frames a second."""
+    loops: bool
+    """Whether frame `count` would be frame 0 again."""
+
+    @abstractmethod
+    def frame(self, index: int) -> ClipFrame:
+        """Frame 0 to `count` - 1."""
+
+
+class MotionStep(ABC):
+    """Makes a clip of a still. Entry-point group `archive_restore.motion_steps`."""
+
+    name: ClassVar[str]
+    """Name in recipes; equals the entry point's."""
+    version: ClassVar[str]
+    """Changes whenever the output changes."""
+    summary: ClassVar[str]
+    """One sentence for `recipes list` and the report."""
+    parameters_schema: ClassVar[Mapping[str, Any]]
+    """JSON Schema (2020-12) `properties` of the parameters, each with `default` and `description`."""
+    flags: ClassVar[PixelFlag]
+    """Flags it may set."""
+    action: ClassVar[str]
+    """C2PA action."""
+    digital_source_type: ClassVar[str]
+    """IPTC digital source type (last part of the URI) of what it makes."""
+
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """Names of the trained models it runs with these parameters; none unless a step says otherwise."""
+        return ()
+
+    @abstractmethod
+    def clip(self, still: Still, parameters: Mapping[str, Json], context: StoryContext) -> ClipFrames:
+        """Plan the clip; what moves is flagged, what is not flagged anew keeps the samples of the still.
+
+        Raise UsageError where parameters and documents do not fit the picture.
+        """
+
+
+class FrameWriter(ABC):
+    """Takes the frames of a video, in order."""
+
+    @abstractmethod
+    def write(self, frame: npt.NDArray[np.uint8]) -> None:
+        """Add one: uint8 (h, w, 3) RGB, or (h, w) of a map."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class Videos(ABC):
+    """Video files: what is shown, lossy, and what must come back bit for bit."""
+
+    @abstractmethod
+    def create(self, path: Path, size: tuple[int, int], rate: int, *, quality: int) -> FrameWriter:
+        """Begin an MP4 (H.264, yuv420p, BT.709); `size`: rows and columns, even; `quality`: 0 is best, 51 worst."""
+
+    @abstractmethod
+    def create_exact(self, path: Path, size: tuple[int, int], rate: int, *, colour: bool) -> FrameWriter:
+        """Begin a Matroska file (FFV1) of maps, or with `colour` of RGB frames."""
+
+    @abstractmethod
+    def frames(self, path: Path, *, maps: bool = False) -> Iterator[npt.NDArray[np.uint8]]:
+        """Decoded frames in order, uint8 (h, w, 3) RGB, or (h, w) of a map; raise PictureUnreadable."""
+
+    @abstractmethod
+    def agents(self) -> tuple[SoftwareAgent, ...]:
+        """The libraries that encode."""
+
+
 # --- signing -----------------------------------------------------------------------------------------
 
 
@@ -1117,6 +1221,8 @@ class Archive:
     quarantine: Quarantine
     preservation_steps: Callable[[], Mapping[str, PreservationStep]]
     story_steps: Callable[[], Mapping[str, StoryStep]]
+    motion_steps: Callable[[], Mapping[str, MotionStep]]
+    videos: Videos
     palettes: Palettes
     kept: Kept
     """What stories need again when they are told with one thing changed."""

@@ -5,7 +5,7 @@ A path is a window in the still for each frame; it changes smoothly and never le
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archive_restore.records.imagery import Region
 
@@ -37,13 +37,16 @@ def fitted(size: tuple[int, int], aspect: float, subject: Region | None = None) 
     return _inside(Window(left=x - across / 2, top=y - down / 2, width=across, height=down), size)
 
 
-def around(size: tuple[int, int], aspect: float, subject: Region, *, margin: float = 0.15) -> Window:
-    """The smallest window of `aspect` that holds `subject` and a margin, share of its size on every side."""
-    height, width = size
-    across = max(subject.width * (1 + 2 * margin), subject.height * (1 + 2 * margin) * aspect)
-    across = min(across, width, height * aspect)
-    x, y = _middle(subject)
-    return _inside(Window(left=x - across / 2, top=y - across / aspect / 2, width=across, height=across / aspect), size)
+def scaled(window: Window, factor: float, size: tuple[int, int], subject: Region | None = None) -> Window:
+    """A window `factor` times as large, around `subject` or its own middle, inside the picture."""
+    x, y = (window.left + window.width / 2, window.top + window.height / 2) if subject is None else _middle(subject)
+    width, height = window.width * factor, window.height * factor
+    return _inside(Window(left=x - width / 2, top=y - height / 2, width=width, height=height), size)
+
+
+def shifted(window: Window, across: float, size: tuple[int, int]) -> Window:
+    """A window moved to the right, pixels of the picture, as far as the picture reaches."""
+    return _inside(replace(window, left=window.left + across), size)
 
 
 def travelled(start: Window, end: Window, share: float) -> Window:

@@ -7,7 +7,6 @@ holds the still's own samples, so that nothing shimmers. Must never set a pixel 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from archive_restore.imaging.camera import Window
 from archive_restore.imaging.motion import COARSE, MotionSource
+from archive_restore.ports import ClipFrame, ClipFrames
 from archive_restore.records.imagery import PixelFlag
 
 Bytes = NDArray[np.uint8]
@@ -29,18 +29,8 @@ _MADE_UP = np.uint8(PixelFlag.MOVED | PixelFlag.SYNTHESIZED)
 _RESAMPLED = np.uint8(PixelFlag.RESAMPLED)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """One frame as it will be encoded."""
-
-    samples: Bytes
-    """uint8 (h, w, 3), RGB."""
-    flags: Bytes
-    """uint8 (h, w), relative to the master."""
-
-
-class Clip:
-    """Renders frames of one still; every frame by itself, in any order."""
+class Clip(ClipFrames):
+    """Renders frames of one still."""
 
     def __init__(
         self,
@@ -49,10 +39,15 @@ class Clip:
         size: tuple[int, int],
         motion: MotionSource | None,
         window: Callable[[int], Window],
+        *,
+        count: int,
+        rate: int,
+        loops: bool,
     ) -> None:
         """`still`: uint8 (H, W, 3) RGB with its map, uint8 (H, W); `size`: rows and columns of the frames; `motion` is
         given over the still; `window`: where in the still the frame lies at frame n."""
         self._motion, self._window, self.size = motion, window, size
+        self.count, self.rate, self.loops = count, rate, loops
         self._still, self._flags = still, flags
         first = window(0)
         self._resting: Window | None = first
@@ -60,20 +55,20 @@ class Clip:
         y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
         self._x, self._y = x, y
 
-    def frame(self, index: int) -> Frame:
-        """One frame."""
+    def frame(self, index: int) -> ClipFrame:
+        """See ClipFrames."""
         window = self._window(index)
         base = self._base if window == self._resting else self._view(window)
         if self._motion is None:
             return base
         return self._warped(base, window, self._motion.flow(index))
 
-    def _view(self, window: Window) -> Frame:
+    def _view(self, window: Window) -> ClipFrame:
         """The still as it lies in a window, without motion."""
         rows, columns = self.size
         whole = Window(left=0, top=0, width=self._still.shape[1], height=self._still.shape[0])
         if window == whole and self._still.shape[:2] == self.size:
-            return Frame(samples=self._still, flags=self._flags)
+            return ClipFrame(samples=self._still, flags=self._flags)
         scale = window.width / columns
         to_still = np.array(
             [[scale, 0, window.left + scale / 2 - 0.5], [0, scale, window.top + scale / 2 - 0.5]], np.float64
@@ -83,7 +78,7 @@ class Clip:
         to_still[:, :2] *= reduced
         how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         seen = cv2.warpAffine(source, to_still, (columns, rows), flags=how, borderMode=cv2.BORDER_REPLICATE)
-        return Frame(samples=np.asarray(seen, np.uint8), flags=self._view_of_flags(window) | _RESAMPLED)
+        return ClipFrame(samples=np.asarray(seen, np.uint8), flags=self._view_of_flags(window) | _RESAMPLED)
 
     def _prefiltered(self, scale: float) -> tuple[Bytes, float]:
         """The still without detail that `scale` still pixels a pixel cannot show, and its size relative to it."""
@@ -113,7 +108,7 @@ class Clip:
         y = np.clip(np.rint(window.top + (np.arange(rows) + 0.5) * scale - 0.5), 0, spread.shape[0] - 1)
         return spread[y.astype(int)[:, None], x.astype(int)]
 
-    def _warped(self, base: Frame, window: Window, flow: Floats) -> Frame:
+    def _warped(self, base: ClipFrame, window: Window, flow: Floats) -> ClipFrame:
         rows, columns = self.size
         scale = window.width / columns
         coarse = self._in_frame(flow, window)
@@ -146,7 +141,7 @@ class Clip:
         here = self._carried(base.flags, part, dx, dy)
         here |= np.where(made_up > 0, _MADE_UP, _MOVED) | (_RESAMPLED if scale != 1 else np.uint8(0))
         flags[part] = np.where(stays, flags[part], here)
-        return Frame(samples=samples, flags=flags)
+        return ClipFrame(samples=samples, flags=flags)
 
     def _carried(self, flags: Bytes, part: tuple[slice, slice], dx: Floats, dy: Floats) -> Bytes:
         """Flags of what moves, moved with it."""

@@ -122,7 +122,9 @@ class SpectralMotion(MotionSource):
         self._first, self._group = -1, np.zeros((0, *self.shape, 2), np.float32)
         seconds = frames / rate
         self._parts = [
-            _Part.make(region, self.shape, shape[1], seconds, np.random.Philox(key=[seed & (2**64 - 1), 0x50EC + index]))
+            _Part.make(
+                region, self.shape, shape[1], seconds, np.random.Philox(key=[seed & (2**64 - 1), 0x50EC + index])
+            )
             for index, region in enumerate(regions)
         ]
 
@@ -174,9 +176,7 @@ class _Part:
     """Whole periods in the clip."""
 
     @classmethod
-    def make(
-        cls, region: Moving, shape: tuple[int, int], width: int, seconds: float, bits: np.random.Philox
-    ) -> _Part:
+    def make(cls, region: Moving, shape: tuple[int, int], width: int, seconds: float, bits: np.random.Philox) -> _Part:
         rows, columns = shape
         padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
         padded[: region.mask.shape[0], : region.mask.shape[1]] = region.mask

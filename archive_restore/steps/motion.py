@@ -1,0 +1,179 @@
+"""The built-in step that makes a clip of a still: wind and water in regions, and a camera.
+
+Nobody speaks here, and no step may make anybody speak: see docs/explanation/animation.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from archive_restore.errors import UsageError
+from archive_restore.imaging import camera, motion_regions
+from archive_restore.imaging.clip import Clip
+from archive_restore.imaging.motion import CAP, SpectralMotion
+from archive_restore.ports import ClipFrames, MotionStep, Still, StoryContext
+from archive_restore.records.imagery import PixelFlag, Region
+from archive_restore.records.provenance import Json
+from archive_restore.records.stories import HumanDecision
+
+BOXES = {"hd": (1080, 1920), "4k": (2160, 3840)}
+"""Greatest rows and columns of frames that keep the picture's aspect; upright pictures turn them round."""
+CROPS = {"wide": (1080, 1920), "square": (1080, 1080), "vertical": (1920, 1080)}
+"""Rows and columns of frames that are cut out of the picture."""
+_LEAST_EDGE = 64
+_LARGEST_AMPLITUDE = 1.0
+
+
+class Animate(MotionStep):
+    """Small motion that a seed decides; what does not move stays as it is, sample for sample."""
+
+    name: ClassVar[str] = "animate"
+    version: ClassVar[str] = "1"
+    summary: ClassVar[str] = (
+        "Lets regions of the still move a little, or a camera move over it; every motion is invented."
+    )
+    flags: ClassVar[PixelFlag] = (
+        PixelFlag.MOVED | PixelFlag.RESAMPLED | PixelFlag.SYNTHESIZED | PixelFlag.HUMAN | PixelFlag.ADJUSTED
+    )
+    action: ClassVar[str] = "c2pa.edited"
+    digital_source_type: ClassVar[str] = "algorithmicallyEnhanced"
+    parameters_schema: ClassVar[Mapping[str, Any]] = {
+        "seconds": {
+            "type": "number", "minimum": 1, "maximum": 60, "default": 12, "description": "Length of the clip.",
+        },
+        "rate": {"enum": [24, 25, 30], "default": 24, "description": "Frames a second."},
+        "size": {
+            "enum": [*BOXES, *CROPS, "source"], "default": "hd",
+            "description": "hd and 4k keep the picture's aspect; wide, square and vertical cut it; source keeps its size.",
+        },
+        "amplitude": {
+            "type": "number", "minimum": 0, "maximum": _LARGEST_AMPLITUDE, "default": 100 * CAP,
+            "description": "Root-mean-square displacement of what moves, per cent of the frame's width.",
+        },
+        "ending": {
+            "enum": ["loop", "ease"], "default": "loop",
+            "description": "loop: the last frame leads into the first; ease: motion begins and ends at rest.",
+        },
+        "camera": {
+            "enum": ["rest", "closer", "back", "left", "right"], "default": "rest",
+            "description": "closer and back move towards the focus and away from it; left and right pass over it.",
+        },
+        "travel": {
+            "type": "number", "minimum": 0, "maximum": 0.5, "default": 0.15,
+            "description": "Share of the frame's width that the camera moves or closes in.",
+        },
+        "focus": {
+            "type": "string", "default": "", "pattern": "^$|^-?[0-9]+,-?[0-9]+,[0-9]+,[0-9]+$",
+            "description": "left,top,right,bottom of what must stay in the frame, pixels of the picture; empty for its middle.",
+        },
+    }  # fmt: skip
+
+    def clip(self, still: Still, parameters: Mapping[str, Json], context: StoryContext) -> ClipFrames:
+        """See MotionStep."""
+        rate, seconds = int(_number(parameters["rate"])), _number(parameters["seconds"])
+        count, (height, width) = max(2, round(rate * seconds)), still.flags.shape
+        size = frame_size(str(parameters["size"]), height, width)
+        focus = _region(str(parameters["focus"]), height, width)
+        moves = str(parameters["camera"]) != "rest"
+        loops = parameters["ending"] == "loop" and not moves
+        path = _path(parameters, (height, width), size, focus)
+        document = context.documents.get("motion")
+        source = None
+        if document is not None:
+            assert isinstance(document, Mapping)
+            source = self._motion(document, parameters, (height, width), path(0).width, count, rate, loops, context)
+        elif not moves:
+            raise UsageError(
+                "nothing would move", hint="Draw regions for --regions, see --regions auto; or choose a --camera"
+            )
+        context.note({
+            "frames": count, "rows": size[0], "columns": size[1], "loops": loops,
+            "scale": round(path(0).width / size[1], 6),
+        })  # fmt: skip
+        return Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops)
+
+    def _motion(
+        self,
+        document: Mapping[str, Any],
+        parameters: Mapping[str, Json],
+        size: tuple[int, int],
+        seen: float,
+        count: int,
+        rate: int,
+        loops: bool,
+        context: StoryContext,
+    ) -> SpectralMotion:
+        amplitude = _number(parameters["amplitude"]) / 100
+        regions = motion_regions.masks(document, size, amplitude * seen)
+        if not any(region.mask.any() for region in regions):
+            raise UsageError("no region lies inside the picture", hint="Coordinates are pixels of what is animated")
+        if amplitude > CAP:
+            context.say(f"Motion of {100 * amplitude:g} % of the width: from 0.1 % on it is seen to be made up.")
+        for region in document["regions"]:
+            if region.get("author") or region.get("reason"):
+                context.decided(
+                    HumanDecision(
+                        author=str(region.get("author", "")), reason=str(region.get("reason", "")),
+                        what=f"{region['kind']} region{' ' + repr(region['name']) if region.get('name') else ''}",
+                        when=str(region.get("when", "")),
+                    )
+                )  # fmt: skip
+        return SpectralMotion(size, regions, frames=count, rate=rate, seed=context.seed, loops=loops)
+
+
+def frame_size(word: str, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the frames, both even; raise UsageError where the picture is too small or too long."""
+    if word in CROPS:
+        rows, columns = CROPS[word]
+    elif word == "source":
+        rows, columns = height, width
+    else:
+        box = BOXES[word] if width >= height else BOXES[word][::-1]
+        scale = min(box[0] / height, box[1] / width)
+        rows, columns = round(height * scale), round(width * scale)
+    rows, columns = rows // 2 * 2, columns // 2 * 2
+    if min(rows, columns) < _LEAST_EDGE:
+        raise UsageError(f"frames of {columns}×{rows} pixels are too small to be seen", hint="Choose another --size")
+    if max(rows, columns) > 8192:
+        raise UsageError(f"frames of {columns}×{rows} pixels are larger than players take", hint="Choose --size 4k")
+    return rows, columns
+
+
+def _path(
+    parameters: Mapping[str, Json], picture: tuple[int, int], size: tuple[int, int], focus: Region | None
+) -> Callable[[int], camera.Window]:
+    """Where the frame lies in the picture at frame n."""
+    count = max(2, round(_number(parameters["rate"]) * _number(parameters["seconds"])))
+    whole = camera.fitted(picture, size[1] / size[0], focus)
+    word, travel = str(parameters["camera"]), _number(parameters["travel"])
+    if word == "rest":
+        return lambda frame: whole
+    near = camera.scaled(whole, 1 - travel, picture, focus)
+    if word in ("closer", "back"):
+        start, end = (whole, near) if word == "closer" else (near, whole)
+    else:
+        room = travel * whole.width / 2
+        left, right = (camera.shifted(near, side * room, picture) for side in (-1, 1))
+        start, end = (right, left) if word == "left" else (left, right)
+    return lambda frame: camera.travelled(start, end, frame / (count - 1))
+
+
+def _region(text: str, height: int, width: int) -> Region | None:
+    if not text:
+        return None
+    left, top, right, bottom = (int(part) for part in text.split(","))
+    left, right = max(left, 0), min(right, width)
+    top, bottom = max(top, 0), min(bottom, height)
+    if left >= right or top >= bottom:
+        raise UsageError("the focus lies outside the picture", hint=f"The picture has {width}×{height} pixels")
+    return Region(top=top, left=left, bottom=bottom, right=right)
+
+
+def _number(value: Json) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UsageError(f"{value!r} is no number")
+    return float(np.float64(value))
