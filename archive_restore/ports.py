@@ -662,6 +662,8 @@ class ClipFrames(ABC):
     """Frames a second."""
     loops: bool
     """Whether frame `count` would be frame 0 again."""
+    geometry: Geometry
+    """From pixel centres (x, y, 1) of frame 0 to those of the still."""
 
     @abstractmethod
     def frame(self, index: int) -> ClipFrame:
@@ -1100,6 +1102,10 @@ class Documents(ABC):
     @abstractmethod
     def restoration_report(self, view: RestorationView) -> bytes:
         """Stand-alone HTML."""
+
+    @abstractmethod
+    def picture(self, samples: npt.NDArray[np.uint8]) -> bytes:
+        """PNG of sRGB, uint8 (h, w, 3)."""
 
     @abstractmethod
     def thumbnail(self, picture: Overview) -> bytes:

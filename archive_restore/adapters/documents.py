@@ -112,6 +112,10 @@ class RecordDocuments(Documents):
             )
         )
 
+    def picture(self, samples: previews.DisplayArray) -> bytes:
+        """PNG of sRGB, uint8 (h, w, 3)."""
+        return previews.png_bytes(samples)
+
     def thumbnail(self, picture: Overview) -> bytes:
         """JPEG, longest edge 512 pixels."""
         return previews.thumbnail(picture.reduced, previews.transfer_for(picture.facts, picture.white))
@@ -140,7 +144,7 @@ class RecordDocuments(Documents):
             StoryReport(
                 view=view,
                 parent_icc=self._icc_of(view.parent_path, view.before.facts),
-                story_icc=self._icc_of(view.picture_path, view.after.facts),
+                story_icc=self._story_icc(view),
                 caption=caption,
                 captioned=lambda picture: caption_band(picture, caption, style),
                 parent_file=ReportFile(
@@ -173,12 +177,18 @@ class RecordDocuments(Documents):
 
     def story_thumbnail(self, view: StoryView) -> bytes:
         """JPEG, longest edge 512 pixels and the caption band below."""
-        icc = self._icc_of(view.picture_path, view.after.facts)
+        icc = self._story_icc(view)
         caption, style = label_of(view.derivation, self._labels, view.kinds), self._labels.style
         shown = story_picture(
             view.after, icc, previews.THUMBNAIL_LONGEST, lambda picture: caption_band(picture, caption, style)
         )
         return previews.jpeg_bytes(shown)
+
+    def _story_icc(self, view: StoryView) -> bytes:
+        """Profile of a story's picture; frames of a clip are sRGB."""
+        if view.derivation.products[0].mime.startswith("video/"):
+            return b""
+        return self._icc_of(view.picture_path, view.after.facts)
 
     def _file(self, view: RestorationView, name: str, digests: Digests) -> ReportFile:
         ref = view.derivation.ref

@@ -1,4 +1,4 @@
-"""`enhance`, `colorize` and `story`: stories, which are never part of the record."""
+"""`enhance`, `colorize`, `animate` and `story`: stories, which are never part of the record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archive_restore.cli.output import Session, device_option, printable, say_re
 if TYPE_CHECKING:
     from archive_restore.flows.batch import Batch
     from archive_restore.flows.story_documents import Handed
-    from archive_restore.flows.tell import StoryMade
+    from archive_restore.flows.tell import FinishedStory, StoryMade, StoryOrder
     from archive_restore.records.provenance import Recipe
     from archive_restore.records.stories import StoryKind
 
@@ -143,6 +143,76 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     return _tell(session, StoryKind.COLORIZATION, colorization(**_coloured(options)), options)
 
 
+@click.command("animate")
+@_batch_options
+@click.option("--seconds", type=click.FloatRange(1, 60), help="Length of the clip; 12 unless given.")
+@click.option("--rate", type=click.Choice(["24", "25", "30"]), help="Frames a second; 24 unless given.")
+@click.option(
+    "--size",
+    type=click.Choice(["hd", "4k", "wide", "square", "vertical", "source"]),
+    help="hd (the default) and 4k keep the picture's aspect; wide, square and vertical cut around --focus.",
+)
+@click.option(
+    "--regions",
+    metavar="FILE|auto",
+    help="What moves, drawn by a person (schema motion.schema.json); auto writes a proposal into --proposal and stops.",
+)
+@click.option(
+    "--proposal", type=click.Path(path_type=Path, dir_okay=False), help="Where the proposal goes; a PNG lies beside it."
+)
+@click.option("--amplitude", type=click.FloatRange(0, 1), metavar="PERCENT", help="Motion, per cent of the width; 0.1.")
+@click.option("--ending", type=click.Choice(["loop", "ease"]), help="Lead into the beginning, or come to rest.")
+@click.option("--camera", type=click.Choice(["rest", "closer", "back", "left", "right"]), help="Rests unless given.")
+@click.option("--focus", metavar="LEFT,TOP,RIGHT,BOTTOM", help="What must stay in the frame, pixels of the picture.")
+@click.option("--keep-lossless", is_flag=True, help="Store the frames as they were before encoding, too.")
+@_how_options
+@click.pass_obj
+def animate_command(session: Session, /, **options: Any) -> int:
+    """Make a clip of each REF in which regions move a little, or a camera moves over it; all motion is invented.
+
+    REF is a master, a restoration or another story. The result is the next version ITEM/animation@N: an MP4 that says
+    in every frame what it is, with a map of every frame, credentials and report; it never becomes part of the record.
+    """
+    from archive_restore.core.story_recipes import animation
+    from archive_restore.flows.animate import prepare_animation
+    from archive_restore.records.stories import StoryKind
+
+    if options["regions"] == "auto":
+        return _propose(session, options)
+    if options["proposal"] is not None:
+        raise click.UsageError("--proposal goes with --regions auto")
+    options["motion"] = options.pop("regions")
+    recipe = animation(
+        **_picked(options, ("seconds", "size", "amplitude", "ending", "camera", "focus")),
+        rate=int(options["rate"]) if options["rate"] else None,
+        keep_lossless=options["keep_lossless"] or None,
+    )
+    return _tell(session, StoryKind.ANIMATION, recipe, options, prepare_animation)
+
+
+def _propose(session: Session, options: dict[str, Any]) -> int:
+    import json
+
+    from archive_restore.flows.animate import propose_regions
+    from archive_restore.flows.browse import resolve
+
+    target = options["proposal"]
+    if target is None or len(options["refs"]) != 1:
+        raise click.UsageError("--regions auto takes one REF and --proposal FILE, where the proposal goes")
+    shown = target.with_suffix(".png")
+    for path in (target, shown):
+        if path.exists():
+            raise click.UsageError(f"{str(path)!r} is there already; nothing is overwritten")
+    with session.open(write=False) as archive:
+        document, picture = propose_regions(archive, resolve(archive, options["refs"][0]), options["device"])
+    target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    shown.write_bytes(picture)
+    session.result({"proposal": str(target), "picture": str(shown), "regions": document["regions"]})
+    session.say(f"{len(document['regions'])} regions proposed in {target}, shown in {shown}")
+    session.say('Nothing was animated: look at each, mend them, strike the line "proposed", then give the file.')
+    return 0
+
+
 @click.command("story")
 @click.argument("refs", nargs=-1, required=True, metavar="REF...")
 @click.option(
@@ -229,7 +299,7 @@ def _of(settings: Sequence[str], recipe: Recipe) -> list[str]:
 def _handed(options: dict[str, Any]) -> Handed:
     from archive_restore.flows.story_documents import Handed
 
-    files = {name: options[name] for name in ("regions", "hints") if options.get(name)}
+    files = {name: Path(options[name]) for name in ("regions", "hints", "motion") if options.get(name)}
     return Handed(
         files=files,
         hints=options.get("hint", ()),
@@ -239,12 +309,18 @@ def _handed(options: dict[str, Any]) -> Handed:
     )
 
 
-def _tell(session: Session, kind: StoryKind, recipe: Recipe, options: dict[str, Any]) -> int:
+def _tell(
+    session: Session,
+    kind: StoryKind,
+    recipe: Recipe,
+    options: dict[str, Any],
+    prepare: Callable[[Any, StoryOrder], FinishedStory] | None = None,
+) -> int:
     from archive_restore.core.planning import describe
     from archive_restore.flows.story_batch import choose_sources, decisions, make_story_plan, tell_many
     from archive_restore.flows.story_documents import documents
     from archive_restore.flows.story_render import Telling, models_of_story
-    from archive_restore.flows.tell import StoryOrder
+    from archive_restore.flows.tell import StoryOrder, prepare_story
 
     handed = _handed(options)
     with session.open(write=not options["dry_run"]) as archive:
@@ -270,7 +346,7 @@ def _tell(session: Session, kind: StoryKind, recipe: Recipe, options: dict[str, 
             device=options["device"],
         )
         with session.progress(len(chosen.item_ids), recipe.name) as bar:
-            batch = tell_many(archive, chosen, order, lambda ref: bar.step(ref))
+            batch = tell_many(archive, chosen, order, lambda ref: bar.step(ref), prepare or prepare_story)
     return _show(session, batch)
 
 

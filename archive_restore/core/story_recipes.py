@@ -1,4 +1,4 @@
-"""From what a person asks of `enhance` and `colorize` to recipes: which steps, in which order, how set."""
+"""From what a person asks of `enhance`, `colorize` and `animate` to recipes: which steps, in which order, how set."""
 
 from __future__ import annotations
 
@@ -61,6 +61,16 @@ def colorization(*, automatic: bool = False, strength: float | None = None) -> R
         name="colorize",
         description="Give the picture colours; its light and dark stay.",
         steps=(RecipeStep(step="colorize", parameters=chosen),),
+    )
+
+
+def animation(**chosen: Json) -> Recipe:
+    """The recipe of `animate`: parameters of its step by name; those that are None keep their defaults."""
+    wanted = {name: value for name, value in chosen.items() if value is not None}
+    return Recipe(
+        name="animate",
+        description="Let the still move a little, in a loop or under a moving camera.",
+        steps=(RecipeStep(step="animate", parameters=wanted),),
     )
 
 

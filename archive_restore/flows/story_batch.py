@@ -13,8 +13,8 @@ from archive_restore.errors import UsageError
 from archive_restore.flows.batch import Batch, Chosen, run_batch
 from archive_restore.flows.browse import resolve
 from archive_restore.flows.commit import load_record
-from archive_restore.flows.story_render import models_of_story
-from archive_restore.flows.tell import StoryMade, StoryOrder, prepare_story, store_story
+from archive_restore.flows.story_render import models_of_story, steps_for_stories
+from archive_restore.flows.tell import FinishedStory, StoryMade, StoryOrder, prepare_story, store_story
 from archive_restore.ports import Archive
 from archive_restore.records.objects import MasterRef
 from archive_restore.records.preservation import PreservationKind, PreservationRef
@@ -26,7 +26,7 @@ def make_story_plan(archive: Archive, recipe: Recipe, settings: Sequence[str]) -
     """From a recipe and `--set` to a plan in which every parameter is fixed; raise RecipeInvalid."""
     contracts = {
         name: StepContract(name=name, parameters_schema=step.parameters_schema)
-        for name, step in archive.story_steps().items()
+        for name, step in steps_for_stories(archive).items()
     }
     return fill_in(with_settings(recipe, settings), contracts, archive.check_parameters, family="story")
 
@@ -60,8 +60,9 @@ def tell_many(
     chosen: Chosen,
     order: StoryOrder,
     progress: Callable[[str], None] = lambda ref: None,
+    prepare: Callable[[Archive, StoryOrder], FinishedStory] = prepare_story,
 ) -> Batch[StoryMade]:
-    """Tell a story of every chosen source, as `order` says, whose own source is not looked at.
+    """Tell a story of every chosen source, as `order` says, whose own source is not looked at; `prepare` makes one.
 
     An interrupted batch of named sources goes on where it stopped when it is given again; with --all or --query an
     equal story that exists is not made twice. Raises as flows.batch.restore_many.
@@ -80,9 +81,7 @@ def tell_many(
             progress(source)
         else:
             orders.append(mine)
-    run_batch(
-        archive, batch, key if chosen.named else "", orders, lambda o: o.source, prepare_story, store_story, progress
-    )
+    run_batch(archive, batch, key if chosen.named else "", orders, lambda o: o.source, prepare, store_story, progress)
     archive.jobs.close_batch(key)
     return batch
 
@@ -97,7 +96,7 @@ def decisions(archive: Archive, recipe: Recipe, author: str, reason: str) -> tup
 def equal_story(archive: Archive, order: StoryOrder, models: Sequence[tuple[str, str]]) -> str:
     """The newest story of this source that this order would only make again; an empty string where there is none."""
     item_id = order.source.partition("/")[0]
-    library = archive.story_steps()
+    library = steps_for_stories(archive)
     steps = [(s.step, library[s.step].version, to_plain(s.parameters)) for s in order.plan.steps]
     documents = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in order.telling.documents.items()}
     for version in range(archive.stories.head(f"{item_id}/{order.kind.value}"), 0, -1):

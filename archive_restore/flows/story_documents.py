@@ -11,9 +11,12 @@ from typing import Any
 from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.hints_document import hints_of
 from archive_restore.core.story_recipes import parse_hint
-from archive_restore.errors import SourceUnreadable
+from archive_restore.errors import SourceUnreadable, UsageError
 from archive_restore.imaging.palettes import choose
 from archive_restore.ports import Archive
+
+_ENTRIES = {"motion": "regions"}
+"""Where a document's entries stand that have another name than it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +24,7 @@ class Handed:
     """What a command got."""
 
     files: Mapping[str, Path]
-    """JSON files by the names of their schemas: `hints`, `regions`."""
+    """JSON files by the names of their schemas: `hints`, `regions`, `motion`."""
     hints: Sequence[str] = ()
     """`X,Y=COLOUR`, added to the hints of the file."""
     author: str = ""
@@ -54,8 +57,14 @@ def documents(archive: Archive, handed: Handed) -> dict[str, str]:
         given["hints"] = [*given.get("hints", ()), *map(parse_hint, handed.hints)]
     said = {key: value for key, value in (("author", handed.author), ("reason", handed.reason)) if value}
     for name, document in list(found.items()):
-        document[name] = [{**said, **entry} for entry in document[name]]
-        _check(archive, name, document, f"what was said with --{name.rstrip('s')}")
+        entries = _ENTRIES.get(name, name)
+        document[entries] = [{**said, **entry} for entry in document[entries]]
+        _check(archive, name, document, f"what was said with --{entries.rstrip('s')}")
+    if found.get("motion", {}).get("proposed"):
+        raise UsageError(
+            "these regions are a proposal that nobody approved",
+            hint='Look at each, mend them, and strike the line "proposed"',
+        )
     if "hints" in found:
         hints_of(found["hints"])
     if handed.era or handed.region or handed.process:

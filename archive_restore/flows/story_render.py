@@ -29,6 +29,7 @@ from archive_restore.imaging.reduce import MapReducer, PictureReducer
 from archive_restore.ports import (
     Archive,
     Lineage,
+    MotionStep,
     Network,
     Overview,
     PictureSource,
@@ -178,9 +179,14 @@ def _material(ref: AnyRef, stored: StoredFile, mime: str, pixels_sha256: str) ->
     )  # fmt: skip
 
 
+def steps_for_stories(archive: Archive) -> Mapping[str, StoryStep | MotionStep]:
+    """Every step that a story may have, by name."""
+    return {**archive.story_steps(), **archive.motion_steps()}
+
+
 def models_of_story(archive: Archive, planned: Sequence[PlannedStep]) -> tuple[InstalledModel, ...]:
     """The models that these steps want, each once, in their order; raise ModelUnusable where one is not here."""
-    library = archive.story_steps()
+    library = steps_for_stories(archive)
     wanted = dict.fromkeys(name for step in planned for name in library[step.step].models(step.parameters))
     return tuple(archive.models.card(name) for name in wanted)
 

@@ -141,7 +141,7 @@ def store_story(archive: Archive, finished: FinishedStory, batch: str = "") -> S
 def _make(
     archive: Archive, ref: StoryRef, source: StorySourceFile, order: StoryOrder, staged: Staging, started: str
 ) -> tuple[PreparedStory, StoryMade]:
-    handed, documents = _take_documents(staged, order.telling)
+    handed, documents = take_documents(staged, order.telling)
     lineage = _lineage(archive, ref, source, order.plan, archive.story_steps(), started)
     rendering = render_story(
         archive, source, order.plan.steps, order.telling, lineage,
@@ -364,7 +364,7 @@ def source_type(library: Mapping[str, StoryStep], steps: Sequence[PlannedStep]) 
     return max((kind for kind in made if kind), key=lambda kind: ("rained" in kind, kind == "composite"), default=PLAIN)
 
 
-def _take_documents(staged: Staging, telling: Telling) -> tuple[tuple[Material, ...], dict[str, Digests]]:
+def take_documents(staged: Staging, telling: Telling) -> tuple[tuple[Material, ...], dict[str, Digests]]:
     """Keep what a person handed in inside the object, so that the run can be repeated."""
     stored: dict[str, Digests] = {}
     materials = []

@@ -48,6 +48,10 @@ class Clip(ClipFrames):
         given over the still; `window`: where in the still the frame lies at frame n."""
         self._motion, self._window, self.size = motion, window, size
         self.count, self.rate, self.loops = count, rate, loops
+        scale, begin = window(0).width / size[1], window(0)
+        self.geometry = (
+            (scale, 0.0, begin.left + scale / 2 - 0.5), (0.0, scale, begin.top + scale / 2 - 0.5), (0.0, 0.0, 1.0),
+        )  # fmt: skip
         self._still, self._flags = still, flags
         first = window(0)
         self._resting: Window | None = first
@@ -66,10 +70,11 @@ class Clip(ClipFrames):
     def _view(self, window: Window) -> ClipFrame:
         """The still as it lies in a window, without motion."""
         rows, columns = self.size
-        whole = Window(left=0, top=0, width=self._still.shape[1], height=self._still.shape[0])
-        if window == whole and self._still.shape[:2] == self.size:
-            return ClipFrame(samples=self._still, flags=self._flags)
         scale = window.width / columns
+        if scale == 1 and float(window.left).is_integer() and float(window.top).is_integer():
+            top, left = int(window.top), int(window.left)
+            part = slice(top, top + rows), slice(left, left + columns)
+            return ClipFrame(samples=self._still[part], flags=self._flags[part])
         to_still = np.array(
             [[scale, 0, window.left + scale / 2 - 0.5], [0, scale, window.top + scale / 2 - 0.5]], np.float64
         )
@@ -106,7 +111,7 @@ class Clip(ClipFrames):
         scale = window.width / columns
         x = np.clip(np.rint(window.left + (np.arange(columns) + 0.5) * scale - 0.5), 0, spread.shape[1] - 1)
         y = np.clip(np.rint(window.top + (np.arange(rows) + 0.5) * scale - 0.5), 0, spread.shape[0] - 1)
-        return spread[y.astype(int)[:, None], x.astype(int)]
+        return np.asarray(spread[y.astype(int)[:, None], x.astype(int)])
 
     def _warped(self, base: ClipFrame, window: Window, flow: Floats) -> ClipFrame:
         rows, columns = self.size
@@ -170,7 +175,7 @@ def _stretched(flow: Floats) -> NDArray[np.bool_]:
 
     The backward map has the Jacobian I + ∇flow; what it takes from a smaller part of the still is magnified.
     """
-    down, across = np.gradient(flow, COARSE, axis=(0, 1)) if min(flow.shape[:2]) > 1 else (np.zeros_like(flow),) * 2
+    down, across = (np.asarray(side) for side in np.gradient(flow, COARSE, axis=(0, 1)))
     a, b = 1 + across[..., 0], down[..., 0]
     c, d = across[..., 1], 1 + down[..., 1]
     determinant = a * d - b * c

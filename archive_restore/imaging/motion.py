@@ -114,17 +114,17 @@ class SpectralMotion(MotionSource):
         loops: bool = True,
         ease: float = 1.0,
     ) -> None:
-        """`shape`: rows and columns of the frame; `rate`: frames a second; `ease`: seconds in which a clip that does not
-        loop begins and ends to move."""
+        """`shape`: rows and columns of the frame; `rate`: frames a second.
+
+        `ease`: seconds in which a clip that does not loop begins and ends to move.
+        """
         self._frames, self._loops = frames, loops
         self._ease = max(1, round(ease * rate))
         self.shape = (-(-shape[0] // COARSE), -(-shape[1] // COARSE))
         self._first, self._group = -1, np.zeros((0, *self.shape, 2), np.float32)
         seconds = frames / rate
         self._parts = [
-            _Part.make(
-                region, self.shape, shape[1], seconds, np.random.Philox(key=[seed & (2**64 - 1), 0x50EC + index])
-            )
+            _Part.make(region, self.shape, shape[1], seconds, _bits(seed, index))
             for index, region in enumerate(regions)
         ]
 
@@ -153,7 +153,7 @@ class SpectralMotion(MotionSource):
             if not self._loops:
                 self._group *= self._envelope(index)[:, None, None, None]
             self._first = first
-        return self._group[frame - first]
+        return np.asarray(self._group[frame - first], np.float32)
 
     def _envelope(self, index: NDArray[np.int64]) -> Floats:
         """0 at both ends, 1 between, float32 (n,)."""
@@ -226,6 +226,10 @@ def chosen_harmonics(spectrum: Spectrum, seconds: float) -> tuple[int, ...]:
     last = max(first, round(spectrum.fastest * seconds))
     spread = np.geomspace(first, last, HARMONICS)
     return tuple(dict.fromkeys(int(h) for h in np.rint(spread)))
+
+
+def _bits(seed: int, index: int) -> np.random.Philox:
+    return np.random.Philox(key=np.array([seed & (2**64 - 1), 0x50EC + index], np.uint64))
 
 
 def _smoothed(rng: np.random.Generator, shape: tuple[int, int], sigma: float) -> Floats:

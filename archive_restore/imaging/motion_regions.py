@@ -50,7 +50,7 @@ def masks(document: Mapping[str, Any], size: tuple[int, int], amplitude: float) 
     `amplitude`: root-mean-square displacement in pixels where a region says nothing else. Regions that `hold` are
     taken out of all others.
     """
-    height, width = size
+    width = size[1]
     held = np.zeros(size, np.uint8)
     drawn = []
     for region in document["regions"]:
@@ -120,6 +120,24 @@ def propose(luma: Floats, keep_out: Sequence[Region] = ()) -> tuple[Proposed, ..
     return tuple(sorted(found, key=lambda one: -one.certainty)[:_MOST])
 
 
+_COLOURS = {"foliage": (40, 200, 60), "water": (40, 130, 230)}
+
+
+def outlined(samples: Bytes, proposed: Sequence[Proposed]) -> Bytes:
+    """The picture, uint8 (h, w, 3) RGB, with every proposal over it, its number at its first corner."""
+    shown = samples.copy()
+    width = max(1, round(max(samples.shape) / 500))
+    for number, region in enumerate(proposed, 1):
+        points = np.rint(np.array(region.polygon)).astype(np.int32)
+        over = shown.copy()
+        cv2.fillPoly(over, [points], _COLOURS[region.kind])
+        shown = cv2.addWeighted(over, 0.35, shown, 0.65, 0)
+        cv2.polylines(shown, [points], True, _COLOURS[region.kind], 2 * width)
+        where = (int(points[0][0]), int(points[0][1]))
+        cv2.putText(shown, str(number), where, cv2.FONT_HERSHEY_SIMPLEX, 0.6 * width, (255, 255, 255), 2 * width)
+    return np.asarray(shown, np.uint8)
+
+
 def _texture(small: Floats) -> tuple[Floats, Floats, Floats]:
     """Contrast of fine texture; how evenly its edges run in all directions; share of edges that run level."""
     high = small - cv2.GaussianBlur(small, (0, 0), 4)
@@ -159,7 +177,7 @@ def _rigid(small: Floats) -> NDArray[np.bool_]:
 def _below(small: Floats) -> Floats:
     """Weight of the lower part of the picture, where water lies: float32 (h, 1)."""
     share = np.linspace(0, 1, small.shape[0], dtype=np.float32)
-    return np.clip((share - 0.35) / 0.15, 0, 1)[:, None]
+    return np.asarray(np.clip((share - 0.35) / 0.15, 0, 1)[:, None], np.float32)
 
 
 def _outlines(mask: NDArray[np.bool_], clear: Floats) -> list[tuple[NDArray[np.int32], float]]:

@@ -48,7 +48,7 @@ class Animate(MotionStep):
         "rate": {"enum": [24, 25, 30], "default": 24, "description": "Frames a second."},
         "size": {
             "enum": [*BOXES, *CROPS, "source"], "default": "hd",
-            "description": "hd and 4k keep the picture's aspect; wide, square and vertical cut it; source keeps its size.",
+            "description": "hd and 4k keep the picture's aspect; wide, square and vertical cut it; source keeps all.",
         },
         "amplitude": {
             "type": "number", "minimum": 0, "maximum": _LARGEST_AMPLITUDE, "default": 100 * CAP,
@@ -57,6 +57,9 @@ class Animate(MotionStep):
         "ending": {
             "enum": ["loop", "ease"], "default": "loop",
             "description": "loop: the last frame leads into the first; ease: motion begins and ends at rest.",
+        },
+        "keep_lossless": {
+            "type": "boolean", "default": False, "description": "Store the frames as they were before encoding, too.",
         },
         "camera": {
             "enum": ["rest", "closer", "back", "left", "right"], "default": "rest",
@@ -68,7 +71,7 @@ class Animate(MotionStep):
         },
         "focus": {
             "type": "string", "default": "", "pattern": "^$|^-?[0-9]+,-?[0-9]+,[0-9]+,[0-9]+$",
-            "description": "left,top,right,bottom of what must stay in the frame, pixels of the picture; empty for its middle.",
+            "description": "left,top,right,bottom of what must stay in the frame, pixels; empty for the middle.",
         },
     }  # fmt: skip
 
@@ -148,7 +151,10 @@ def _path(
 ) -> Callable[[int], camera.Window]:
     """Where the frame lies in the picture at frame n."""
     count = max(2, round(_number(parameters["rate"]) * _number(parameters["seconds"])))
-    whole = camera.fitted(picture, size[1] / size[0], focus)
+    if parameters["size"] == "source":  # at most one row and column fewer, and nothing interpolated
+        whole = camera.Window(left=0, top=0, width=size[1], height=size[0])
+    else:
+        whole = camera.fitted(picture, size[1] / size[0], focus)
     word, travel = str(parameters["camera"]), _number(parameters["travel"])
     if word == "rest":
         return lambda frame: whole

@@ -1,0 +1,542 @@
+"""Animate: a clip from a still of the archive, every frame with its map, checked before it is stored.
+
+The clip is lossy; its map and the digests of its frames speak of what was encoded, so that anyone can render a frame
+again, hold the map's claims against it, and the clip against the frame. A label stands in every frame.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from archive_restore.core.canonical import canonical_bytes, from_plain, to_plain
+from archive_restore.core.labels import label_kind, label_text
+from archive_restore.core.manifests import map_statement
+from archive_restore.core.planning import PlannedStep
+from archive_restore.core.refs import AnyRef
+from archive_restore.core.synthesis_map import PixelDigest, histogram, map_summary, pixel_digest
+from archive_restore.errors import SelfCheckFailed, StorageFailed
+from archive_restore.flows.commit import (
+    DERIVATION_RECORD,
+    PREMIS_RECORD,
+    PreparedStory,
+    digest_event,
+    event,
+    exact_ref,
+    sidecar_name,
+)
+from archive_restore.flows.render import CELL, MAP_PNG, MODELS, environment, gather, regions_of
+from archive_restore.flows.restore import MAP_RECORD, MASTER_THUMBNAIL, REPORT, THUMBNAIL
+from archive_restore.flows.story_render import WORDS, Room, StorySourceFile, load_source
+from archive_restore.flows.tell import FinishedStory, StoryMade, StoryOrder, take_documents
+from archive_restore.imaging import faces, motion_regions
+from archive_restore.imaging.access import ErrorMeter, eight_bits, shown_samples
+from archive_restore.imaging.engine import OVERVIEW_EDGE, bands, overview
+from archive_restore.imaging.planes import upright
+from archive_restore.imaging.reduce import PictureReducer, reduce_map
+from archive_restore.ports import (
+    Archive,
+    ClipFrame,
+    ClipFrames,
+    Digests,
+    Network,
+    Overview,
+    Staging,
+    Still,
+    StoryContext,
+    StoryView,
+)
+from archive_restore.records.access import EncodingError
+from archive_restore.records.findings import has_errors
+from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region, SampleRole
+from archive_restore.records.objects import MasterRef
+from archive_restore.records.provenance import Json, Material, Product, StepRun
+from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
+
+MAP_VIDEO = "synthesis-map.mkv"
+"""The map of every frame, FFV1 gray."""
+FRAMES_RECORD = "frames.json"
+"""Digest of every frame before it was encoded, and of its map."""
+EXACT_VIDEO = "frames.mkv"
+"""The frames as they were before they were encoded, where they were to be kept."""
+QUALITIES = (16, 11, 6, 1)
+"""Constant rate factors of the encoder: the first that brings every frame near enough."""
+LEAST_PSNR = 38.0
+"""How near a frame of the clip must lie to what was encoded, dB."""
+_LABEL_WIDTH = 0.42  # of the frame's width
+MATROSKA = "video/x-matroska"
+_ROWS = 256
+_RGB = (SampleRole.RED, SampleRole.GREEN, SampleRole.BLUE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnimationRendering:
+    """A clip that was rendered, and all that was measured on the way."""
+
+    size: tuple[int, int]
+    count: int
+    rate: int
+    frames: tuple[tuple[str, str], ...]
+    """sha256 of the samples and of the map of every frame."""
+    pixels_sha256: str
+    """Digest of all frames, one after another."""
+    maps_sha256: str
+    union: npt.NDArray[np.uint8]
+    """Every flag that a pixel has in any frame, (h, w)."""
+    encoding: EncodingError
+    before: Overview
+    after: Overview
+    """The first frame."""
+    source_pixels_sha256: str
+    steps: tuple[StepRun, ...]
+    networks: tuple[Network, ...]
+    people: tuple[HumanDecision, ...]
+    notes: tuple[str, ...]
+    geometry: Geometry
+    """From frame 0 to the master."""
+
+
+class Take:
+    """One planned clip with its label, ready to give any frame."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        source: StorySourceFile,
+        planned: Sequence[PlannedStep],
+        *,
+        seed: int,
+        documents: Mapping[str, str],
+        device: str = "auto",
+    ) -> None:
+        """Raise UsageError where parameters and documents do not fit, ModelUnusable, PictureUnreadable."""
+        library = archive.motion_steps()
+        (plan,) = planned
+        self.step = library[plan.step]
+        self.networks = {name: archive.models.load(name, device) for name in self.step.models(plan.parameters)}
+        self.still, self.before, self.source_pixels_sha256 = _still(archive, source)
+        self.notes: list[str] = []
+        self.people: list[HumanDecision] = []
+        survey: dict[str, Json] = {}
+        context = StoryContext(
+            seed=seed,
+            networks=self.networks,
+            documents={name: json.loads(text) for name, text in documents.items()},
+            samples=1,
+            threads=archive.settings.threads,
+            new=Room(archive.work).new,
+            note=survey.update,
+            say=self.notes.append,
+            decided=self.people.append,
+            kept=lambda key, make: make(),
+        )
+        self.clip: ClipFrames = self.step.clip(self.still, plan.parameters, context)
+        if self.networks:
+            survey[MODELS] = tuple(self.networks)
+        self._run = StepRun(
+            step=self.step.name,
+            version=self.step.version,
+            parameters=plan.parameters,
+            survey=survey,
+            action=self.step.action,
+            digital_source_type=self.step.digital_source_type,
+            pixels=0,
+            description=self.step.summary,
+        )
+        rows, columns = self.clip.size
+        label = label_text(label_kind({StoryKind.ANIMATION, *source.kinds}), archive.settings.labels)
+        wide = max(160, round(_LABEL_WIDTH * columns))
+        band = archive.access.band(wide, round(wide * rows / columns), label)
+        self._label = band[:rows, :columns]
+
+    def run(self, pixels: int) -> StepRun:
+        """The step as it ran; as it will be read back, since a step may have noted numbers of numpy's."""
+        plain = to_plain(replace(self._run, pixels=pixels))
+        return from_plain(StepRun, json.loads(json.dumps(plain, default=float)))
+
+    def frame(self, index: int) -> ClipFrame:
+        """A frame with its label: in a corner, over a plain ground, flagged as what people decided."""
+        made = self.clip.frame(index)
+        tall, wide = self._label.shape[:2]
+        samples, flags = made.samples.copy(), made.flags.copy()
+        samples[-tall:, :wide] = self._label
+        flags[-tall:, :wide] = np.uint8(PixelFlag.HUMAN)
+        return ClipFrame(samples=samples, flags=flags)
+
+
+def prepare_animation(archive: Archive, order: StoryOrder) -> FinishedStory:
+    """Render, sign and check a clip in `work/`; commit nothing. Raises as `flows.tell.prepare_story`."""
+    started, clock_start = archive.clock.now(), time.monotonic()
+    source = load_source(archive, exact_ref(order.source))
+    item_id, kind = source.ref.item_id, StoryKind.ANIMATION
+    ref = StoryRef(item_id=item_id, kind=kind, version=archive.stories.head(f"{item_id}/{kind.value}") + 1)
+    staged = archive.stories.stage(ref.object_id)
+    try:
+        handed, documents = take_documents(staged, order.telling)
+        exact = bool(order.plan.steps[0].parameters.get("keep_lossless", False))
+        take = Take(
+            archive, source, order.plan.steps, seed=order.telling.seed, documents=order.telling.documents,
+            device=order.device,
+        )  # fmt: skip
+        stem = f"{Path(source.master.file.name).stem}-{WORDS[kind]}-story"
+        unsigned, name = staged.directory / "unsigned.mp4", f"{stem}.mp4"
+        rendering = _render(archive, take, source, staged.directory, exact=exact)
+        rendering = _encode(archive, take, rendering, staged.directory, unsigned)
+        derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, exact=exact)
+        prepared, made = _finish(archive, ref, source, derivation, rendering, staged, unsigned, documents)
+    except OSError as exc:
+        staged.discard()
+        raise StorageFailed(
+            f"{ref} could not be written: {exc.strerror or exc}", hint="Free some space and run it again"
+        ) from exc
+    except BaseException:
+        staged.discard()
+        raise
+    return FinishedStory(prepared=prepared, made=replace(made, seconds=time.monotonic() - clock_start))
+
+
+# --- the still ---------------------------------------------------------------------------------------
+
+
+def _still(archive: Archive, source: StorySourceFile) -> tuple[Still, Overview, str]:
+    """What is animated, as it is seen: 8 bits, sRGB, upright; with it the whole reduced, and the digest of its samples.
+
+    A pixel whose samples are not those of the source any more is ADJUSTED.
+    """
+    facts, room = source.facts, Room(archive.work)
+    if not shown_samples(facts.roles):
+        raise SelfCheckFailed(f"{source.ref} is neither gray nor RGB", hint="Animate gray and RGB pictures")
+    shape, digest = (facts.height, facts.width), PixelDigest()
+    samples, flags = room.new((*shape, 3), np.uint8), room.new(shape, np.uint8)
+    space = archive.pictures.colour_space(source.path, facts) if facts.icc_sha256 else None
+    with archive.pictures.open(source.path, facts) as opened:
+        before = overview(opened)
+        same = opened.dtype == np.uint8 and (space is None or space.name == "sRGB")
+        for top, bottom in bands(facts.height, _ROWS):
+            rows = opened.read(Region(top=top, left=0, bottom=bottom, right=facts.width))
+            digest.update(rows)
+            samples[top:bottom] = eight_bits(rows, facts.roles, before.white, None if same else space)
+    if not isinstance(source.ref, MasterRef):
+        with archive.pictures.open_map(source.path) as synthesis_map:
+            for top, bottom in bands(facts.height, _ROWS):
+                region = Region(top=top, left=0, bottom=bottom, right=facts.width)
+                flags[top:bottom] = synthesis_map.read(region)[:, :, 0]
+    if not same or SampleRole.GRAY_INVERTED in facts.roles:
+        flags |= np.uint8(PixelFlag.ADJUSTED)
+    shown, map_shown = (np.ascontiguousarray(upright(plane, facts.orientation)) for plane in (samples, flags))
+    return Still(samples=shown, flags=map_shown), before, digest.hexdigest()
+
+
+# --- rendering ---------------------------------------------------------------------------------------
+
+
+def _render(
+    archive: Archive, take: Take, source: StorySourceFile, directory: Path, *, exact: bool
+) -> AnimationRendering:
+    """Make every frame once: its map, its digests, and with `exact` its samples go to the disk."""
+    clip, videos = take.clip, archive.videos
+    outputs = [videos.create_exact(directory / MAP_VIDEO, clip.size, clip.rate, colour=False)]
+    if exact:
+        outputs.append(videos.create_exact(directory / EXACT_VIDEO, clip.size, clip.rate, colour=True))
+    shown = videos.create(directory / "unsigned.mp4", clip.size, clip.rate, quality=QUALITIES[0])
+    of_pixels, of_maps = PixelDigest(), PixelDigest()
+    digests, union = [], np.zeros(clip.size, np.uint8)
+    first = take.frame(0).samples
+    for index in range(clip.count):
+        frame = take.frame(index)
+        shown.write(frame.samples)
+        for output, plane in zip(outputs, (frame.flags, frame.samples), strict=False):
+            output.write(plane)
+        of_pixels.update(frame.samples)
+        of_maps.update(frame.flags)
+        digests.append((pixel_digest(frame.samples), pixel_digest(frame.flags)))
+        union |= frame.flags
+    for output in (*outputs, shown):
+        output.close()
+    every = archive.pictures.create_plane(directory / MAP_PNG, clip.size[1], clip.size[0])
+    every.write(union)
+    every.close()
+    return AnimationRendering(
+        size=clip.size,
+        count=clip.count,
+        rate=clip.rate,
+        frames=tuple(digests),
+        pixels_sha256=of_pixels.hexdigest(),
+        maps_sha256=of_maps.hexdigest(),
+        union=union,
+        encoding=EncodingError(psnr=None, maximum=0, mean=0.0),
+        before=take.before,
+        after=_seen(first),
+        source_pixels_sha256=take.source_pixels_sha256,
+        steps=(take.run(int(np.count_nonzero(union))),),
+        networks=tuple(take.networks.values()),
+        people=tuple(dict.fromkeys(take.people)),
+        notes=tuple(dict.fromkeys(take.notes)),
+        geometry=_to_master(take, source),
+    )
+
+
+def _encode(
+    archive: Archive, take: Take, rendering: AnimationRendering, directory: Path, unsigned: Path
+) -> AnimationRendering:
+    """Read back what was written, and encode again and better while a frame lies too far from what was meant."""
+    for better in (*QUALITIES[1:], None):
+        error, worst = _read_back(archive, take, rendering, directory, unsigned)
+        if worst >= LEAST_PSNR or better is None:
+            break
+        again = archive.videos.create(unsigned, rendering.size, rendering.rate, quality=better)
+        for index in range(rendering.count):
+            again.write(take.frame(index).samples)
+        again.close()
+    if worst < LEAST_PSNR:
+        raise SelfCheckFailed(
+            f"a frame of the clip lies {worst:.1f} dB from what was encoded, less than {LEAST_PSNR:g}",
+            hint="Please report this, with the picture",
+        )
+    said = replace(rendering.steps[0], survey={**rendering.steps[0].survey, "encoding": _plain(error)})
+    return replace(rendering, encoding=error, steps=(said,))
+
+
+def _read_back(
+    archive: Archive, take: Take, rendering: AnimationRendering, directory: Path, unsigned: Path
+) -> tuple[EncodingError, float]:
+    """Every map must be what was meant; how far a frame a second lies from what was encoded, over all and at worst."""
+    meter, worst, index = ErrorMeter(), 99.0, -1
+    pairs = zip(
+        archive.videos.frames(unsigned), archive.videos.frames(directory / MAP_VIDEO, maps=True), strict=True
+    )  # fmt: skip
+    try:
+        for index, (shown, flags) in enumerate(pairs):
+            if index >= rendering.count or pixel_digest(flags) != rendering.frames[index][1]:
+                raise SelfCheckFailed(f"the map of frame {index} read back differs", hint="Check the disk")
+            if index % rendering.rate == 0:
+                worst = min(worst, frame_psnr(take.frame(index).samples, shown))
+                meter.add(take.frame(index).samples, shown)
+    except ValueError as exc:
+        raise SelfCheckFailed("clip and maps differ in their frames when read back", hint="Check the disk") from exc
+    if index + 1 != rendering.count:
+        raise SelfCheckFailed(f"the clip has {index + 1} frames of {rendering.count}", hint="Check the disk")
+    return meter.result(), worst
+
+
+def frame_psnr(meant: npt.NDArray[np.uint8], shown: npt.NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio of a decoded frame, dB; 99 where nothing differs. Raise ValueError as ErrorMeter."""
+    meter = ErrorMeter()
+    meter.add(meant, shown)
+    psnr = meter.result().psnr
+    return 99.0 if psnr is None else psnr
+
+
+def _plain(error: EncodingError) -> dict[str, Json]:
+    return {"psnr": error.psnr, "maximum": error.maximum, "mean": error.mean}
+
+
+def _seen(samples: npt.NDArray[np.uint8]) -> Overview:
+    height, width = samples.shape[:2]
+    facts = PictureFacts(
+        width=width, height=height, samples=3, bits=8, sample_format="uint", roles=_RGB, photometric="rgb",
+        compression="h264", layout="whole", pages=1,
+    )  # fmt: skip
+    reducer = PictureReducer(width, height, 3, OVERVIEW_EDGE)
+    reducer.add(samples)
+    return Overview(facts=facts, reduced=reducer.result(), scale=reducer.scale, white=255.0, samples=())
+
+
+def _to_master(take: Take, source: StorySourceFile) -> Geometry:
+    """From frame 0 to the master: through the still as it is seen, and as it is stored."""
+    facts = source.facts
+    turned = stored_place(facts.orientation, facts.height, facts.width)
+    # Fewer digits than a float has: readers of the manifest do not keep the last one.
+    whole = (np.array(source.geometry) @ np.array(turned) @ np.array(take.clip.geometry)).round(9)
+    first, second, third = ((float(row[0]), float(row[1]), float(row[2])) for row in whole)
+    return first, second, third
+
+
+def stored_place(orientation: int, height: int, width: int) -> Geometry:
+    """From pixel centres of a picture as it is seen to those of it as it is stored (TIFF 6.0 §8, Orientation).
+
+    `height` and `width` are the stored picture's.
+    """
+    right, bottom = width - 1.0, height - 1.0
+    rows = {
+        1: ((1, 0, 0), (0, 1, 0)), 2: ((-1, 0, right), (0, 1, 0)), 3: ((-1, 0, right), (0, -1, bottom)),
+        4: ((1, 0, 0), (0, -1, bottom)), 5: ((0, 1, 0), (1, 0, 0)), 6: ((0, 1, 0), (-1, 0, bottom)),
+        7: ((0, -1, right), (-1, 0, bottom)), 8: ((0, -1, right), (1, 0, 0)),
+    }[orientation]  # fmt: skip
+    (a, b, c), (d, e, f) = rows
+    return (float(a), float(b), float(c)), (float(d), float(e), float(f)), (0.0, 0.0, 1.0)
+
+
+# --- records -----------------------------------------------------------------------------------------
+
+
+def _derivation(
+    archive: Archive,
+    ref: StoryRef,
+    source: StorySourceFile,
+    order: StoryOrder,
+    handed: tuple[Material, ...],
+    rendering: AnimationRendering,
+    name: str,
+    started: str,
+    *,
+    exact: bool,
+) -> StoryDerivation:
+    rows, columns = rendering.size
+    picture = Product(
+        role="picture", name=name, mime="video/mp4", width=columns, height=rows, dtype="|u1", samples=3,
+        pixels_sha256=rendering.pixels_sha256,
+    )  # fmt: skip
+    plane = replace(
+        picture, role="synthesis map", name=MAP_PNG, mime="image/png", samples=1,
+        pixels_sha256=pixel_digest(rendering.union),
+    )  # fmt: skip
+    maps = replace(
+        plane, role="synthesis maps of the frames", name=MAP_VIDEO, mime=MATROSKA, pixels_sha256=rendering.maps_sha256
+    )
+    kept = (replace(picture, role="frames", name=EXACT_VIDEO, mime=MATROSKA),) if exact else ()
+    summary = map_summary(
+        histogram(rendering.union),
+        width=columns,
+        height=rows,
+        sha256=plane.pixels_sha256,
+        master_sha256=source.master.file.sha256,
+        master_pixels_sha256=source.master_pixels_sha256 or rendering.source_pixels_sha256,
+        geometry=rendering.geometry,
+    )
+    detail = f"recipe {order.plan.recipe.name} on {source.ref}"
+    made_with = environment(archive, rendering.networks, source.facts, ref.kind.value)
+    return StoryDerivation(
+        derivation_id=uuid.uuid4().urn,
+        ref=ref,
+        parent=source.ref,
+        materials=(replace(source.material, pixels_sha256=rendering.source_pixels_sha256), *handed),
+        recipe=order.plan.recipe,
+        steps=rendering.steps,
+        seed=order.telling.seed,
+        samples=1,
+        products=(picture, plane, maps, *kept),
+        alternatives=(),
+        map=summary,
+        environment=replace(made_with, agents=(*made_with.agents, *archive.videos.agents())),
+        people=(*order.people, *rendering.people),
+        notes=rendering.notes,
+        started=started,
+        ended=archive.clock.now(),
+        events=(event(archive, "creation", str(ref), detail),),
+    )
+
+
+def _finish(
+    archive: Archive,
+    ref: StoryRef,
+    source: StorySourceFile,
+    derivation: StoryDerivation,
+    rendering: AnimationRendering,
+    staged: Staging,
+    unsigned: Path,
+    documents: Mapping[str, Digests],
+) -> tuple[PreparedStory, StoryMade]:
+    """Sign, describe and digest what lies in staging."""
+    picture = derivation.products[0]
+    rows, columns = rendering.size
+    cells = np.zeros((-(-rows // CELL), -(-columns // CELL)), np.int64)
+    gather(cells, rendering.union != 0, 0)
+    signed = archive.credentials.sign_story(
+        derivation,
+        unsigned=unsigned,
+        out=staged.directory / picture.name,
+        sidecar=staged.directory / sidecar_name(picture.name),
+        parent=source.path,
+        parent_mime=source.material.mime,
+        parent_sidecar=source.sidecar,
+        map_png=staged.directory / MAP_PNG,
+        regions=[place.region for place in regions_of(cells, rendering.after.facts)],
+        seen=rendering.after,
+    )
+    unsigned.unlink()
+    credentials = archive.credentials.read(
+        staged.directory / picture.name, picture.mime, None if signed.embedded else signed.sidecar, str(ref)
+    )
+    if has_errors(credentials.findings):
+        raise SelfCheckFailed(f"the credentials of {ref} do not verify: {credentials.findings[0].message}")
+    digests = {picture.name: staged.adopt(picture.name)}
+    if not signed.embedded:
+        digests[sidecar_name(picture.name)] = staged.adopt(sidecar_name(picture.name))
+    digests |= {product.name: staged.adopt(product.name) for product in derivation.products[1:]}
+    digests |= documents
+    frames = [{"picture": shown, "map": flags} for shown, flags in rendering.frames]
+    digests[FRAMES_RECORD] = staged.write(FRAMES_RECORD, canonical_bytes({"frames": frames, "rate": rendering.rate}))
+    digests[MAP_RECORD] = staged.write(MAP_RECORD, canonical_bytes(map_statement(derivation.map)))
+    digests[DERIVATION_RECORD] = staged.write(DERIVATION_RECORD, canonical_bytes(derivation))
+    view = StoryView(
+        master=source.master,
+        derivation=derivation,
+        kinds=source.kinds,
+        parent_path=source.path,
+        before=rendering.before,
+        after=rendering.after,
+        flags=reduce_map(rendering.union, OVERVIEW_EDGE),
+        credentials=credentials,
+        embedded=signed.embedded,
+        picture_path=staged.directory / picture.name,
+        files=dict(digests),
+    )
+    digests |= {
+        MASTER_THUMBNAIL: staged.write(MASTER_THUMBNAIL, archive.documents.thumbnail(rendering.before)),
+        THUMBNAIL: staged.write(THUMBNAIL, archive.documents.story_thumbnail(view)),
+        REPORT: staged.write(REPORT, archive.documents.story_report(view)),
+    }
+    events = (
+        *derivation.events,
+        event(archive, "digital signature generation", str(ref), f"C2PA manifest of {picture.name}"),
+        digest_event(archive, str(ref), digests),
+    )
+    premis = staged.write(PREMIS_RECORD, archive.documents.story_premis(derivation, events, digests))
+    events = (*events, digest_event(archive, str(ref), {PREMIS_RECORD: premis}))
+    prepared = PreparedStory(ref=ref, staged=staged, record=derivation, events=events, message=f"Make {ref}")
+    made = StoryMade(
+        ref=str(ref), path=Path(picture.name), report=Path(REPORT), derivation=derivation.derivation_id,
+        source=str(source.ref), pixels=derivation.map.counts, original_fraction=derivation.map.original_fraction,
+        alternatives=(), notes=derivation.notes, seconds=0.0,
+    )  # fmt: skip
+    return prepared, made
+
+
+# --- proposals ---------------------------------------------------------------------------------------
+
+
+def propose_regions(archive: Archive, ref: AnyRef, device: str = "auto") -> tuple[dict[str, Any], bytes]:
+    """Regions of a picture that look as if they moved: a document of schema `motion`, and a PNG that shows them.
+
+    The document says that nobody approved it, and `animate` refuses it until somebody did.
+    """
+    source = load_source(archive, ref)
+    still, _, _ = _still(archive, source)
+    luma = np.asarray(still.samples.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) / 255, np.float32)
+    networks = {part: archive.models.load(name, device) for part, name in faces.MODELS.items()}
+    seen = faces.find_faces(luma, faces.FaceNetworks(**{part: network.predict for part, network in networks.items()}))
+    proposed = motion_regions.propose(luma, [_around(face) for face in seen])
+    regions = [
+        {
+            "kind": one.kind,
+            "polygon": [[round(x, 1), round(y, 1)] for x, y in one.polygon],
+            "certainty": one.certainty,
+        }
+        for one in proposed
+    ]
+    shown = motion_regions.outlined(still.samples, proposed)
+    return {"proposed": True, "regions": regions}, archive.documents.picture(shown)
+
+
+def _around(face: faces.Face) -> Region:
+    left, top, right, bottom = (round(edge) for edge in face.box)
+    return Region(top=top, left=left, bottom=bottom, right=right)

@@ -1,0 +1,128 @@
+"""What verify does with clips: frames are rendered again and held against what was said, the clip against them.
+
+1. every frame's map, decoded, has the digest that was written down, and so have all together
+2. the clip has as many frames
+3. some frames are rendered again: samples and map have the digests that were written down
+4. the map's claim is checked on them: what it does not flag equals the still that was animated, bit for bit
+5. the decoded frame of the clip lies near what was encoded
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from archive_restore.core.planning import PlannedStep
+from archive_restore.core.synthesis_map import PixelDigest, pixel_digest
+from archive_restore.errors import ArchiveRestoreError
+from archive_restore.flows.animate import FRAMES_RECORD, LEAST_PSNR, MAP_VIDEO, Take, frame_psnr
+from archive_restore.flows.story_render import StorySourceFile
+from archive_restore.ports import Archive, ClipFrame, StoredFile
+from archive_restore.records.findings import Finding, Severity
+from archive_restore.records.stories import StoryDerivation
+
+RENDERED = 4
+"""Frames that are rendered again: the first, the last, and others between them."""
+
+
+def retaken(archive: Archive, source: StorySourceFile, derivation: StoryDerivation, files: Mapping[str, StoredFile],
+            device: str = "auto") -> Take:  # fmt: skip
+    """The clip of a derivation, ready to be rendered again; raise as Take does."""
+    documents = {m.role: files[m.ref].path.read_text("utf-8") for m in derivation.materials[1:] if m.ref in files}
+    steps = [PlannedStep(step=run.step, parameters=run.parameters) for run in derivation.steps]
+    return Take(archive, source, steps, seed=derivation.seed, documents=documents, device=device)
+
+
+def check_clip(
+    archive: Archive, source: StorySourceFile, derivation: StoryDerivation, files: Mapping[str, StoredFile]
+) -> Iterator[Finding]:
+    """Findings about the frames of a clip whose files, record and credentials were checked already."""
+    subject = str(derivation.ref)
+
+    def error(code: str, message: str, clause: str = "") -> Finding:
+        return Finding(code=code, severity=Severity.ERROR, subject=subject, message=message, clause=clause)
+
+    said = _frames(files)
+    if said is None or MAP_VIDEO not in files:
+        yield error("RECORD_MISSING", f"There is no {FRAMES_RECORD} that can be read, or no {MAP_VIDEO}.", "DESIGN §4")
+        return
+    try:
+        take = retaken(archive, source, derivation, files)
+    except ArchiveRestoreError as exc:
+        yield error("COULD_NOT_BE_CHECKED", f"Frames cannot be rendered again: {exc}")
+        return
+    picked = set(np.linspace(0, take.clip.count - 1, RENDERED).astype(int).tolist())
+    meant, total, count = {p.name: p.pixels_sha256 for p in derivation.products}, PixelDigest(), 0
+    shown = archive.videos.frames(files[derivation.products[0].name].path)
+    for flags in archive.videos.frames(files[MAP_VIDEO].path, maps=True):
+        decoded = next(shown, None)
+        total.update(flags)
+        if count >= len(said) or decoded is None:
+            count += 1
+            break
+        if pixel_digest(flags) != said[count][1]:
+            yield error("MAP_DISAGREES", f"The map of frame {count} is not the one {FRAMES_RECORD} names.", "DESIGN §4")
+        if count in picked:
+            yield from (error(*found) for found in _frame(take, count, flags, decoded, said[count]))
+        count += 1
+    if count != len(said) or count != take.clip.count or next(shown, None) is not None:
+        yield error("FRAMES_DISAGREE", f"Clip, maps, {FRAMES_RECORD} and recipe have different numbers of frames.")
+    elif total.hexdigest() != meant.get(MAP_VIDEO):
+        yield error("MAP_DISAGREES", f"The decoded {MAP_VIDEO} is not the one the derivation names.", "DESIGN §4")
+
+
+def _frame(
+    take: Take, index: int, flags: npt.NDArray[np.uint8], decoded: npt.NDArray[np.uint8], said: tuple[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    made = take.frame(index)
+    if pixel_digest(made.samples) != said[0]:
+        yield (
+            "PIXELS_DISAGREE",
+            f"Frame {index} rendered again has other samples than {FRAMES_RECORD} names.",
+            "DESIGN §4",
+        )
+    if not np.array_equal(made.flags, flags):
+        yield "MAP_DISAGREES", f"Frame {index} rendered again has another map than is stored.", "DESIGN §4"
+        return
+    wrong = untrue(take, made)
+    if wrong:
+        yield (
+            "MAP_LIES",
+            f"The map of frame {index} calls {wrong} pixels untouched that differ from the still.",
+            "DESIGN §4",
+        )
+    if decoded.shape != made.samples.shape:
+        yield "FRAME_CHANGED", f"Frame {index} of the clip has another size than was rendered.", ""
+        return
+    psnr = frame_psnr(made.samples, decoded)
+    if psnr < LEAST_PSNR:
+        yield "CLIP_DEPARTS", f"Frame {index} of the clip lies {psnr:.1f} dB from what was encoded.", "DESIGN §4"
+
+
+def untrue(take: Take, frame: ClipFrame) -> int:
+    """Pixels whose flags are no more than those of the still, and whose samples are not the still's."""
+    (scale, _, left), (_, _, top), _ = take.clip.geometry
+    same_place = scale == 1 and float(left).is_integer() and float(top).is_integer()
+    rows, columns = frame.flags.shape
+    if not same_place:
+        # Every pixel of such a frame is resampled, and has to say so.
+        return int(np.count_nonzero((frame.flags & np.uint8(0x02 | 0x40)) == 0))
+    part = slice(int(top), int(top) + rows), slice(int(left), int(left) + columns)
+    still, base = take.still.samples[part], take.still.flags[part]
+    untouched = frame.flags == base
+    return int(np.count_nonzero(untouched & (frame.samples != still).any(axis=2)))
+
+
+def _frames(files: Mapping[str, StoredFile]) -> list[tuple[str, str]] | None:
+    stored = files.get(FRAMES_RECORD)
+    if stored is None:
+        return None
+    try:
+        rows = json.loads(Path(stored.path).read_bytes())["frames"]
+        return [(str(row["picture"]), str(row["map"])) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
