@@ -209,7 +209,7 @@ def prepare_animation(archive: Archive, order: StoryOrder) -> FinishedStory:
 def _still(archive: Archive, source: StorySourceFile) -> tuple[Still, Overview, str]:
     """What is animated, as it is seen: 8 bits, sRGB, upright; with it the whole reduced, and the digest of its samples.
 
-    A pixel whose samples are not those of the source any more is ADJUSTED.
+    A pixel whose samples are not those of the source any more (it had more bits, or another profile) is ADJUSTED.
     """
     facts, room = source.facts, Room(archive.work)
     if not shown_samples(facts.roles):
@@ -219,18 +219,21 @@ def _still(archive: Archive, source: StorySourceFile) -> tuple[Still, Overview, 
     space = archive.pictures.colour_space(source.path, facts) if facts.icc_sha256 else None
     with archive.pictures.open(source.path, facts) as opened:
         before = overview(opened)
-        same = opened.dtype == np.uint8 and (space is None or space.name == "sRGB")
+        eight = opened.dtype == np.uint8 and SampleRole.GRAY_INVERTED not in facts.roles
+        changed = room.new(shape, np.uint8)
         for top, bottom in bands(facts.height, _ROWS):
             rows = opened.read(Region(top=top, left=0, bottom=bottom, right=facts.width))
             digest.update(rows)
-            samples[top:bottom] = eight_bits(rows, facts.roles, before.white, None if same else space)
+            made = eight_bits(rows, facts.roles, before.white, space)
+            plain = rows[:, :, shown_samples(facts.roles)]
+            changed[top:bottom] = (made != plain).any(axis=2) if eight else True
+            samples[top:bottom] = made
     if not isinstance(source.ref, MasterRef):
         with archive.pictures.open_map(source.path) as synthesis_map:
             for top, bottom in bands(facts.height, _ROWS):
                 region = Region(top=top, left=0, bottom=bottom, right=facts.width)
                 flags[top:bottom] = synthesis_map.read(region)[:, :, 0]
-    if not same or SampleRole.GRAY_INVERTED in facts.roles:
-        flags |= np.uint8(PixelFlag.ADJUSTED)
+    flags |= changed * np.uint8(PixelFlag.ADJUSTED)
     shown, map_shown = (np.ascontiguousarray(upright(plane, facts.orientation)) for plane in (samples, flags))
     return Still(samples=shown, flags=map_shown), before, digest.hexdigest()
 

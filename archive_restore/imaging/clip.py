@@ -54,7 +54,7 @@ class Clip(ClipFrames):
         )  # fmt: skip
         self._still, self._flags = still, flags
         first = window(0)
-        self._resting: Window | None = first
+        self._resting = first
         self._base = self._view(first)
         y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
         self._x, self._y = x, y
@@ -62,7 +62,10 @@ class Clip(ClipFrames):
     def frame(self, index: int) -> ClipFrame:
         """See ClipFrames."""
         window = self._window(index)
-        base = self._base if window == self._resting else self._view(window)
+        base = self._base
+        if window != self._resting:
+            seen = self._view(window)
+            base = ClipFrame(samples=seen.samples, flags=seen.flags | _MOVED)
         if self._motion is None:
             return base
         return self._warped(base, window, self._motion.flow(index))
