@@ -111,7 +111,7 @@ def test_what_was_trained_becomes_a_model_with_numbers(
     common = ["--photographs", str(photographs), "--pool", str(tmp_path / "pool"), "--examples", "8"]
     for script, *more in (
         ("export.py", name, "--checkpoint", str(out / "checkpoint.pt"), "--out", str(folder)),
-        ("evaluate.py", name, "--model", str(folder), "--open", str(opened), "--threads", "1"),
+        ("evaluate.py", name, "--model", str(folder), "--open", str(opened), "--threads", "1", "--frame", "256"),
     ):
         python(SCRIPTS / script, *more, *common)
     made = json.loads((folder / "card.json").read_text())

@@ -12,6 +12,7 @@ import json
 import os
 import runpy
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -95,15 +96,22 @@ def _serve(path: str) -> None:
     door.listen(16)
     threads = len(os.listdir("/proc/self/task"))
     print("ready" if threads == 1 else f"{threads} threads: a fork would not be safe", flush=True)
-    while True:
-        link, _ = door.accept()
-        if os.fork() == 0:
-            door.close()
-            _become(link)
-        link.close()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        while True:
+            link, _ = door.accept()
+            if os.fork() == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                door.close()
+                _become(link)
+            link.close()
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+    finally:
         with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+            while True:
+                os.wait()
 
 
 def _become(link: socket.socket) -> None:
