@@ -24,6 +24,7 @@ STRETCHED = 1.25
 """Magnification of the still from which what is between its pixels counts as made up."""
 LEAST = 1 / 64
 """Displacement below which a pixel stays, pixels."""
+_REACH = 2  # pixels around a place that bicubic interpolation takes from
 _MOVED = np.uint8(PixelFlag.MOVED)
 _MADE_UP = np.uint8(PixelFlag.MOVED | PixelFlag.SYNTHESIZED)
 _RESAMPLED = np.uint8(PixelFlag.RESAMPLED)
@@ -56,6 +57,7 @@ class Clip(ClipFrames):
         first = window(0)
         self._resting = first
         self._base = self._view(first)
+        self._base_spread = _spread(self._base.flags, _REACH)
         y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
         self._x, self._y = x, y
 
@@ -103,14 +105,7 @@ class Clip(ClipFrames):
         """Each pixel with the flags of all pixels of the still that it may show a part of."""
         rows, columns = self.size
         reach = max(1, int(np.ceil(window.width / columns)))
-        spread = self._flags
-        if (spread != spread[0, 0]).any():
-            side = 2 * reach + 1
-            spread = np.zeros_like(self._flags)
-            for bit in (1 << k for k in range(8)):
-                plane = self._flags & np.uint8(bit)
-                if plane.any():
-                    spread |= cv2.dilate(plane, np.ones((side, side), np.uint8))
+        spread = _spread(self._flags, reach)
         scale = window.width / columns
         x = np.clip(np.rint(window.left + (np.arange(columns) + 0.5) * scale - 0.5), 0, spread.shape[1] - 1)
         y = np.clip(np.rint(window.top + (np.arange(rows) + 0.5) * scale - 0.5), 0, spread.shape[0] - 1)
@@ -146,7 +141,8 @@ class Clip(ClipFrames):
         made_up = cv2.resize(
             _stretched(small).astype(np.uint8), (fine.shape[1], fine.shape[0]), interpolation=cv2.INTER_NEAREST
         )[: shape[0], : shape[1]]
-        here = self._carried(base.flags, part, dx, dy)
+        resting = window == self._resting
+        here = self._carried(self._base_spread if resting else _spread(base.flags, _REACH), part, dx, dy)
         here |= np.where(made_up > 0, _MADE_UP, _MOVED) | (_RESAMPLED if scale != 1 else np.uint8(0))
         flags[part] = np.where(stays, flags[part], here)
         return ClipFrame(samples=samples, flags=flags)
@@ -171,6 +167,18 @@ class Clip(ClipFrames):
         x, y = np.meshgrid(across.astype(np.float32), down.astype(np.float32))
         moved = cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
         return np.asarray(moved / np.float32(scale))
+
+
+def _spread(flags: Bytes, reach: int) -> Bytes:
+    """Each pixel with the flags of all within `reach` rows and columns."""
+    if (flags == flags[0, 0]).all():
+        return flags
+    spread, square = np.zeros_like(flags), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    for bit in (1 << k for k in range(8)):
+        plane = flags & np.uint8(bit)
+        if plane.any():
+            spread |= cv2.dilate(plane, square)
+    return spread
 
 
 def _stretched(flow: Floats) -> NDArray[np.bool_]:

@@ -181,6 +181,10 @@ class _Part:
         padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
         padded[: region.mask.shape[0], : region.mask.shape[1]] = region.mask
         mask = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond
+        # the border would move.
+        least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
+        mask *= cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
         if not mask.any():
             none = np.zeros((2, 0), np.float32)
             return cls(rows=slice(0), columns=slice(0), mask=np.zeros((0, 0), np.float32), volume=none, harmonics=(1,))
