@@ -45,6 +45,10 @@ def show_command(session: Session, ref: str) -> int:
     return 0
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
 def _rows(session: Session, rows: Iterable[ItemRow]) -> int:
     shown = list(rows)
     session.result({"items": shown})
@@ -55,7 +59,3 @@ def _rows(session: Session, rows: Iterable[ItemRow]) -> int:
         session.say(printable(f"{row.item_id}  {title}  {date}  {size}  {made}"))
     session.say(f"{len(shown)} item{'' if len(shown) == 1 else 's'}")
     return 0
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
