@@ -71,7 +71,7 @@ def _pictures(bag: Bag, subject: str, notes: list[Finding]) -> list[BagFile]:
             continue
         master = own.get(_folder(file.path))
         beside = master is not None and _name(file.path) != master.file.name
-        if file.is_picture and not beside:
+        if file.is_picture and not beside and not _name(file.path).startswith("._"):  # AppleDouble: no picture
             kept.append(file)
         elif file.is_picture or (master is None and _name(file.path) != ITEM_RECORD):
             passed.append(file.path)

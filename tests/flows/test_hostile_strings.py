@@ -10,15 +10,18 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
+import tifffile
 from lxml import etree, html
 
+from archive_restore.adapters.xmp import clean
 from archive_restore.core.rules import KNOWN_COLUMNS
 from tests.conftest import Ran, Shelf
 from tests.support import bad_bags
 from tests.support.archives import copy_of, must, run
-from tests.support.scans import write_scan, write_scratch_map
+from tests.support.scans import picture, write_scan, write_scratch_map
 
 STRINGS = {
     "html": """<script>alert(1)</script><img src=x onerror=alert(2)>&amp;<!--""",
@@ -54,9 +57,7 @@ def archive_of_strings(archive: Path, scratch: Path) -> None:
         bag = bad_bags.bag({f"data/bag-{name}.tif": scan}, info=info)
         bad_bags.write(bad_bags.Case(folder=name, files=bag), scratch / "bags" / name)
     for name, text in (("harmless", "plain words" * (len(ALL) // 11)), ("worst", ALL)):
-        write_scan(scratch / "in" / f"{name}.tif", edge=64, seed=77)
-        with (scratch / "in" / f"{name}.tif").open("ab") as file:
-            file.write(name.encode())
+        write_tagged(scratch / "in" / f"{name}.tif", text)
         rows.append([f"{name}.tif", *[text] * len(FIELDS), text])
     with (scratch / "sheet.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
@@ -65,6 +66,21 @@ def archive_of_strings(archive: Path, scratch: Path) -> None:
     drawn = write_scratch_map(scratch / "drawn.png")
     for name in ("harmless", "worst"):
         must("-A", archive, "restore", name, "--recipe", "gentle", "--damage-map", drawn)
+
+
+def write_tagged(path: Path, text: str) -> None:
+    """A scan with the text in TIFF's own tags, in XMP and in IPTC."""
+    data = text.encode()
+    packet = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    packet += '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" rdf:about=""><dc:source>'
+    packet += f"{escape(clean(text))}</dc:source></rdf:Description></rdf:RDF></x:xmpmeta>"
+    iim = b"".join(b"\x1c\x02" + bytes([tag]) + len(data).to_bytes(2, "big") + data for tag in (5, 80, 120))
+    tags = [(code, "s", 0, data, True) for code in (270, 271, 272, 315, 33432)]
+    tags += [(700, "B", len(packet.encode()), packet.encode(), True), (33723, "B", len(iim), iim, True)]
+    tifffile.imwrite(
+        path, picture(64, 77), photometric="minisblack", resolution=(600, 600), resolutionunit=2, metadata=None,
+        extratags=tags, software=False,
+    )  # fmt: skip
 
 
 def inert(ran: Ran) -> Ran:
@@ -111,6 +127,8 @@ def test_json_is_exact_and_inert(shelf: Shelf):
         said = json.loads(inert(shelf.run("show", f"bag-{name}")).out)["record"]["description"]
         assert said["description"] == cell(text)
         assert said["extra"] == dict.fromkeys(LABELS[1:], cell(text))
+    inside = json.loads(inert(shelf.run("show", "worst")).out)["record"]["picture"]
+    assert inside["xmp"] and inside["iptc"] and "<script>" in json.dumps(inside["exif"])
     titles = {row["item_id"]: row["title"] for row in json.loads(inert(shelf.run("list")).out)["items"]}
     assert titles["csv-bidi"] == cell(STRINGS["bidi"])
 

@@ -53,7 +53,7 @@ def codes(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_bag_of_one_picture_gives_it_name_and_description(shelf: Shelf, tmp_path: Path):
-    box = put(tmp_path / "box", {"data/scan.tif": scan(1), "data/notes.txt": b"notes"})
+    box = put(tmp_path / "box", {"data/scan.tif": scan(1), "data/notes.txt": b"notes", "data/._scan.tif": b"x"})
     told = shelf.ok("ingest", box)
     (accepted,) = told["accepted"]
     assert accepted["item_id"] == "LHS-0014"
