@@ -221,6 +221,10 @@ class Catalog(ABC):
         """Insert or replace the rows of a story and its ingredients."""
 
     @abstractmethod
+    def add_events(self, events: Sequence[Event]) -> None:
+        """Append events about versions that are catalogued; those known of their REF are skipped."""
+
+    @abstractmethod
     def master(self, item_id: str) -> Master | None:
         """Master of an item."""
 
@@ -1061,7 +1065,7 @@ class JournalEntry:
     """Versions that are about to appear, and the events that tell of them."""
 
     refs: tuple[str, ...]
-    """REFs with versions; a master's is its item_id."""
+    """REFs with versions; a master's is its item_id. Empty where the events are about versions long stored."""
     events: tuple[Event, ...]
     batch: str = ""
     """Key of the batch whose tasks are done when the versions are stored (flows.commit.task_of)."""
@@ -1073,6 +1077,79 @@ class Quarantine(ABC):
     @abstractmethod
     def take(self, staged: Path, *, name: str, sha256: str, findings: Sequence[Finding]) -> None:
         """Move a staged file in; the same bytes twice take one place."""
+
+
+Vouched = Mapping[int, Mapping[str, str]]
+"""Digests (`sha512:…`) of files by name, by version from 1."""
+
+
+class Replica(ABC):
+    """Another directory with the storage roots, the log and the settings of this archive, never its private keys.
+
+    What the archive's log vouches for, and nothing else, travels between the two, in either direction; `vouched` are
+    the names and digests (`sha512:…`) of the files of every version of an object, by version from 1.
+    """
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the replica for writing; a directory that is empty or missing becomes one.
+
+        Raise StorageConflict where it holds anything else, another archive's replica, or lies in this archive (or
+        the archive in it), ArchiveBusy, StorageFailed.
+        """
+
+    @abstractmethod
+    def require(self) -> None:
+        """Raise StorageConflict where the directory is no copy of this archive."""
+
+    @abstractmethod
+    def compare_log(self) -> int:
+        """Remember the archive's checkpoint of now; return the entries it covers.
+
+        Raise LogDamaged where the archive's log does not hold, or does not begin with what the replica's checkpoint
+        promises: a log that was rewritten, or two that grew apart.
+        """
+
+    @abstractmethod
+    def take_log(self) -> tuple[Finding, ...]:
+        """Extend the replica's log to the remembered checkpoint: lines, fsync, checkpoint."""
+
+    @abstractmethod
+    def take_settings(self) -> tuple[Finding, ...]:
+        """Copy archive.toml, public keys and certificates, added models and palettes."""
+
+    @abstractmethod
+    def take(self, object_id: str, vouched: Vouched, *, verify: bool) -> Brought:
+        """Bring an object of the archive into the replica, whole or not at all.
+
+        A file that does not have its digest is not taken. What is in the replica already is believed where its
+        inventory is the same, or read and compared with `verify`.
+        """
+
+    @abstractmethod
+    def give(self, object_id: str, vouched: Vouched) -> Brought:
+        """Mend an object of the archive, every byte of which is read: what is missing, rotten or too much.
+
+        Good bytes are copied, hashed and compared before they take their place; what was there goes into quarantine.
+        """
+
+    @abstractmethod
+    def object_ids(self) -> Iterator[str]:
+        """Every object in the replica."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brought:
+    """What was done so that an object is what its inventory and the log say."""
+
+    written: tuple[str, ...] = ()
+    """Paths inside the object."""
+    size: int = 0
+    """Bytes of them."""
+    displaced: tuple[str, ...] = ()
+    """Paths inside the object whose bytes went into quarantine."""
+    findings: tuple[Finding, ...] = ()
+    """What could not be done, and what was found on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1120,6 +1197,8 @@ class Archive:
     palettes: Palettes
     kept: Kept
     """What stories need again when they are told with one thing changed."""
+    replica: Callable[[Path], Replica]
+    """A copy of this archive in another directory."""
     check_parameters: Callable[[Mapping[str, Any], Mapping[str, Json]], str]
     """(JSON Schema properties, values) -> a sentence for the first that does not fit, or an empty string."""
     check_document: Callable[[str, Any], str]

@@ -44,6 +44,14 @@ def validate(
             yield _finding("OCFL_OBJECT_MISSING", object_id, f"The {root_word} root holds no such object.", "E063")
 
 
+def sound_inventory(data: bytes, object_id: str) -> dict[str, Any] | None:
+    """An inventory of this object in which nothing is wrong (§3.5); None otherwise."""
+    inventory = _strict_json(data)
+    if isinstance(inventory, dict) and not any(True for _ in _schema(inventory, object_id)):
+        return inventory
+    return None
+
+
 # --- the storage root --------------------------------------------------------------------------------
 
 
@@ -52,7 +60,7 @@ def _root(root: Path, word: str) -> Iterator[Finding]:
     declarations = sorted(name for name in _names(root) if name.startswith("0="))
     if declarations != [layout.ROOT_DECLARATION]:
         yield _finding("OCFL_ROOT_DECLARATION", word, f"The root must declare {layout.ROOT_DECLARATION} alone.", "E069")
-    elif _bytes(root / layout.ROOT_DECLARATION) != f"{layout.ROOT_DECLARATION[2:]}\n".encode():
+    elif plain_bytes(root / layout.ROOT_DECLARATION) != f"{layout.ROOT_DECLARATION[2:]}\n".encode():
         yield _finding("OCFL_ROOT_DECLARATION", word, "The declaration file has the wrong content.", "E069")
     described = _json(root / "ocfl_layout.json")
     if not isinstance(described, dict) or not all(
@@ -129,10 +137,10 @@ def _object(
         yield _finding(
             "OCFL_OBJECT_DECLARATION", object_id, f"It must declare {layout.OBJECT_DECLARATION} alone.", "E003"
         )
-    elif _bytes(directory / layout.OBJECT_DECLARATION) != f"{layout.OBJECT_DECLARATION[2:]}\n".encode():
+    elif plain_bytes(directory / layout.OBJECT_DECLARATION) != f"{layout.OBJECT_DECLARATION[2:]}\n".encode():
         yield _finding("OCFL_OBJECT_DECLARATION", object_id, "The declaration file has the wrong content.", "E007")
     # 3. Inventory and sidecar (§3.5, §3.7)
-    data = _bytes(directory / layout.INVENTORY)
+    data = plain_bytes(directory / layout.INVENTORY)
     if data is None:
         yield _finding("OCFL_INVENTORY_MISSING", object_id, "The root inventory is missing or cannot be read.", "E063")
         return
@@ -153,7 +161,7 @@ def _object(
 def _sidecar(path: Path, data: bytes, object_id: str) -> Iterator[Finding]:
     """The sidecar states the inventory's digest (§3.7)."""
     subject = f"{object_id}: {path.parent.name + '/' if path.parent.name.startswith('v') else ''}{path.name}"
-    if _bytes(path) is None:
+    if plain_bytes(path) is None:
         yield _finding("OCFL_SIDECAR_MISSING", subject, "The inventory's digest is missing or cannot be read.", "E058")
         return
     stated = layout.sidecar_digest(path)
@@ -325,7 +333,7 @@ def _version(
     for entry in _entries(version):
         if entry.name not in ("content", layout.INVENTORY, layout.SIDECAR):
             yield _finding("OCFL_VERSION_STRAY", f"{subject}/{entry.name}", "It does not belong here.", "E015")
-    data = _bytes(version / layout.INVENTORY)
+    data = plain_bytes(version / layout.INVENTORY)
     if data is None:
         code = "OCFL_VERSION_INVENTORY_MISSING"
         yield _finding(code, subject, "The version has no copy of its inventory.", "W010")
@@ -426,7 +434,7 @@ def _entries(directory: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _bytes(path: Path) -> bytes | None:
+def plain_bytes(path: Path) -> bytes | None:
     """Content of a plain small file; None where there is none."""
     try:
         return path.read_bytes() if path.is_file() and not path.is_symlink() else None
@@ -435,7 +443,7 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _json(path: Path) -> object:
-    data = _bytes(path)
+    data = plain_bytes(path)
     return None if data is None else _strict_json(data)
 
 
