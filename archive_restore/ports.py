@@ -1134,6 +1134,10 @@ class Replica(ABC):
         """
 
     @abstractmethod
+    def give_roots(self) -> tuple[str, ...]:
+        """Write what describes the archive's storage roots anew where it is damaged; paths that were written."""
+
+    @abstractmethod
     def object_ids(self) -> Iterator[str]:
         """Every object in the replica."""
 

@@ -183,6 +183,20 @@ class FolderReplica(Replica):
             written=tuple(done.written), size=done.size, displaced=tuple(done.displaced), findings=tuple(findings)
         )
 
+    def give_roots(self) -> tuple[str, ...]:
+        """See ports.Replica; these files are the same in every root."""
+        written = []
+        for root in ROOTS:
+            for name, data in ocfl.root_texts().items():
+                path = self._archive / root / name
+                with storage_errors("mending", path):
+                    if not path.is_symlink() and path.is_file() and path.read_bytes() == data:
+                        continue
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                durable.replace_file(path, data, scratch=self._archive / "work")
+                written.append(f"{root}/{name}")
+        return tuple(written)
+
     def object_ids(self) -> Iterator[str]:
         """See ports.Replica."""
         for name in ROOTS:
@@ -250,7 +264,7 @@ class FolderReplica(Replica):
 
     def _displace(self, path: Path, subject: str) -> None:
         finding = _warning(
-            "DISPLACED", subject, "It was not what the inventory and the log say, and a repair put it away."
+            "PUT_INTO_QUARANTINE", subject, "It was not what the inventory and the log say, and a repair put it away."
         )
         try:
             sha256 = durable.hash_file(path).sha256

@@ -67,6 +67,8 @@ def repair(
     known = vouched(archive)
     chosen = sorted(known) if refs is None else _objects(refs, known.keys())
     mended: list[Mended] = []
+    if refs is None and (written := replica.give_roots()):
+        mended.append(Mended(object="storage roots", restored=written, quarantined=()))
     findings: list[Finding] = []
     for object_id in chosen:
         progress(object_id)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
+from archive_restore.core.fixity import each_subject
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.refs import AnyRef, make_ref, object_kind
 from archive_restore.core.story_claims import PARENT
@@ -63,6 +64,10 @@ class Verification:
     findings: tuple[Finding, ...]
     pixels_compared: int
     """Pixels of derivatives held against their masters."""
+    started: str
+    """UTC, RFC 3339 with seconds and `Z`."""
+    checked: Mapping[str, Mapping[str, str]]
+    """REFs that were judged to the end, each with the digests of its files that the log vouches for."""
 
     @property
     def ok(self) -> bool:
@@ -90,6 +95,7 @@ class _Verifier:
         self.pixels = 0
 
     def run(self, refs: Sequence[AnyRef] | None) -> Verification:
+        started = self.archive.clock.now()
         began = self._log_size()
         # In this order: what is visible and not pending any more is in the log when that is read.
         targets = list(every_version(self.archive) if refs is None else refs)
@@ -109,7 +115,14 @@ class _Verifier:
             self._catalog_rows([str(ref) for ref in targets])
         moving |= self._pending() | self._logged_since(began)
         findings = tuple(self._settled(moving))
-        return Verification(subjects=self.subjects, findings=findings, pixels_compared=self.pixels)
+        judged = [str(ref) for ref in targets] if refs is not None else self.digests
+        return Verification(
+            subjects=self.subjects,
+            findings=findings,
+            pixels_compared=self.pixels,
+            started=started,
+            checked={ref: self.digests[ref] for ref in judged if ref in self.digests and ref not in moving},
+        )
 
     # -- a writer at work ----------------------------------------------------------------------------------
 
@@ -129,7 +142,8 @@ class _Verifier:
 
     def _logged_since(self, began: int | None) -> set[str]:
         try:
-            return set() if began is None else {entry.event.ref for entry in self.archive.log.entries(began)}
+            entries = () if began is None else self.archive.log.entries(began)
+            return {told.ref for entry in entries for told in each_subject(entry.event)}
         except ArchiveRestoreError:
             return set()
 
