@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -18,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from archive_restore.app import create_archive, open_archive
-from archive_restore.flows.ingest import ingest
+from archive_restore.app import open_archive
 from archive_restore.flows.verify import verify
 from tests.benchmarks.storage import NEVER, Spent, spent
+from tests.support.archives import must
 
 BLOCK = 1 << 20
 
@@ -56,9 +55,8 @@ def measure(work: Path, name: str, count: int, mebibytes: float, runs: int) -> N
     """One archive of `count` masters: three ways to read it, taken in turns."""
     sources, root = work / f"{name}-sources", work / name
     write_masters(sources, count, mebibytes)
-    create_archive(root, name=name, organization="Benchmark", passphrase=None)
-    with open_archive(root, write=True) as archive:
-        assert len(ingest(archive, [sources]).accepted) == count
+    must("init", root)
+    must("-A", root, "ingest", sources)
     shutil.rmtree(sources)
     files = [path for path in (root / "preservation").rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
