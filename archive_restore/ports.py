@@ -154,8 +154,10 @@ class StorageRoot(ABC, Generic[RefT]):
         """After a crash: complete or remove a half-made version of this object."""
 
     @abstractmethod
-    def validate(self, object_ids: Iterable[str] | None = None, *, fixity: bool = True) -> Iterator[Finding]:
-        """Check structure (and digests) of the root and of these objects, or of all."""
+    def validate(
+        self, object_ids: Iterable[str] | None = None, *, fixity: bool = True, threads: int = 1
+    ) -> Iterator[Finding]:
+        """Check structure (and digests) of the root and of these objects, or of all; `threads` large files at once."""
 
 
 # --- catalog and log ---------------------------------------------------------------------------------
@@ -878,8 +880,14 @@ class Credentials(ABC):
         """Embed the manifest of an access copy, its history with it. Raise CredentialsFailed, SelfCheckFailed."""
 
     @abstractmethod
-    def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:
-        """Read and judge a file's credentials under the archive's own anchors; problems are findings."""
+    def read(
+        self, path: Path, mime: str, sidecar: Path | None, subject: str, *, sha256: str | None = None
+    ) -> CredentialReport:
+        """Read and judge a file's credentials under the archive's own anchors; problems are findings.
+
+        `sha256` is the digest of the file's bytes where they were hashed just now: with a sidecar that binds all of
+        them they need not be read again.
+        """
 
     @abstractmethod
     def agents(self) -> tuple[SoftwareAgent, ...]:

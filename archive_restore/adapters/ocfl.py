@@ -299,10 +299,12 @@ class OcflRoot(StorageRoot[RefT]):
             line = f"{stated}  {layout.INVENTORY}\n".encode()
             durable.replace_file(directory / layout.SIDECAR, line, scratch=self._work)
 
-    def validate(self, object_ids: Iterable[str] | None = None, *, fixity: bool = True) -> Iterator[Finding]:
+    def validate(
+        self, object_ids: Iterable[str] | None = None, *, fixity: bool = True, threads: int = 1
+    ) -> Iterator[Finding]:
         """See ports.StorageRoot and ocfl_validate; the root's own structure is checked when `object_ids` is None."""
         return ocfl_validate.validate(
-            self._path, self._admission.root, self._admission.holds, object_ids, fixity=fixity
+            self._path, self._admission.root, self._admission.holds, object_ids, fixity=fixity, threads=threads
         )
 
     def _checked(

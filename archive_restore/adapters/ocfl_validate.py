@@ -9,7 +9,9 @@ import hashlib
 import json
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +26,57 @@ _CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
 
 def validate(
-    root: Path, root_word: str, holds: Callable[[str], bool], object_ids: Iterable[str] | None, *, fixity: bool
+    root: Path,
+    root_word: str,
+    holds: Callable[[str], bool],
+    object_ids: Iterable[str] | None,
+    *,
+    fixity: bool,
+    threads: int = 1,
 ) -> Iterator[Finding]:
-    """Findings about these objects, or about the root's structure and all objects.
+    """Findings about these objects, or about the root's structure and all objects, in order.
 
-    `root_word` names the root in messages; `holds` says whether an object identifier belongs in it.
+    `root_word` names the root in messages; `holds` says whether an object identifier belongs in it. `threads` files
+    over durable.SMALL are hashed at once, ahead of what is told.
     """
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        later = pool.submit if fixity else None
+        waiting: deque[Finding | Future[list[Finding]]] = deque()
+        hashing = 0
+        for found in _all(root, root_word, holds, object_ids, later):
+            waiting.append(found)
+            hashing += isinstance(found, Future)
+            while waiting and (hashing > 2 * threads or not isinstance(waiting[0], Future)):
+                first = waiting.popleft()
+                if isinstance(first, Future):
+                    hashing -= 1
+                    yield from first.result()
+                else:
+                    yield first
+        for found in waiting:
+            if isinstance(found, Future):
+                yield from found.result()
+            else:
+                yield found
+
+
+_Later = Callable[..., "Future[list[Finding]]"]
+"""Has a function called in a thread."""
+
+
+def _all(
+    root: Path, root_word: str, holds: Callable[[str], bool], object_ids: Iterable[str] | None, later: _Later | None
+) -> Iterator[Finding | Future[list[Finding]]]:
     if object_ids is None:
         yield from _root(root, root_word)
         yield from _hierarchy(root, root, 0, root_word)
         for directory in _objects(root):
-            yield from _object(root, directory, layout.object_id_of(directory), root_word, holds, fixity)
+            yield from _object(root, directory, layout.object_id_of(directory), root_word, holds, later)
         return
     for object_id in object_ids:
         directory = root / layout.object_path(object_id)
         if directory.is_dir() and not directory.is_symlink():
-            yield from _object(root, directory, object_id, root_word, holds, fixity)
+            yield from _object(root, directory, object_id, root_word, holds, later)
         else:
             yield _finding("OCFL_OBJECT_MISSING", object_id, f"The {root_word} root holds no such object.", "E063")
 
@@ -121,8 +158,8 @@ def _objects(root: Path) -> Iterator[Path]:
 
 
 def _object(
-    root: Path, directory: Path, object_id: str, word: str, holds: Callable[[str], bool], fixity: bool
-) -> Iterator[Finding]:
+    root: Path, directory: Path, object_id: str, word: str, holds: Callable[[str], bool], later: _Later | None
+) -> Iterator[Finding | Future[list[Finding]]]:
     """Steps: 1 place and kind, 2 declaration, 3 inventory and sidecar, 4 schema, 5 versions, 6 content, 7 fixity."""
     # 1. Place and kind
     if root / layout.object_path(object_id) != directory:
@@ -155,7 +192,7 @@ def _object(
     for name in inventory["versions"]:
         yield from _version(directory, name, inventory, data, object_id)
     # 6 and 7. Content and fixity
-    yield from _content(directory, inventory, object_id, fixity)
+    yield from _content(directory, inventory, object_id, later)
 
 
 def _sidecar(path: Path, data: bytes, object_id: str) -> Iterator[Finding]:
@@ -358,7 +395,9 @@ def _version(
             yield _finding("OCFL_HISTORY_CHANGED", subject, "It lists content that the root inventory lacks.", "E023")
 
 
-def _content(directory: Path, inventory: dict[str, Any], object_id: str, fixity: bool) -> Iterator[Finding]:
+def _content(
+    directory: Path, inventory: dict[str, Any], object_id: str, later: _Later | None
+) -> Iterator[Finding | Future[list[Finding]]]:
     """Files on disk are exactly those of the manifest, and their digests hold (§3.3.1, §3.5.2, §3.5.4)."""
     long = {path: digest for digest, paths in inventory["manifest"].items() for path in paths}
     short = {path: digest for digest, paths in inventory["fixity"]["sha256"].items() for path in paths}
@@ -386,18 +425,36 @@ def _content(directory: Path, inventory: dict[str, Any], object_id: str, fixity:
             yield _finding(
                 "OCFL_CONTENT_MISSING", subject, "Stored content is missing: bring it back from a copy.", "E092"
             )
-        elif fixity:
-            try:
-                digests = durable.hash_file(directory / path)
-            except StorageFailed as exc:
-                yield _finding("OCFL_UNREADABLE", subject, str(exc), "E092")
-                continue
-            if digests.sha512 != long[path]:
-                message = "The bytes changed since they were stored (sha512): bring them back from a copy."
-                yield _finding("OCFL_DIGEST_MISMATCH", subject, message, "E092")
-            if digests.sha256 != short[path]:
-                message = "The bytes changed since they were stored (sha256): bring them back from a copy."
-                yield _finding("OCFL_FIXITY_MISMATCH", subject, message, "E093")
+        elif later is not None:
+            words = (directory / path, subject, long[path], short[path])
+            if _large(directory / path):
+                yield later(_fixity, *words)
+            else:
+                yield from _fixity(*words)
+
+
+def _fixity(path: Path, subject: str, sha512: str, sha256: str) -> list[Finding]:
+    """One file read once, against both of its digests."""
+    try:
+        digests = durable.hash_file(path)
+    except StorageFailed as exc:
+        return [_finding("OCFL_UNREADABLE", subject, str(exc), "E092")]
+    found = []
+    if digests.sha512 != sha512:
+        message = "The bytes changed since they were stored (sha512): bring them back from a copy."
+        found.append(_finding("OCFL_DIGEST_MISMATCH", subject, message, "E092"))
+    if digests.sha256 != sha256:
+        message = "The bytes changed since they were stored (sha256): bring them back from a copy."
+        found.append(_finding("OCFL_FIXITY_MISMATCH", subject, message, "E093"))
+    return found
+
+
+def _large(path: Path) -> bool:
+    """Whether threads pay."""
+    try:
+        return path.stat().st_size > durable.SMALL
+    except OSError:
+        return False
 
 
 # --- parts -------------------------------------------------------------------------------------------

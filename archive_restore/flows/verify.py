@@ -91,6 +91,8 @@ class _Verifier:
         self.progress = progress
         self.findings: list[Finding] = []
         self.digests: dict[str, dict[str, str]] = {}
+        self.suspect: set[str] = set()
+        """Objects, among other words, about whose storage something was found."""
         self.subjects = 0
         self.pixels = 0
 
@@ -104,7 +106,8 @@ class _Verifier:
         self.progress("storage")
         for root, told in ((self.archive.preservation, False), (self.archive.stories, True)):
             mine = {ref.object_id for ref in targets if isinstance(ref, StoryRef) is told}
-            self.findings.extend(root.validate(None if refs is None else mine))
+            self.findings.extend(root.validate(None if refs is None else mine, threads=self.archive.settings.threads))
+        self.suspect = {name for finding in self.findings for name in _names_in(finding.subject)}
         for ref in targets:
             self.progress(str(ref))
             self._version(ref)
@@ -233,7 +236,7 @@ class _Verifier:
         if (stored.sha512, stored.sha256) != (master.file.sha512, master.file.sha256):
             self._error("RECORD_DISAGREES", str(ref), f"{ITEM_RECORD} has other digests than the OCFL inventory.")
         sidecar = files.get(sidecar_name(master.file.name))
-        self._credentials(str(ref), stored.path, master.file.mime, sidecar)
+        self._credentials(ref, stored, master.file.mime, sidecar)
 
     def _record(self, kind: type[RecordT], ref: AnyRef, files: Mapping[str, StoredFile], name: str) -> RecordT | None:
         stored = files.get(name)
@@ -246,9 +249,14 @@ class _Verifier:
             self._error("RECORD_UNREADABLE", str(ref), str(exc))
             return None
 
-    def _credentials(self, subject: str, path: Path, mime: str, sidecar: StoredFile | None) -> CredentialReport | None:
+    def _credentials(
+        self, ref: AnyRef, stored: StoredFile, mime: str, sidecar: StoredFile | None
+    ) -> CredentialReport | None:
+        subject, beside = str(ref), sidecar.path if sidecar else None
+        # Its bytes were hashed with the storage roots, unless something was wrong there.
+        hashed = None if ref.object_id in self.suspect else stored.sha256
         try:
-            report = self.archive.credentials.read(path, mime, sidecar.path if sidecar else None, subject)
+            report = self.archive.credentials.read(stored.path, mime, beside, subject, sha256=hashed)
         except ArchiveRestoreError as exc:
             self._error("C2PA_UNREADABLE", subject, str(exc), "C2PA 2.2 §15")
             return None
@@ -281,7 +289,7 @@ class _Verifier:
         if picture is None:
             self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} names no picture that is stored.")
             return None
-        report = self._credentials(str(ref), picture.path, "image/tiff", files.get(sidecar_name(picture.name)))
+        report = self._credentials(ref, picture, "image/tiff", files.get(sidecar_name(picture.name)))
         if report is not None:
             self._assertions(ref, derivation, report, files)
         self._maps(ref, derivation, files)
@@ -509,6 +517,12 @@ _BREACHES = {
 
 def _where(breach: ClaimBreach) -> str:
     return f"{breach.pixels} pixels, the first at x={breach.x}, y={breach.y}"
+
+
+def _names_in(subject: str) -> Iterator[str]:
+    """Every name that a finding's subject may begin with."""
+    yield subject
+    yield from (subject[:place] for place, character in enumerate(subject) if character in "@: ")
 
 
 def _is_about(subject: str, object_id: str) -> bool:
