@@ -1131,7 +1131,7 @@ class Replica(ABC):
         """Bring an object of the archive into the replica, whole or not at all.
 
         A file that does not have its digest is not taken. What is in the replica already is believed where its
-        inventory is the same, or read and compared with `verify`.
+        inventory is the same, or read and compared with `verify`. Several threads may take different objects.
         """
 
     @abstractmethod

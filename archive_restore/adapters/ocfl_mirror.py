@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from archive_restore.errors import ArchiveRestoreError, SourceUnreadable, Storag
 from archive_restore.ports import Vouched
 
 DECLARATION = f"{layout.OBJECT_DECLARATION[2:]}\n".encode()
+_PUBLISHING = threading.Lock()
+"""Held while a new object gets its name: objects of several threads may need the same new tuple directory."""
 SCRATCH = "ocfl-"
 """How names of staging directories begin (adapters.workspace clears them)."""
 
@@ -240,7 +243,7 @@ class _Mirror:
         durable.sync_paths(_everything(self.base))
         self.done.written += sorted(texts)
         parent = self.root
-        with storage_errors("storing", self.target):
+        with _PUBLISHING, storage_errors("storing", self.target):
             for position, part in enumerate(self.relative.parts):
                 inside = parent / part
                 if not os.path.lexists(inside):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -140,7 +140,9 @@ class FolderReplica(Replica):
         ]
         findings += [
             _finding(
-                "REPLICA_STRAY", f"{object_id}: {path}", "It lies in the replica's object and does not belong there."
+                "REPLICA_STRAY",
+                f"{object_id}: {_text(path)}",
+                "It lies in the replica's object and does not belong there.",
             )
             for path in done.strays
         ]
@@ -152,7 +154,7 @@ class FolderReplica(Replica):
             )
             for path, why in done.missing.items()
         ]
-        return Brought(written=tuple(done.written), size=done.size, findings=tuple(findings))
+        return Brought(written=_shown(done.written), size=done.size, findings=tuple(findings))
 
     def give(self, object_id: str, vouched: Vouched) -> Brought:
         """See ports.Replica. The inventory may come from either place; the log decides."""
@@ -167,7 +169,7 @@ class FolderReplica(Replica):
             )
 
         def displace(path: Path, name: str) -> None:
-            self._displace(path, f"{object_id}: {name}" if name else object_id)
+            self._displace(path, f"{object_id}: {_text(name)}" if name else object_id)
 
         work = self._archive / "work"
         done = ocfl_mirror.mirror(want, replica, root, relative, work, read_all=True, displace=displace)
@@ -180,7 +182,7 @@ class FolderReplica(Replica):
             for path, why in done.missing.items()
         ]
         return Brought(
-            written=tuple(done.written), size=done.size, displaced=tuple(done.displaced), findings=tuple(findings)
+            written=_shown(done.written), size=done.size, displaced=_shown(done.displaced), findings=tuple(findings)
         )
 
     def give_roots(self) -> tuple[str, ...]:
@@ -280,6 +282,15 @@ def _continues(directory: Path, want: ocfl_mirror.Wanted) -> bool:
     except OSError:
         return False
     return any(data == text for path, text in want.texts.items() if path.endswith(f"/{layout.INVENTORY}"))
+
+
+def _text(name: str) -> str:
+    """A file name as text that JSON and the log can hold: not all names on a disk are Unicode."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _shown(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_text(name) for name in names)
 
 
 def _is(why: str) -> str:

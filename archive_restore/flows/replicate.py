@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +61,15 @@ def replicate(
         known = vouched(archive, entries)
         # 2. Settings
         findings += replica.take_settings()
+
         # 3. Objects
-        for object_id in sorted(known):
+        def take(object_id: str) -> Brought:
             try:
-                brought = replica.take(object_id, known[object_id], verify=verify)
+                return replica.take(object_id, known[object_id], verify=verify)
             except StorageConflict as exc:
-                brought = Brought(findings=(_error("NOT_REPLICATED", object_id, f"{exc}."),))
+                return Brought(findings=(_error("NOT_REPLICATED", object_id, f"{exc}."),))
+
+        for object_id, brought in _in_threads(take, sorted(known), archive.settings.threads):
             findings += brought.findings
             copied += bool(brought.written)
             files += len(brought.written)
@@ -82,6 +86,17 @@ def replicate(
     return Replicated(
         subjects=len(known), copied=copied, files=files, size=size, entries=entries, findings=tuple(findings)
     )
+
+
+def _in_threads(
+    take: Callable[[str], Brought], object_ids: Sequence[str], threads: int
+) -> Iterator[tuple[str, Brought]]:
+    """In order; the disk flushes for several at once. What has not begun is dropped where one fails."""
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield from zip(object_ids, pool.map(take, object_ids), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _unknown(archive: Archive, known: Collection[str]) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
-from archive_restore.core.fixity import each_subject
+from archive_restore.core.fixity import FIXITY_CHECK, each_subject
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.refs import AnyRef, make_ref, object_kind
 from archive_restore.core.story_claims import PARENT
@@ -26,7 +26,9 @@ from archive_restore.core.synthesis_map import ClaimBreach, PixelDigest
 from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown, SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
+    DISSEMINATION,
     ITEM_RECORD,
+    REPLICATION,
     AnyRecord,
     RecordT,
     exact_ref,
@@ -47,12 +49,17 @@ from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.imagery import PRESERVATION_FLAGS, MapSummary, Region
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
+from archive_restore.records.provenance import Event
 from archive_restore.records.stories import StoryDerivation, StoryRef
 
 IN_PROGRESS = frozenset(
     {"LOG_ENTRY_MISSING", "CATALOG_DISAGREES", "OCFL_VERSION_UNEXPECTED", "OCFL_INVENTORY_DIGEST", "OCFL_COPY_DIFFERS"}
 )
 """What an object may show while it is committed: it is visible first, logged next and catalogued last."""
+
+
+TOLD_LATER = frozenset({DISSEMINATION, REPLICATION, FIXITY_CHECK})
+"""Types of events about versions that have long been stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +119,13 @@ class _Verifier:
             self.progress(str(ref))
             self._version(ref)
         if refs is None:
-            self._vanished({str(ref) for ref in targets} | self._logged_since(began))
+            self._vanished({str(ref) for ref in targets} | {told.ref for told in self._logged_since(began)})
             self._catalog()
         else:
             self._catalog_rows([str(ref) for ref in targets])
-        moving |= self._pending() | self._logged_since(began)
-        findings = tuple(self._settled(moving))
+        since = self._logged_since(began)
+        moving |= self._pending() | {told.ref for told in since if told.type not in TOLD_LATER}
+        findings = tuple(self._settled(moving, {told.ref for told in since}))
         judged = [str(ref) for ref in targets] if refs is not None else self.digests
         return Verification(
             subjects=self.subjects,
@@ -143,16 +151,19 @@ class _Verifier:
         except ArchiveRestoreError:
             return None  # told with the rest of the log
 
-    def _logged_since(self, began: int | None) -> set[str]:
+    def _logged_since(self, began: int | None) -> list[Event]:
         try:
             entries = () if began is None else self.archive.log.entries(began)
-            return {told.ref for entry in entries for told in each_subject(entry.event)}
+            return [told for entry in entries for told in each_subject(entry.event)]
         except ArchiveRestoreError:
-            return set()
+            return []
 
-    def _settled(self, moving: Collection[str]) -> Iterator[Finding]:
-        """What was found, but for what a commit in progress looks like: that is told as not judged."""
-        objects = {ref.partition("@")[0] for ref in moving}
+    def _settled(self, moving: Collection[str], told: Collection[str]) -> Iterator[Finding]:
+        """What was found, but for what a commit in progress looks like: that is told as not judged.
+
+        Of `told` something was logged meanwhile, which the catalog may say earlier or later.
+        """
+        objects = {ref.partition("@")[0] for ref in (*moving, *told)}
         for finding in self.findings:
             if finding.code not in IN_PROGRESS or not any(_is_about(finding.subject, name) for name in objects):
                 yield finding

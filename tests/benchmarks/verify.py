@@ -85,7 +85,7 @@ def _print(name: str, size: int, threads: int, best: dict[str, Spent]) -> None:
     for way, cost in best.items():
         print(
             f"| {name} | {way} | {threads} | {cost.wall:.2f} | {cost.processor:.2f} | {size / cost.wall / 1e6:.0f} | "
-            f"{cost.wall / base.wall:.2f} | {cost.processor / base.processor:.2f} |"
+            f"{cost.wall / base.wall:.2f} | {cost.processor / max(base.processor, 0.01):.2f} |"
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import random
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from archive_restore.adapters import c2pa
 from archive_restore.adapters.catalog import open_catalog
 from archive_restore.adapters.workspace import WriterLock
 from archive_restore.app import SystemClock
+from archive_restore.errors import CredentialsFailed
 from tests.conftest import Shelf
 from tests.flows.test_tampering import flip, overwrite
 from tests.support.archives import copy_of, must, run
@@ -150,3 +154,39 @@ def test_killed_while_it_is_recorded(shelf: Shelf, processes: Launcher, death: D
     assert shelf.ok("show", "three")["events"][-1]["type"] == "fixity check"
     assert len(checks(shelf)) == 1
     assert shelf.ok("verify", "--all")["findings"] == []
+
+
+def test_a_master_that_was_hashed_is_not_read_again_for_its_manifest(shelf: Shelf, monkeypatch: pytest.MonkeyPatch):
+    asked = []
+    whole = c2pa.read_store
+    monkeypatch.setattr(c2pa, "read_store", lambda path, *words: asked.append(path.name) or whole(path, *words))
+    assert shelf.ok("verify", "--all")["findings"] == []
+    assert asked == ["one-enhanced-story.tif"]
+    flip(shelf.files("one")["one.tif"], 1)
+    found = shelf.run("verify", "one").json["findings"]
+    assert {"C2PA_OTHER_BYTES", "OCFL_DIGEST_MISMATCH"} <= {finding["code"] for finding in found}
+    assert asked.count("one.tif") == 1
+
+
+def test_a_manifest_beside_is_never_judged_better_than_with_the_file(shelf: Shelf):
+    files, anchors = shelf.files("three"), (shelf.root / "keys" / "anchors.pem").read_text()
+    store, digest = files["three.tif.c2pa"].read_bytes(), hashlib.sha256(files["three.tif"].read_bytes()).hexdigest()
+    good, whole = c2pa.read_sidecar(store, digest, anchors), c2pa.read_store(files["three.tif"], "", store, anchors)
+    assert good is not None and whole is not None
+    assert (good.state, good.assertions, good.manifests) == (whole.state, whole.assertions, whole.manifests)
+    assert c2pa.read_sidecar(store, "0" * 64, anchors) is None
+    must("init", shelf.root.parent / "other")
+    assert c2pa.read_sidecar(store, digest, (shelf.root.parent / "other/keys/anchors.pem").read_text()) is None
+    chance, judged = random.Random("store"), 0
+    for _ in range(40):
+        changed = bytearray(store)
+        changed[chance.randrange(len(store))] ^= 1 << chance.randrange(8)
+        try:
+            found = c2pa.read_sidecar(bytes(changed), digest, anchors)
+        except CredentialsFailed:
+            continue
+        if found is not None:  # a bit that no signature covers
+            again = c2pa.read_store(files["three.tif"], "", bytes(changed), anchors)
+            assert again is not None and again.state == "Trusted"
+        judged += 1
+    assert judged

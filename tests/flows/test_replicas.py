@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -258,7 +259,8 @@ def _neighbour(path: Path, chance: random.Random) -> None:
 
 
 def _stray(path: Path, _: random.Random) -> None:
-    (path.parent / "\x1b[31m=cmd|' C'!A0\u202e").write_bytes(b"\x1b]0;hostile\x07")
+    name = b"\x1b[31m=cmd|' C'!A0\xff" + "\u202e".encode()
+    (path.parent / os.fsdecode(name)).write_bytes(b"\x1b]0;hostile\x07")
 
 
 def _parent_gone(path: Path, _: random.Random) -> None:
