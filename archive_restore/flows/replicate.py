@@ -100,10 +100,11 @@ def _in_threads(
 
 
 def _unknown(archive: Archive, known: Collection[str]) -> Iterator[Finding]:
-    """Objects here that the log does not vouch for; those that were stored meanwhile come with the next run."""
+    """Objects here that the log does not vouch for; what is being stored just now comes with the next run."""
     stored = {object_id for root in (archive.preservation, archive.stories) for object_id in root.object_ids()}
     left = stored - set(known)
     if left:
+        left -= {ref.partition("@")[0] for _, entry in archive.journal.pending() for ref in entry.refs}
         left -= vouched(archive).keys()
     for object_id in sorted(left):
         yield _error("NOT_REPLICATED", object_id, "The audit log does not vouch for it: see `verify`.")

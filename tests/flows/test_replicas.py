@@ -449,6 +449,32 @@ def test_a_killed_continuation_goes_on(pair: Pair, processes: Launcher):
         assert stored(pair.replica) == stored(pair.archive)
 
 
+def test_what_is_being_stored_comes_with_the_next_run(pair: Pair, processes: Launcher, tmp_path: Path):
+    before = stored(pair.replica)
+    stopped = Death("archive_restore.adapters.ocfl:OcflRoot.commit_many")  # visible, and the log does not know it
+    scan = write_scan(tmp_path / "late.tif", seed=8)
+    assert processes.run("-A", pair.archive, "ingest", scan, death=stopped).code == -9
+    story = ("enhance", "one", *ENLARGED, "--seed", "4")
+    lock = WriterLock(pair.archive / "work")
+    lock.acquire()  # nobody may finish it
+    try:
+        assert (pair.object("late") / "inventory.json").exists()
+        ran = pair.replicate()
+        assert (ran.code, ran.json["findings"], stored(pair.replica)) == (0, [], before)
+    finally:
+        lock.release()
+    assert processes.run("-A", pair.archive, *story, death=stopped).code == -9
+    lock.acquire()
+    try:
+        ran = pair.replicate()
+        assert (ran.code, ran.json["findings"], ran.json["copied"]) == (0, [], 1)
+    finally:
+        lock.release()
+    assert not (pair.object("one/enhancement", pair.replica) / "v2").exists()
+    assert pair.replicate().json["copied"] == 1
+    assert stored(pair.replica) == stored(pair.archive)
+
+
 MENDING = (
     Death("archive_restore.adapters.ocfl_mirror:_Mirror._fetch", "after", 2),
     Death("archive_restore.adapters.workspace:FolderQuarantine.take", "after", 1),
