@@ -121,6 +121,14 @@ def open_archive(
 
 
 @contextmanager
+def holding(start: Path | None) -> Iterator[Archive]:
+    """Open an archive for reading and keep every writer out, so that its damaged log can be mended."""
+    place = _Place(start, None)
+    with _locked(place), _wired(place, writing=False) as archive:
+        yield archive
+
+
+@contextmanager
 def rebuilding(start: Path | None, passphrase_prompt: Callable[[], str] | None = None) -> Iterator[Archive]:
     """Open an archive, however damaged its catalog, with a new and empty one that takes its place at the end.
 

@@ -1146,6 +1146,13 @@ class Replica(ABC):
         """Write what describes the archive's storage roots anew where it is damaged; paths that were written."""
 
     @abstractmethod
+    def give_log(self) -> tuple[str, ...]:
+        """Mend the archive's log where it is damaged; paths that were written.
+
+        Raise LogDamaged where what the archive's checkpoint promises cannot be had again to the last entry.
+        """
+
+    @abstractmethod
     def object_ids(self) -> Iterator[str]:
         """Every object in the replica."""
 

@@ -7,7 +7,7 @@ checkpoint of the copy covers, never copies a line that the archive's checkpoint
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from archive_restore.adapters import durable
@@ -16,6 +16,7 @@ from archive_restore.adapters.durable import storage_errors
 from archive_restore.core.checkpoint import SignedCheckpoint, render
 from archive_restore.core.merkle import CompactRange, leaf_hash
 from archive_restore.errors import LogDamaged, StorageFailed
+from archive_restore.records.findings import has_errors
 
 _BLOCK = 1 << 20
 
@@ -87,6 +88,50 @@ class LogCopy:
             durable.replace_file(checkpoint, note)
         return anew and self._kept_bytes > 0
 
+    def give(self, keep: Callable[[Path], None]) -> tuple[str, ...]:
+        """Mend the archive's own log with the copy's lines; names of the files that were written.
+
+        What the archive's checkpoint promised is kept to the last entry: lines that the copy does not have yet must
+        still be there. Without that checkpoint nothing may be there that the copy lacks. `keep` gets what is replaced.
+        Raise LogDamaged where the copy does not hold either, or both together do not give what was promised.
+        """
+        if not has_errors(FileAuditLog(self._source, self._origin, self._key).verify()):
+            return ()
+        copy = FileAuditLog(self._target, self._origin, self._key)
+        if has_errors(copy.verify()):
+            raise LogDamaged("the replica's log does not hold either", hint="Try another replica")
+        note = copy.signed()
+        lines = _lines(self._target / ENTRIES)[: note.checkpoint.size]
+        mine = _lines(self._source / ENTRIES) if (self._source / ENTRIES).is_file() else []
+        try:
+            promised = FileAuditLog(self._source, self._origin, self._key).signed()
+        except LogDamaged:
+            promised = None
+        if promised is None and len(mine) > len(lines):
+            raise LogDamaged(
+                f"the archive's log has {len(mine)} lines without a checkpoint that holds, the replica's {len(lines)}",
+                hint="Bring back audit/checkpoint, or try a newer replica",
+            )
+        if promised is not None:
+            missing = promised.checkpoint.size - len(lines)
+            if missing > 0:
+                lines, note = [*lines, *mine[-missing:]], promised
+            if _root(lines[: promised.checkpoint.size]) != promised.checkpoint.root:
+                raise LogDamaged(
+                    "the replica's log and what is left here do not give what the archive's checkpoint promises",
+                    hint="Try a newer replica; if none helps, one of the two was rewritten",
+                )
+        written = []
+        for name, data in ((ENTRIES, b"".join(lines)), (CHECKPOINT, render(note))):
+            path = self._source / name
+            if path.is_file():
+                if path.read_bytes() == data:
+                    continue
+                keep(path)
+            durable.replace_file(path, data)
+            written.append(name)
+        return tuple(written)
+
     def _copied(self) -> SignedCheckpoint | None:
         """The copy's checkpoint; None where there is no copy yet."""
         if not (self._target / CHECKPOINT).exists():
@@ -125,6 +170,19 @@ class LogCopy:
                 os.fsync(copy.fileno())
             temporary.replace(target)
         durable.sync_directory(self._target)
+
+
+def _lines(path: Path) -> list[bytes]:
+    """Lines with their ends; raise StorageFailed."""
+    with storage_errors("reading", path):
+        return path.read_bytes().splitlines(keepends=True)
+
+
+def _root(lines: Sequence[bytes]) -> bytes:
+    tree = CompactRange()
+    for line in lines:
+        tree.append(leaf_hash(line.removesuffix(b"\n")))
+    return tree.root()
 
 
 def _blocks(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:

@@ -199,6 +199,17 @@ class FolderReplica(Replica):
                 written.append(f"{root}/{name}")
         return tuple(written)
 
+    def give_log(self) -> tuple[str, ...]:
+        """See ports.Replica."""
+
+        def keep(path: Path) -> None:
+            copy = self._archive / "work" / path.name
+            with storage_errors("copying", path):
+                shutil.copyfile(path, copy)
+            self._displace(copy, f"{AUDIT}/{path.name}")
+
+        return tuple(f"{AUDIT}/{name}" for name in self._log.give(keep))
+
     def object_ids(self) -> Iterator[str]:
         """See ports.Replica."""
         for name in ROOTS:

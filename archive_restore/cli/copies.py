@@ -47,24 +47,31 @@ def replicate_command(session: Session, place: Path, reread: bool) -> int:
 @click.command("repair")
 @click.argument("refs", nargs=-1, metavar="[REF]...")
 @click.option("--all", "everything", is_flag=True, help="Everything that the log knows.")
+@click.option("--log", "of_log", is_flag=True, help="The audit log itself: first, where it is damaged.")
 @click.option(
     "--from", "source", required=True, metavar="REPLICA", type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A replica, or any other copy of the archive's directory.",
 )  # fmt: skip
 @click.pass_obj
-def repair_command(session: Session, refs: tuple[str, ...], everything: bool, source: Path) -> int:
+def repair_command(session: Session, refs: tuple[str, ...], everything: bool, of_log: bool, source: Path) -> int:
     """Bring back what rotted or went missing from a replica whose digests are those of the log.
 
     Good bytes are copied, hashed and compared before they take their place; what was there goes into quarantine.
     Exit code 1 when something remains that could not be mended.
     """
     from archive_restore.errors import UsageError
-    from archive_restore.flows.repair import repair
+    from archive_restore.flows.repair import repair, repair_log
 
-    if bool(refs) is everything:
-        raise UsageError("give REFs or --all", hint="`verify` tells which")
-    with session.open(write=True) as archive, session.progress(len(refs), "repair") as bar:
-        done = repair(archive, refs or None, source, progress=lambda subject: bar.step(subject))
+    if sum((bool(refs), everything, of_log)) != 1:
+        raise UsageError("give REFs, --all or --log", hint="`verify` tells which")
+    if of_log:
+        from archive_restore.app import holding
+
+        with holding(session.archive_dir) as archive:
+            done = repair_log(archive, source)
+    else:
+        with session.open(write=True) as archive, session.progress(len(refs), "repair") as bar:
+            done = repair(archive, refs or None, source, progress=lambda subject: bar.step(subject))
     session.result({
         "ok": done.ok, "subjects": done.subjects, "repaired": done.repaired, "findings": done.findings
     })  # fmt: skip

@@ -84,6 +84,18 @@ def repair(
     return Repaired(subjects=len(chosen), repaired=tuple(mended), findings=tuple(findings))
 
 
+def repair_log(archive: Archive, source: Path) -> Repaired:
+    """Mend the audit log, without which nothing else can be mended; raise StorageConflict, LogDamaged, StorageFailed.
+
+    The archive is opened for reading, since one with such a log cannot be written to, under the writer's lock.
+    """
+    replica = archive.replica(source)
+    replica.require()
+    written = replica.give_log()
+    mended = (Mended(object="log", restored=written, quarantined=written),) if written else ()
+    return Repaired(subjects=1, repaired=mended, findings=tuple(archive.log.verify()))
+
+
 def _objects(refs: Sequence[str], known: Collection[str]) -> list[str]:
     found = {}
     for text in refs:

@@ -404,6 +404,48 @@ def test_damaged_descriptions_of_the_roots_are_written_anew(pair: Pair):
     assert stored(pair.archive) == meant
 
 
+def _swap(path: Path) -> None:
+    overwrite(path, path.read_bytes().replace(b"success", b"Success", 3))
+
+
+def _cut(path: Path) -> None:
+    overwrite(path, path.read_bytes()[:700])
+
+
+def _gone_file(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("entries.jsonl", _swap), ("entries.jsonl", _cut), ("entries.jsonl", _gone_file), ("checkpoint", _gone_file)],
+)
+def test_a_damaged_log_comes_back(pair: Pair, name: str, damage: Callable[[Path], None]):
+    meant = {path.name: path.read_bytes() for path in (pair.archive / "audit").iterdir()}
+    damage(pair.archive / "audit" / name)
+    assert pair.repair().code in (15, 19)
+    ran = pair.repair("--log")
+    assert (ran.code, ran.json["repaired"][0]["restored"]) == (0, [f"audit/{name}"])
+    assert {path.name: path.read_bytes() for path in (pair.archive / "audit").iterdir()} == meant
+    assert pair.repair("--log").json["repaired"] == []
+    pair.sound()
+
+
+def test_a_log_with_newer_entries_keeps_them_all_or_is_left_alone(pair: Pair, tmp_path: Path):
+    pair.shelf.ok("ingest", write_scan(tmp_path / "newer.tif", seed=8))
+    lines, checkpoint = pair.archive / "audit" / "entries.jsonl", pair.archive / "audit" / "checkpoint"
+    meant, promise = lines.read_bytes(), checkpoint.read_bytes()
+    overwrite(lines, meant.replace(b"success", b"Success", 1))  # an old entry: the replica has it
+    assert pair.repair("--log").code == 0
+    assert (lines.read_bytes(), checkpoint.read_bytes()) == (meant, promise)
+    for data, note in ((meant[:-400], promise), (meant, b"none")):
+        overwrite(lines, data)
+        overwrite(checkpoint, note)
+        ran = pair.repair("--log")
+        assert ran.code == 19, ran
+        assert (lines.read_bytes(), checkpoint.read_bytes()) == (data, note)
+
+
 # --- killed in the middle ----------------------------------------------------------------------------
 
 
