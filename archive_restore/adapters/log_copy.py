@@ -175,7 +175,8 @@ class LogCopy:
 def _lines(path: Path) -> list[bytes]:
     """Lines with their ends; raise StorageFailed."""
     with storage_errors("reading", path):
-        return path.read_bytes().splitlines(keepends=True)
+        parts = path.read_bytes().split(b"\n")
+    return [*(part + b"\n" for part in parts[:-1]), *(part for part in parts[-1:] if part)]
 
 
 def _root(lines: Sequence[bytes]) -> bytes:

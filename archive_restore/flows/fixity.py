@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from archive_restore.core.fixity import FIXITY_CHECK, MANY, each_subject, state_digest
 from archive_restore.core.refs import AnyRef
 from archive_restore.errors import ArchiveRestoreError
-from archive_restore.flows.commit import event, tell_later
+from archive_restore.flows.commit import event, exact_ref, tell_later
 from archive_restore.flows.verify import Verification, every_version
 from archive_restore.flows.vouching import DIGESTS
 from archive_restore.ports import Archive
@@ -38,12 +38,13 @@ def last_checked(archive: Archive) -> Mapping[str, str]:
 
 
 def due(archive: Archive, days: float) -> list[AnyRef]:
-    """Stored versions whose last check is older than that, the longest unchecked first."""
+    """Versions, vanished ones too, whose last check is older than that, the longest unchecked first."""
     border = datetime.fromisoformat(archive.clock.now()).astimezone(UTC) - timedelta(days=days)
     limit = border.strftime("%Y-%m-%dT%H:%M:%SZ")
     last = last_checked(archive)
-    old = [(last.get(str(ref), ""), ref) for ref in every_version(archive)]
-    return [ref for when, ref in sorted(old, key=lambda pair: pair[0]) if when < limit]
+    refs = {str(ref): ref for ref in every_version(archive)}
+    refs |= {name: exact_ref(name) for name in last if name not in refs}
+    return [refs[name] for name in sorted(refs, key=lambda name: last.get(name, "")) if last.get(name, "") < limit]
 
 
 def record(

@@ -123,6 +123,10 @@ def test_a_vanished_version_and_a_damaged_object_get_no_success(shelf: Shelf):
     outcomes = {told["ref"]: told["outcome"] for told in checks(shelf)}
     assert outcomes == {"*": "success", "three": "failure"} | {"one/enhancement@1": "failure"}
     assert set(checks(shelf)[0]["digests"]) == {"one", "one two"}
+    ran = shelf.run("verify", "--older-than", "90d")
+    assert (ran.code, ran.json["subjects"], ran.json["recorded"]) == (1, 2, 2)
+    assert {told["ref"] for told in checks(shelf)[-2:]} == {"three", "one/enhancement@1"}
+    assert ("OCFL_OBJECT_MISSING", "three") in {(f["code"], f["subject"]) for f in ran.json["findings"]}
 
 
 def test_where_nothing_can_be_written_the_check_stands(shelf: Shelf):
