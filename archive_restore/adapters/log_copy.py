@@ -61,15 +61,18 @@ class LogCopy:
         self._meant_bytes = position
         return size
 
-    def extend(self) -> bool:
-        """Bring the copy up to the remembered checkpoint; say whether its lines had to be copied anew."""
+    def extend(self, scratch: Path) -> bool:
+        """Bring the copy up to the remembered checkpoint; say whether its lines had to be copied anew.
+
+        `scratch` is a directory on the copy's file system for what is not finished.
+        """
         assert self._meant is not None
         note, source, target = render(self._meant), self._source / ENTRIES, self._target / ENTRIES
         with storage_errors("copying", target):
             self._target.mkdir(exist_ok=True)
         anew = not self._begins_alike()
         if anew:
-            self._rewrite(source, target)
+            self._rewrite(source, target, scratch)
         elif not target.exists() or target.stat().st_size != self._meant_bytes:
             with storage_errors("copying", target), source.open("rb") as lines:
                 writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
@@ -85,10 +88,10 @@ class LogCopy:
                     os.close(writer)
         checkpoint = self._target / CHECKPOINT
         if not checkpoint.exists() or checkpoint.read_bytes() != note:
-            durable.replace_file(checkpoint, note)
+            durable.replace_file(checkpoint, note, scratch=scratch)
         return anew and self._kept_bytes > 0
 
-    def give(self, keep: Callable[[Path], None]) -> tuple[str, ...]:
+    def give(self, keep: Callable[[Path], None], scratch: Path) -> tuple[str, ...]:
         """Mend the archive's own log with the copy's lines; names of the files that were written.
 
         What the archive's checkpoint promised is kept to the last entry: lines that the copy does not have yet must
@@ -128,7 +131,7 @@ class LogCopy:
                 if path.read_bytes() == data:
                     continue
                 keep(path)
-            durable.replace_file(path, data)
+            durable.replace_file(path, data, scratch=scratch)
             written.append(name)
         return tuple(written)
 
@@ -160,8 +163,8 @@ class LogCopy:
                 return False
         return True
 
-    def _rewrite(self, source: Path, target: Path) -> None:
-        temporary = target.with_name(f".{target.name}.tmp")
+    def _rewrite(self, source: Path, target: Path, scratch: Path) -> None:
+        temporary = scratch / target.name
         with storage_errors("copying", target):
             with source.open("rb") as lines, temporary.open("wb") as copy:
                 for block in _blocks(lines.read, self._meant_bytes):

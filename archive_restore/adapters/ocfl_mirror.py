@@ -87,21 +87,39 @@ def same_head(source: Path, target: Path, vouched: Vouched) -> bool:
     """Whether both hold the same inventory of the newest vouched version, and the target every file it names."""
     try:
         data = (source / layout.INVENTORY).read_bytes()
-        if (target / layout.INVENTORY).read_bytes() != data:
-            return False
         inventory = layout.parse_inventory(data)
         if inventory is None or inventory["head"] != f"v{max(vouched, default=0)}":
             return False
-        digest = hashlib.sha512(data).hexdigest()
-        folders = [target, *(target / name for name in inventory["versions"])]
-        if layout.sidecar_digest(target / layout.SIDECAR) != digest:
+        if layout.sidecar_digest(target / layout.SIDECAR) != hashlib.sha512(data).hexdigest():
             return False
-        if not all((folder / layout.INVENTORY).is_file() == (source / folder.relative_to(target) / layout.INVENTORY)
-                   .is_file() for folder in folders):  # fmt: skip
-            return False
-        return all((target / path).is_file() for paths in inventory["manifest"].values() for path in paths)
+        described = [f"{name}/{layout.INVENTORY}" for name in inventory["versions"]]
+        contents = [path for paths in inventory["manifest"].values() for path in paths]
+        return (
+            (target / layout.INVENTORY).read_bytes() == data
+            and all((target / path).is_file() or not (source / path).is_file() for path in described)
+            and all((target / path).is_file() for path in contents)
+        )
     except (OSError, TypeError):
         return False
+
+
+def unvouched(directory: Path, vouched: Vouched) -> str:
+    """The first later version than the log knows that lies there whole, as its digest says; empty where there is none.
+
+    Somebody stored it, and lost or set back the log since: it is not for a repair to take away.
+    """
+    newest = max(vouched, default=0)
+    try:
+        later = sorted(int(path.name[1:]) for path in directory.iterdir() if layout.VERSION_NAME.fullmatch(path.name))
+    except OSError:
+        return ""
+    for number in later:
+        data = ocfl_validate.plain_bytes(directory / f"v{number}" / layout.INVENTORY)
+        if number > newest and data is not None:
+            stated = layout.sidecar_digest(directory / f"v{number}" / layout.SIDECAR)
+            if stated == hashlib.sha512(data).hexdigest():
+                return f"v{number}"
+    return ""
 
 
 def mirror(
@@ -169,7 +187,7 @@ class _Mirror:
             return
         ready = [path for path in lacking if path not in self.done.missing]
         if fresh:
-            if not self.done.missing:
+            if ready or not lacking:  # half of an object is more than none
                 self._publish(texts)
             return
         durable.sync_paths(self.staged / path for path in ready)

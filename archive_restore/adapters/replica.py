@@ -51,7 +51,9 @@ class FolderReplica(Replica):
         with storage_errors("making the replica", self._place):
             if not self._marked():
                 self._place.mkdir(parents=True, exist_ok=True)
-                left = [path for path in self._place.iterdir() if not path.name.startswith(f".{MARK}.")]
+                for stale in self._place.glob(f".{MARK}.*.tmp"):
+                    stale.unlink()
+                left = list(self._place.iterdir())
                 if left:
                     raise StorageConflict(
                         f"{str(self._place)!r} is not empty and no replica", hint="Choose an empty directory"
@@ -92,7 +94,7 @@ class FolderReplica(Replica):
 
     def take_log(self) -> tuple[Finding, ...]:
         """See ports.Replica."""
-        if not self._log.extend():
+        if not self._log.extend(self._place / "work"):
             return ()
         return (_warning("REPLICA_MENDED", "audit", "The lines of its log were not those of its checkpoint any more."),)
 
@@ -112,7 +114,7 @@ class FolderReplica(Replica):
                     continue
                 target.parent.mkdir(exist_ok=True)
                 if not target.is_file() or target.read_bytes() != data:
-                    durable.replace_file(target, data)
+                    durable.replace_file(target, data, scratch=self._place / "work")
         for folder in ADDED:
             for source in sorted((self._archive / folder).rglob("*")):
                 if source.is_file() and not source.is_symlink():
@@ -159,6 +161,13 @@ class FolderReplica(Replica):
     def give(self, object_id: str, vouched: Vouched) -> Brought:
         """See ports.Replica. The inventory may come from either place; the log decides."""
         replica, root, relative = self._ends(object_id, self._place, self._archive)
+        if later := ocfl_mirror.unvouched(root / relative, vouched):
+            return _nothing(
+                "VERSION_NOT_VOUCHED",
+                object_id,
+                f"It holds {later}, which the log does not know",
+                "nothing was touched",
+            )
         want = ocfl_mirror.wanted(object_id, [root / relative, replica], vouched)
         if want is None:
             return _nothing(
@@ -208,7 +217,7 @@ class FolderReplica(Replica):
                 shutil.copyfile(path, copy)
             self._displace(copy, f"{AUDIT}/{path.name}")
 
-        return tuple(f"{AUDIT}/{name}" for name in self._log.give(keep))
+        return tuple(f"{AUDIT}/{name}" for name in self._log.give(keep, self._archive / "work"))
 
     def object_ids(self) -> Iterator[str]:
         """See ports.Replica."""

@@ -394,6 +394,32 @@ def test_a_second_version_comes_back_whole(pair: Pair):
     pair.sound()
 
 
+def test_of_a_vanished_object_comes_back_what_is_good(pair: Pair):
+    rotten = "v1/content/one.tif.c2pa"
+    flip(pair.object("one", pair.replica) / rotten, 1)
+    meant = {name: data for name, data in stored(pair.archive).items() if not name.endswith(rotten)}
+    shutil.rmtree(pair.object("one"))
+    ran = pair.repair()
+    assert codes(ran) == {("NOT_REPAIRED", f"one: {rotten}")}
+    assert rotten not in ran.json["repaired"][0]["restored"]
+    assert stored(pair.archive) == meant
+    shutil.rmtree(pair.object("one"))
+    for path in (pair.object("one", pair.replica) / "v1/content").iterdir():
+        flip(path, 3)
+    ran = pair.repair("one")
+    assert (ran.code, ran.json["repaired"], pair.object("one").exists()) == (1, [], False)
+
+
+def test_what_a_log_that_was_set_back_does_not_know_is_not_taken_away(pair: Pair):
+    pair.shelf.ok("enhance", "one", *ENLARGED, "--seed", "4")
+    shutil.rmtree(pair.archive / "audit")
+    shutil.copytree(pair.replica / "audit", pair.archive / "audit")
+    before = stored(pair.archive)
+    ran = pair.repair()
+    assert codes(ran) == {("VERSION_NOT_VOUCHED", "one/enhancement")}
+    assert (ran.code, ran.json["repaired"], stored(pair.archive)) == (1, [], before)
+
+
 def test_damaged_descriptions_of_the_roots_are_written_anew(pair: Pair):
     meant = stored(pair.archive)
     overwrite(pair.archive / "stories" / "0=ocfl_1.1", b"?")
