@@ -7,12 +7,15 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import ocfl
 import pytest
 
+from archive_restore.adapters import durable
 from archive_restore.adapters.ocfl_layout import object_path
 from archive_restore.adapters.workspace import WriterLock
+from archive_restore.errors import StorageFailed
 from tests.conftest import Ran, Shelf
 from tests.flows.test_tampering import flip, mend, overwrite
 from tests.support import archives
@@ -470,6 +473,37 @@ def test_a_log_with_newer_entries_keeps_them_all_or_is_left_alone(pair: Pair, tm
         ran = pair.repair("--log")
         assert ran.code == 19, ran
         assert (lines.read_bytes(), checkpoint.read_bytes()) == (data, note)
+
+
+def test_a_full_disk_leaves_nothing_by_half(pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    meant = stored(pair.archive)
+    for object_id in ("one", "two", "one/restoration"):
+        for path in (pair.object(object_id) / "v1/content").iterdir():
+            flip(path, 5)
+    before = stored(pair.archive)
+    whole, calls = durable.copy_hashed, iter(range(1000))
+
+    def full(*words: Any) -> Any:
+        if next(calls) == 6:
+            raise StorageFailed("writing failed: No space left on device")
+        return whole(*words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "copy_hashed", full)
+        assert pair.repair().code == 15
+    now = stored(pair.archive)
+    assert now.keys() == meant.keys()
+    assert all(data in (before[name], meant[name]) for name, data in now.items())
+    assert pair.repair().code == 0
+    assert stored(pair.archive) == meant
+    shutil.rmtree(pair.replica)
+    calls = iter(range(1000))
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "copy_hashed", full)
+        assert pair.replicate().code == 15
+    assert stored(pair.replica).items() <= meant.items()
+    assert pair.replicate().code == 0
+    assert stored(pair.replica) == meant
 
 
 # --- killed in the middle ----------------------------------------------------------------------------
