@@ -121,6 +121,14 @@ def open_archive(
 
 
 @contextmanager
+def holding(start: Path | None) -> Iterator[Archive]:
+    """Open an archive for reading and keep every writer out, so that its damaged log can be mended."""
+    place = _Place(start, None)
+    with _locked(place), _wired(place, writing=False) as archive:
+        yield archive
+
+
+@contextmanager
 def rebuilding(start: Path | None, passphrase_prompt: Callable[[], str] | None = None) -> Iterator[Archive]:
     """Open an archive, however damaged its catalog, with a new and empty one that takes its place at the end.
 
@@ -247,6 +255,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.palettes import FolderPalettes
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
+    from archive_restore.adapters.replica import FolderReplica
 
     root, config, secrets = place.root, place.config, place.secrets
     folder, work = root / "keys", root / "work"
@@ -256,13 +265,14 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     public_key = keys.load_log_public_key(folder)
     sign = keys.load_log_signer(folder, passphrase=secrets())[0] if writing else None
     index = open_catalog(catalog)
+    identifier, quarantine = config.identifier(), FolderQuarantine(root)
     return Archive(
         root=root,
         settings=settings,
         clock=SystemClock(),
         preservation=ocfl.open_preservation_root(root / "preservation", work),
         stories=ocfl.open_story_root(root / "stories", work),
-        log=FileAuditLog(root / "audit", log_origin(config.identifier()), public_key, sign),
+        log=FileAuditLog(root / "audit", log_origin(identifier), public_key, sign),
         catalog=index,
         scratch_catalog=lambda: open_catalog(None),
         jobs=index,
@@ -285,11 +295,19 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         executor=_executor(root, settings, secrets),
         intake=_intake(root, settings, secrets),
         journal=place.journal,
-        quarantine=FolderQuarantine(root),
+        quarantine=quarantine,
         preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
         story_steps=lambda: plugins.story_steps(config.allowed_plugins("story_steps")),
         palettes=FolderPalettes(root),
         kept=FolderKept(root / "cache"),
+        replica=lambda place: FolderReplica(
+            root,
+            place,
+            identifier=identifier,
+            origin=log_origin(identifier),
+            public_key=public_key,
+            quarantine=quarantine,
+        ),
         check_parameters=shipped.check_parameters,
         check_document=shipped.check_document,
         work=work,

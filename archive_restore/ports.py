@@ -155,8 +155,10 @@ class StorageRoot(ABC, Generic[RefT]):
         """After a crash: complete or remove a half-made version of this object."""
 
     @abstractmethod
-    def validate(self, object_ids: Iterable[str] | None = None, *, fixity: bool = True) -> Iterator[Finding]:
-        """Check structure (and digests) of the root and of these objects, or of all."""
+    def validate(
+        self, object_ids: Iterable[str] | None = None, *, fixity: bool = True, threads: int = 1
+    ) -> Iterator[Finding]:
+        """Check structure (and digests) of the root and of these objects, or of all; `threads` large files at once."""
 
 
 # --- catalog and log ---------------------------------------------------------------------------------
@@ -220,6 +222,10 @@ class Catalog(ABC):
     @abstractmethod
     def add_story(self, derivation: StoryDerivation, events: Sequence[Event]) -> None:
         """Insert or replace the rows of a story and its ingredients."""
+
+    @abstractmethod
+    def add_events(self, events: Sequence[Event]) -> None:
+        """Append events about versions that are catalogued; those known of their REF are skipped."""
 
     @abstractmethod
     def master(self, item_id: str) -> Master | None:
@@ -886,8 +892,14 @@ class Credentials(ABC):
         """Embed the manifest of an access copy, its history with it. Raise CredentialsFailed, SelfCheckFailed."""
 
     @abstractmethod
-    def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:
-        """Read and judge a file's credentials under the archive's own anchors; problems are findings."""
+    def read(
+        self, path: Path, mime: str, sidecar: Path | None, subject: str, *, sha256: str | None = None
+    ) -> CredentialReport:
+        """Read and judge a file's credentials under the archive's own anchors; problems are findings.
+
+        `sha256` is the digest of the file's bytes where they were hashed just now: with a sidecar that binds all of
+        them they need not be read again.
+        """
 
     @abstractmethod
     def agents(self) -> tuple[SoftwareAgent, ...]:
@@ -1073,7 +1085,7 @@ class JournalEntry:
     """Versions that are about to appear, and the events that tell of them."""
 
     refs: tuple[str, ...]
-    """REFs with versions; a master's is its item_id."""
+    """REFs with versions; a master's is its item_id. Empty where the events are about versions long stored."""
     events: tuple[Event, ...]
     batch: str = ""
     """Key of the batch whose tasks are done when the versions are stored (flows.commit.task_of)."""
@@ -1085,6 +1097,90 @@ class Quarantine(ABC):
     @abstractmethod
     def take(self, staged: Path, *, name: str, sha256: str, findings: Sequence[Finding]) -> None:
         """Move a staged file in; the same bytes twice take one place."""
+
+
+Vouched = Mapping[int, Mapping[str, str]]
+"""Digests (`sha512:…`) of files by name, by version from 1."""
+
+
+class Replica(ABC):
+    """Another directory with the storage roots, the log and the settings of this archive, never its private keys.
+
+    What the archive's log vouches for, and nothing else, travels between the two, in either direction; `vouched` are
+    the names and digests (`sha512:…`) of the files of every version of an object, by version from 1.
+    """
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the replica for writing; a directory that is empty or missing becomes one.
+
+        Raise StorageConflict where it holds anything else, another archive's replica, or lies in this archive (or
+        the archive in it), ArchiveBusy, StorageFailed.
+        """
+
+    @abstractmethod
+    def require(self) -> None:
+        """Raise StorageConflict where the directory is no copy of this archive."""
+
+    @abstractmethod
+    def compare_log(self) -> int:
+        """Remember the archive's checkpoint of now; return the entries it covers.
+
+        Raise LogDamaged where the archive's log does not hold, or does not begin with what the replica's checkpoint
+        promises: a log that was rewritten, or two that grew apart.
+        """
+
+    @abstractmethod
+    def take_log(self) -> tuple[Finding, ...]:
+        """Extend the replica's log to the remembered checkpoint: lines, fsync, checkpoint."""
+
+    @abstractmethod
+    def take_settings(self) -> tuple[Finding, ...]:
+        """Copy archive.toml, public keys and certificates, added models and palettes."""
+
+    @abstractmethod
+    def take(self, object_id: str, vouched: Vouched, *, verify: bool) -> Brought:
+        """Bring an object of the archive into the replica, whole or not at all.
+
+        A file that does not have its digest is not taken. What is in the replica already is believed where its
+        inventory is the same, or read and compared with `verify`. Several threads may take different objects.
+        """
+
+    @abstractmethod
+    def give(self, object_id: str, vouched: Vouched) -> Brought:
+        """Mend an object of the archive, every byte of which is read: what is missing, rotten or too much.
+
+        Good bytes are copied, hashed and compared before they take their place; what was there goes into quarantine.
+        """
+
+    @abstractmethod
+    def give_roots(self) -> tuple[str, ...]:
+        """Write what describes the archive's storage roots anew where it is damaged; paths that were written."""
+
+    @abstractmethod
+    def give_log(self) -> tuple[str, ...]:
+        """Mend the archive's log where it is damaged; paths that were written.
+
+        Raise LogDamaged where what the archive's checkpoint promises cannot be had again to the last entry.
+        """
+
+    @abstractmethod
+    def object_ids(self) -> Iterator[str]:
+        """Every object in the replica."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brought:
+    """What was done so that an object is what its inventory and the log say."""
+
+    written: tuple[str, ...] = ()
+    """Paths inside the object."""
+    size: int = 0
+    """Bytes of them."""
+    displaced: tuple[str, ...] = ()
+    """Paths inside the object whose bytes went into quarantine."""
+    findings: tuple[Finding, ...] = ()
+    """What could not be done, and what was found on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1133,6 +1229,8 @@ class Archive:
     palettes: Palettes
     kept: Kept
     """What stories need again when they are told with one thing changed."""
+    replica: Callable[[Path], Replica]
+    """A copy of this archive in another directory."""
     check_parameters: Callable[[Mapping[str, Any], Mapping[str, Json]], str]
     """(JSON Schema properties, values) -> a sentence for the first that does not fit, or an empty string."""
     check_document: Callable[[str, Any], str]

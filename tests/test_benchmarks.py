@@ -5,7 +5,7 @@ from importlib import metadata
 
 import pytest
 
-from tests.benchmarks import enhancement, ingest, models, restoration
+from tests.benchmarks import enhancement, ingest, models, restoration, verify
 
 
 def carried() -> bool:
@@ -20,6 +20,12 @@ def test_ingest(capsys: pytest.CaptureFixture[str], tmp_path):
     told = capsys.readouterr().out
     for words in ("ocfl-py: make objects", "identify (PRONOM)", "cp + sha512sum + sha256sum", "Deflate"):
         assert words in told
+
+
+def test_verify(capsys: pytest.CaptureFixture[str], tmp_path):
+    words = ["--large", "2", "--mebibytes", "5", "--small", "2", "--runs", "1", "--directory", str(tmp_path)]
+    verify.main(words)
+    assert capsys.readouterr().out.count("| verify --all |") == 2
 
 
 def test_restoration(capsys: pytest.CaptureFixture[str], tmp_path):

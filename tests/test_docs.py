@@ -363,6 +363,9 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
         "list", "verify", "log verify", "log show", "keys show", "recipes list", "catalog rebuild",
     ):  # fmt: skip
         real[words] = shelf.run(*words.split()).json
+    real["replicate"] = shelf.ok("replicate", "--to", tmp_path / "replica")
+    shelf.files("a")["a.jpg"].unlink()
+    real["repair"] = shelf.ok("repair", "a", "--from", tmp_path / "replica")
     model = write_model(tmp_path / "model", card(onnx_blur()), onnx_blur())
     real["models add"] = shelf.ok("models", "add", model, model.with_name("weights.onnx"))
     for words in ("models list", "models verify tiny-blur", "models show tiny-blur", "models remove tiny-blur"):

@@ -125,6 +125,10 @@ class FileAuditLog(AuditLog):
         """See ports.AuditLog; the signature is checked."""
         return self._signed().checkpoint.size
 
+    def signed(self) -> SignedCheckpoint:
+        """The checkpoint, when it is this log's and authentic; raise LogDamaged otherwise."""
+        return self._signed()
+
     def recovered(self) -> tuple[Event, ...]:
         """Events that a crash had left beyond the checkpoint: cut off at opening, for the caller to append again."""
         return self._recovered
@@ -213,7 +217,6 @@ class FileAuditLog(AuditLog):
         return True
 
     def _signed(self) -> SignedCheckpoint:
-        """The checkpoint, when it is this log's and authentic; raise LogDamaged otherwise."""
         data = _bytes(self._checkpoint)
         if data is None:
             _damaged("its checkpoint is missing or cannot be read")

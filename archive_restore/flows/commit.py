@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from archive_restore.core.canonical import Malformed, from_plain
+from archive_restore.core.fixity import each_subject
 from archive_restore.core.refs import AnyRef, make_ref, parse_ref
 from archive_restore.errors import CatalogDamaged
 from archive_restore.ports import Archive, Catalog, Commit, Digests, JournalEntry, RecordRef, Staging, StoredFile
@@ -30,6 +31,8 @@ DERIVATION_RECORD = "derivation.json"
 PREMIS_RECORD = "premis.xml"
 DISSEMINATION = "dissemination"
 """PREMIS event type of a copy that left the archive."""
+REPLICATION = "replication"
+"""PREMIS event type of bytes that came back from a copy, identical to what was stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +128,18 @@ def tell_event(archive: Archive, told: Event) -> None:
     _tell(archive, entry, archive.journal.open(entry), [(record, (told,))])
 
 
+def tell_later(archive: Archive, told: Sequence[Event]) -> None:
+    """Log and index events about versions that have long been stored; raises StorageFailed."""
+    entry = JournalEntry(refs=(), events=tuple(told))
+    _tell_later(archive, entry, archive.journal.open(entry))
+
+
+def _tell_later(archive: Archive, entry: JournalEntry, key: str) -> None:
+    archive.log.append(entry.events)
+    archive.catalog.add_events([one for told in entry.events for one in each_subject(told)])
+    archive.journal.close(key)
+
+
 def _announce(
     archive: Archive, prepared: Sequence[Prepared] | Sequence[PreparedStory], batch: str
 ) -> tuple[JournalEntry, str]:
@@ -168,6 +183,9 @@ def recover(archive: Archive) -> int:
     """Finish or forget what a crash left behind; return how many versions were completed."""
     finished = 0
     for key, entry in list(archive.journal.pending()):
+        if not entry.refs:
+            _tell_later(archive, entry, key)
+            continue
         kept: list[tuple[AnyRecord, tuple[Event, ...]]] = []
         for text in entry.refs:
             ref = exact_ref(text)

@@ -93,6 +93,35 @@ class SqlCatalog(Catalog, Jobs):
         """See ports.Catalog."""
         self._add_derivation(derivation, "story", events)
 
+    def add_events(self, events: Sequence[Event]) -> None:
+        """See ports.Catalog."""
+        table = tables.events
+        with self.batch(), sql.translated():
+            self._flush()
+            connection = self._connection()
+            by_ref: dict[str, list[Event]] = {}
+            for event in events:
+                by_ref.setdefault(event.ref, []).append(event)
+            refs = list(by_ref)
+            for start in range(0, len(refs), PAGE):
+                page = refs[start : start + PAGE]
+                known: dict[str, set[str]] = {ref: set() for ref in page}
+                for ref, event_id in self._rows(select(table.c.ref, table.c.event_id).where(table.c.ref.in_(page))):
+                    known[ref].add(event_id)
+                rows = []
+                for ref in page:
+                    fresh = {event.event_id: event for event in by_ref[ref] if event.event_id not in known[ref]}
+                    rows += [self._event(one, len(known[ref]) + place) for place, one in enumerate(fresh.values())]
+                if rows:
+                    connection.execute(table.insert(), rows)
+
+    @staticmethod
+    def _event(event: Event, position: int) -> dict[str, Any]:
+        told = _plain(event)
+        digests = _text(told.pop("digests"))
+        _text(told)  # for its refusals
+        return {**told, "position": position, "digests": digests}
+
     def _add_derivation(
         self, derivation: PreservationDerivation | StoryDerivation, side: str, events: Sequence[Event]
     ) -> None:
@@ -424,10 +453,7 @@ class SqlCatalog(Catalog, Jobs):
     def _gather(self, ref: str, rows: dict[str, list[dict[str, Any]]], events: Sequence[Event]) -> None:
         rows["events"] = []
         for position, event in enumerate(events):
-            told = _plain(event)
-            digests = _text(told.pop("digests"))
-            _text(told)  # for its refusals
-            rows["events"].append({**told, "ref": ref, "position": position, "digests": digests})
+            rows["events"].append({**self._event(event, position), "ref": ref})
         if ref in self._replaced:
             self._flush()  # a record that comes twice in one batch is written twice, in order
         self._replaced.add(ref)
