@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ from archive_restore.errors import (
     StorageFailed,
 )
 from archive_restore.flows.commit import recover
-from archive_restore.ports import Archive, Clock, Executor, Models, Palettes, Settings
+from archive_restore.ports import Archive, Clock, Executor, Exporter, Models, Palettes, Settings
 from archive_restore.records.stories import StoryRef
 
 CATALOG = "catalog.sqlite"
@@ -268,6 +268,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         formats=FileFormats(),
         pictures=FilePictures(work),
         access=JpegCopies(settings.labels.style),
+        exporters=_exporters(),
         credentials=C2paCredentials(
             signer=lambda: keys.load_signer(folder, passphrase=secrets()),
             anchors_pem=lambda: keys.load_anchors(folder),
@@ -294,6 +295,11 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         agent=AGENT,
         platform=f"{platform.system()} {platform.machine()}",
     )
+
+
+def _exporters() -> Mapping[str, Exporter]:
+    exporters: tuple[Exporter, ...] = ()
+    return {exporter.name: exporter for exporter in exporters}
 
 
 def _executor(root: Path, settings: Settings, secrets: _Passphrase) -> Executor:

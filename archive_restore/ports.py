@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
-from archive_restore.errors import ArchiveRestoreError, ModelUnusable
+from archive_restore.errors import ArchiveRestoreError, ModelUnusable, UsageError
 from archive_restore.records.access import AccessCopy
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region
@@ -1023,6 +1023,12 @@ class Exporter(ABC):
 
     name: ClassVar[str]
     """The word after `--as`."""
+    seal: ClassVar[str]
+    """Glob, below a package, of the files that name all others: the log keeps their digests."""
+
+    def with_profile(self, profile: Path) -> Exporter:
+        """The same exporter, bound to what a profile asks of its packages; raise UsageError where it knows none."""
+        raise UsageError(f"--profile does not go with --as {self.name}", hint="It goes with --as bag")
 
     @abstractmethod
     def write(self, package: Package, to: Path) -> None:
@@ -1106,6 +1112,8 @@ class Archive:
     formats: Formats
     pictures: Pictures
     access: AccessCopies
+    exporters: Mapping[str, Exporter]
+    """By the word after `--as`."""
     credentials: Credentials
     documents: Documents
     models: Models
