@@ -118,11 +118,12 @@ def commit_story(archive: Archive, prepared: PreparedStory, batch: str = "") -> 
     _tell(archive, entry, key, [(prepared.record, prepared.events)])
 
 
-def tell_event(archive: Archive, told: Event) -> None:
-    """Log and index an event about a version that is stored, which stays as it is; raises StorageFailed."""
-    entry = JournalEntry(refs=(told.ref,), events=(told,))
-    record = load_record(archive, exact_ref(told.ref))
-    _tell(archive, entry, archive.journal.open(entry), [(record, (told,))])
+def tell_events(archive: Archive, told: Sequence[Event]) -> None:
+    """Log and index events about versions that are stored, which stay as they are; raises StorageFailed."""
+    refs = tuple(dict.fromkeys(event.ref for event in told))
+    entry = JournalEntry(refs=refs, events=tuple(told))
+    kept = [(load_record(archive, exact_ref(ref)), tuple(event for event in told if event.ref == ref)) for ref in refs]
+    _tell(archive, entry, archive.journal.open(entry), kept)
 
 
 def _announce(
