@@ -27,6 +27,7 @@ from archive_restore.records.objects import Description, FileFacts, Master, Mast
 from archive_restore.records.packages import Package
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
+from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
 Samples = npt.NDArray[Any]
@@ -278,6 +279,8 @@ class ItemRow:
     ingested: str
     derivatives: tuple[str, ...]
     """REFs of all versions of all derivatives."""
+    reviews: Mapping[str, ReviewWord] = field(default_factory=dict)
+    """What the latest review says, by REF; a derivative that is not here is a draft."""
 
 
 class Catalog(ABC):

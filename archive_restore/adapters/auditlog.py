@@ -164,9 +164,7 @@ class FileAuditLog(AuditLog):
         try:
             present = self._promised()
         except LogDamaged as exc:
-            return Consistency(
-                earlier=0, later=0, proof=b"", findings=(_finding("LOG_UNREADABLE", ENTRIES, f"{exc}"),)
-            )
+            return Consistency(earlier=0, later=0, proof=b"", findings=(_finding("LOG_UNREADABLE", ENTRIES, f"{exc}"),))
         # 1. Both checkpoints
         earlier = self._given(old, "the old checkpoint", findings)
         later = present if new is None else self._given(new, "the new checkpoint", findings)

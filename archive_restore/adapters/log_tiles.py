@@ -31,7 +31,7 @@ LONGEST_ENTRY = 0xFFFF
 
 
 def tile_path(kind: str, number: int, width: int = BLOCK) -> str:
-    """Path of a tile or bundle below the folder; `kind` is the level, `entries`, or `lines` (tlog-tiles §Merkle Tree)."""
+    """Path of a tile or bundle below the folder (tlog-tiles §Merkle Tree); `kind`: the level, `entries` or `lines`."""
     digits = f"{number:03}"
     digits = digits.zfill(-(-len(digits) // 3) * 3)
     parts = [digits[i : i + 3] for i in range(0, len(digits), 3)]
@@ -46,10 +46,11 @@ def export_tiles(lines: LogLines, note: SignedCheckpoint, verifier_key: str, to:
     """
     size = note.checkpoint.size
     # 1. The folder
-    _open(lines, size, f"{verifier_key}\n".encode(), to)
+    written: list[Path] = []
+    if _open(lines, size, f"{verifier_key}\n".encode(), to):
+        written.append(to / VERIFIER_KEY)
     # 2. Tiles and bundles
     expected: set[str] = set()
-    written: list[Path] = []
     findings: list[Finding] = []
     for place, data in _files(lines, size, findings):
         expected.add(place)
@@ -68,7 +69,8 @@ def export_tiles(lines: LogLines, note: SignedCheckpoint, verifier_key: str, to:
     return LogExport(size=size, written=len(written), files=len(expected) + 2, findings=tuple(findings))
 
 
-def _open(lines: LogLines, size: int, key: bytes, to: Path) -> None:
+def _open(lines: LogLines, size: int, key: bytes, to: Path) -> bool:
+    """Make sure that the folder is empty or an earlier export of this log; say whether it begins now."""
     with storage_errors("writing", to):
         if to.exists() and not to.is_dir():
             raise StorageConflict(f"{str(to)!r} is not a folder", hint="Choose another one")
@@ -78,14 +80,15 @@ def _open(lines: LogLines, size: int, key: bytes, to: Path) -> None:
             raise StorageConflict(f"{str(to)!r} holds links", hint="Choose a new folder")
         if not names:
             durable.replace_file(to / VERIFIER_KEY, key)
-            return
+            return True
         if VERIFIER_KEY not in names or (to / VERIFIER_KEY).read_bytes() != key:
             raise StorageConflict(
-                f"{str(to)!r} is not empty and no export of this log", hint="Choose a new folder: nothing is overwritten"
+                f"{str(to)!r} is not empty and no export of this log",
+                hint="Choose a new folder: nothing is overwritten",
             )
         earlier = (to / CHECKPOINT).read_bytes() if CHECKPOINT in names else None
     if earlier is None:
-        return
+        return False
     try:
         promised = parse(earlier).checkpoint
     except CheckpointMalformed as exc:
@@ -97,6 +100,7 @@ def _open(lines: LogLines, size: int, key: bytes, to: Path) -> None:
             f"{str(to)!r} holds another history of this log",
             hint="Keep both: `log consistency` with its checkpoint says what differs",
         )
+    return False
 
 
 def _files(lines: LogLines, size: int, findings: list[Finding]) -> Iterator[tuple[str, bytes]]:
@@ -141,7 +145,8 @@ def _keep(path: Path, data: bytes) -> bool:
             if path.read_bytes() == data:
                 return False
             raise StorageConflict(
-                f"{str(path)!r} was changed since it was exported", hint="Compare it with a copy, or choose a new folder"
+                f"{str(path)!r} was changed since it was exported",
+                hint="Compare it with a copy, or choose a new folder",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.tmp")
