@@ -29,6 +29,8 @@ RecordT = TypeVar("RecordT", Master, PreservationDerivation, StoryDerivation)
 ITEM_RECORD = "item.json"
 DERIVATION_RECORD = "derivation.json"
 PREMIS_RECORD = "premis.xml"
+DIGESTS = "message digest calculation"
+"""PREMIS event type by which the log vouches for the files of a version."""
 DISSEMINATION = "dissemination"
 """PREMIS event type of a copy that left the archive."""
 LATER = frozenset({DISSEMINATION, REVIEW})
@@ -82,7 +84,7 @@ def digest_event(archive: Archive, ref: str, files: Mapping[str, Digests]) -> Ev
     """The event that lets the log vouch for stored files: their digests by name."""
     return event(
         archive,
-        "message digest calculation",
+        DIGESTS,
         ref,
         f"sha512 of {', '.join(sorted(files))}",
         {name: f"sha512:{digests.sha512}" for name, digests in sorted(files.items())},
@@ -198,7 +200,7 @@ def _tell_of(files: Mapping[str, StoredFile], events: Sequence[Event]) -> bool:
         return True
     meant: dict[str, str] = {}
     for told in events:
-        if told.type == "message digest calculation":
+        if told.type == DIGESTS:
             meant |= told.digests
     return {name: f"sha512:{file.sha512}" for name, file in files.items()} == meant
 

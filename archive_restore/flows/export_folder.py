@@ -69,6 +69,13 @@ class ExportFolder(Generic[DoneT]):
         with disk(self._to):
             self._file.unlink()
 
+    def abandon(self, folders: Sequence[Path]) -> None:
+        """Nothing is there: leave no trace."""
+        self.close()
+        for folder in (*folders, self._to):
+            with contextlib.suppress(OSError):  # somebody else's file in it
+                folder.rmdir()
+
     def _read(self) -> None:
         lines = self._file.read_text(encoding="utf-8", errors="replace").splitlines()
         try:
