@@ -304,7 +304,7 @@ def parses(words: list[str]) -> None:
 # --- json --------------------------------------------------------------------------------------------
 
 EXAMPLE = re.compile(r"^<!-- json: ([\w -]+) -->\n```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OPEN = {"record", "files", "digests", "pixels", "damage", "parameters", "card"}
+OPEN = {"record", "files", "digests", "pixels", "damage", "parameters", "card", "reviews"}
 """Members whose own members depend on what is in the archive."""
 
 

@@ -67,8 +67,8 @@ def log_verify(session: Session) -> int:
 def log_prove(session: Session, ref: str, to: Path, kind: str | None, every: bool) -> int:
     """Write the proof that an entry about REF is in the log (C2SP tlog-proof), for people without the log.
 
-    By default it is the entry that names the digest of the file. It stands in the proof, on the line `extra`. docs/how-to/verify-a-proof.md checks it without this
-    program.
+    By default it is the entry that names the digest of the file. It stands in the proof, on the line `extra`.
+    docs/how-to/verify-a-proof.md checks it without this program.
     """
     from archive_restore.flows.log import prove
 
