@@ -246,6 +246,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.palettes import FolderPalettes
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
+    from archive_restore.adapters.timestamps import FolderTimeStamps
 
     root, config, secrets = place.root, place.config, place.secrets
     folder, work = root / "keys", root / "work"
@@ -262,6 +263,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         preservation=ocfl.open_preservation_root(root / "preservation", work),
         stories=ocfl.open_story_root(root / "stories", work),
         log=FileAuditLog(root / "audit", log_origin(config.identifier()), public_key, sign),
+        timestamps=FolderTimeStamps(root / "audit" / "timestamps"),
         catalog=index,
         scratch_catalog=lambda: open_catalog(None),
         jobs=index,
