@@ -17,7 +17,6 @@ from pathlib import Path
 from archive_restore.core.canonical import to_plain
 from archive_restore.core.log_proof import parse_proof
 from archive_restore.core.refs import AnyRef, make_ref
-from archive_restore.core.reviews import review_line
 from archive_restore.errors import (
     ArchiveRestoreError,
     SelfCheckFailed,
@@ -29,14 +28,13 @@ from archive_restore.errors import (
 from archive_restore.flows.commit import DIGESTS, DISSEMINATION, event, load_record, stored_files, tell_events
 from archive_restore.flows.export import choose_exports
 from archive_restore.flows.export_folder import ExportFolder, Sides, disk, sides, sync_names
-from archive_restore.flows.review import review_state
+from archive_restore.flows.review import review_problem
 from archive_restore.ports import Archive, Exporter, StoredFile
 from archive_restore.records.findings import Severity
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.packages import LoggedEvent, Package, PackedFile, PackedVersion, Side
 from archive_restore.records.preservation import PreservationKind, PreservationRef
 from archive_restore.records.provenance import Event
-from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import StoryKind, StoryRef
 
 GROUP, GROUP_BYTES, GROUP_SECONDS = 32, 256 << 20, 2.0
@@ -259,19 +257,13 @@ def _with_earlier(refs: Sequence[AnyRef]) -> tuple[AnyRef, ...]:
 
 def _approved(archive: Archive, refs: Sequence[AnyRef], packing: Packing, *, with_earlier: bool) -> tuple[AnyRef, ...]:
     """Masters, which nobody reviews, and derivatives that were approved; the others are told as left out."""
-    problems = {ref: "" if isinstance(ref, MasterRef) else review_problem(archive, ref) for ref in refs}
+    problems = {ref: review_problem(archive, ref) for ref in refs}
     for ref in refs if with_earlier else ():
         for other in refs:
             if other.object_id == ref.object_id and other.version < ref.version and problems[other]:
                 problems[ref] = problems[ref] or f"it brings {other} along: {problems[other]}"
     packing.left_out += [(str(ref), why) for ref, why in problems.items() if why]
     return tuple(ref for ref, why in problems.items() if not why)
-
-
-def review_problem(archive: Archive, ref: AnyRef) -> str:
-    """Say why a derivative does not count as approved: its newest review decides; empty where it does."""
-    state = review_state(archive, ref)
-    return "" if state.state is ReviewWord.APPROVED else review_line(state)
 
 
 # --- one package -------------------------------------------------------------------------------------
