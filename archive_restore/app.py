@@ -20,7 +20,7 @@ from archive_restore import __version__, plugins
 from archive_restore.adapters import keys, ocfl, shipped
 from archive_restore.adapters.auditlog import FileAuditLog, create_log
 from archive_restore.adapters.catalog import open_catalog
-from archive_restore.adapters.durable import storage_errors, sync_directory
+from archive_restore.adapters.durable import storage_errors, sync_directory, sync_trees
 from archive_restore.adapters.ocfl_layout import object_path
 from archive_restore.adapters.workspace import (
     CONFIG,
@@ -271,6 +271,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         pictures=FilePictures(work),
         access=JpegCopies(settings.labels.style),
         exporters=_exporters(settings),
+        make_durable=sync_trees,
         credentials=C2paCredentials(
             signer=lambda: keys.load_signer(folder, passphrase=secrets()),
             anchors_pem=lambda: keys.load_anchors(folder),

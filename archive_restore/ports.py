@@ -1159,7 +1159,7 @@ class Exporter(ABC):
 
     @abstractmethod
     def write(self, package: Package, to: Path) -> None:
-        """Write the package into `to`, an empty directory; what was written lies durably on the disk.
+        """Write the package into `to`, an empty directory; `Archive.make_durable` brings it to the disk afterwards.
 
         Every file of the package is read once while it is copied, and its digests must be those that the package
         says: raise SelfCheckFailed where they are not, StorageFailed where the disk refuses.
@@ -1242,6 +1242,8 @@ class Archive:
     access: AccessCopies
     exporters: Mapping[str, Exporter]
     """By the word after `--as`."""
+    make_durable: Callable[[Sequence[Path]], None]
+    """Brings everything below these folders to the disk; raises StorageFailed."""
     credentials: Credentials
     documents: Documents
     models: Models

@@ -6,16 +6,18 @@ What anybody wrote into a description stays a value in one tag file; it never be
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from archive_restore.adapters import durable
+from archive_restore.adapters.bagit_validate import Checked, check_bag
 from archive_restore.core.bag_profile import (
     ALGORITHMS,
+    ALWAYS,
     Profile,
     Shape,
     fitted,
@@ -23,6 +25,7 @@ from archive_restore.core.bag_profile import (
     read_profile,
 )
 from archive_restore.core.bag_text import DECLARATION, bag_info, label_problem, manifest, plain
+from archive_restore.core.bagit import path_problem
 from archive_restore.errors import SelfCheckFailed, SourceUnreadable, UsageError
 from archive_restore.ports import Digests, Exporter
 from archive_restore.records.findings import Finding, Severity
@@ -48,6 +51,8 @@ class BagExporter(Exporter):
         self._threads = threads
         self._profile = profile
         self._info = tuple(info)
+        self._read_back: dict[Path, dict[str, tuple[Digests, _Mark]]] = {}
+        """By bag and path: digests of payload files as they were read back, and what tells that they did not change."""
 
     def bound(self, profile: Path | None, info: Sequence[tuple[str, str]]) -> Exporter:
         """See ports.Exporter; `info` are elements of bag-info.txt, each stands above what would be there."""
@@ -59,7 +64,7 @@ class BagExporter(Exporter):
         return BagExporter(threads=self._threads, profile=_profile(profile) if profile else None, info=info)
 
     def write(self, package: Package, to: Path) -> None:
-        """See ports.Exporter. Steps: 1 plan, 2 profile, 3 payload, 4 tag files, 5 the disk."""
+        """See ports.Exporter. Steps: 1 plan, 2 profile, 3 payload, 4 tag files."""
         # 1. What goes in, and what is said of it
         parts = _payload(package)
         made = _made_files(package)
@@ -75,26 +80,53 @@ class BagExporter(Exporter):
         for folder in sorted({(to / path).parent for path in payload}):
             with durable.storage_errors("creating", folder):
                 folder.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(max(1, self._threads)) as pool:
-            copied = list(pool.map(lambda part: _copied(part.file, to / part.path), parts))
+        copied = durable.each(lambda part: _copied(part.file, to / part.path), parts, self._threads)
         digests = {part.path: found for part, found in zip(parts, copied, strict=True)}
         digests |= {path: durable.write_hashed(to / path, data, mode=durable.WRITABLE) for path, data in made.items()}
         # 4. Tag files (RFC 8493 §2.1, §2.2)
         tags = {"bagit.txt": DECLARATION, "bag-info.txt": bag_info(shape.info)}
-        tags |= {ABOUT: _about(package)} if ABOUT in shape.tag_files else {}
+        tags |= {ABOUT: _about(package, parts)} if ABOUT in shape.tag_files else {}
         tags |= {f"manifest-{name}.txt": manifest(_named(name, digests, to)) for name in shape.manifests}
         written = {name: durable.write_hashed(to / name, data, mode=durable.WRITABLE) for name, data in tags.items()}
         for name in shape.tag_manifests:
             durable.write_hashed(
                 to / f"tagmanifest-{name}.txt", manifest(_named(name, written, to)), mode=durable.WRITABLE
             )
-        # 5. Names and bytes on the disk
-        if not durable.sync_file_system(to):
-            durable.sync_paths([to, *to.rglob("*")])
+        self._read_back[to] = {path: (found, _mark(to / path)) for path, found in digests.items()}
 
     def check(self, to: Path) -> Iterator[Finding]:
-        """See ports.Exporter."""
-        yield from _judge(to)
+        """See ports.Exporter and bagit_validate.
+
+        What `write` copied was read back then, block by block. Where a file did not change since, the digests of that
+        reading are held against the manifests, once; every other file is read here.
+        """
+        known = {
+            path: {name: getattr(found, name) for name in ALGORITHMS}
+            for path, (found, mark) in self._read_back.pop(to, {}).items()
+            if _mark(to / path) == mark
+        }
+        checked = check_bag(to, to.name, known)
+        yield from checked.findings
+        for unmet in problems(_shape(checked), self._profile) if self._profile is not None else ():
+            yield Finding(
+                code="BAG_PROFILE_UNMET",
+                severity=Severity.ERROR,
+                subject=to.name,
+                message=f"{unmet[0].upper()}{unmet[1:]}.",
+                clause="BagIt Profiles 1.4",
+            )
+
+
+_Mark = tuple[int, int, int]
+"""Inode, size and time of change of a file."""
+
+
+def _mark(path: Path) -> _Mark:
+    try:
+        found = path.lstat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +149,18 @@ def _profile(path: Path) -> Profile:
     return profile
 
 
+def _shape(checked: Checked) -> Shape:
+    """A bag that was read, as a profile sees it."""
+    names = [name.removesuffix(".txt") for name in checked.tags if "/" not in name and name.endswith(".txt")]
+    return Shape(
+        info=tuple(checked.info),
+        manifests=tuple(name.removeprefix("manifest-") for name in names if name.startswith("manifest-")),
+        tag_manifests=tuple(name.removeprefix("tagmanifest-") for name in names if name.startswith("tagmanifest-")),
+        tag_files=tuple(name for name in checked.tags if not ALWAYS.fullmatch(name)),
+        payload=checked.payload,
+    )
+
+
 # --- what goes in ------------------------------------------------------------------------------------
 
 
@@ -126,11 +170,16 @@ def folder_of(version: PackedVersion) -> str:
 
 
 def _payload(package: Package) -> list[_Part]:
-    return [
-        _Part(path=f"data/{folder_of(version)}/{file.name}", file=file)
-        for version in package.versions
-        for file in version.files
-    ]
+    parts: dict[str, _Part] = {}
+    for version in package.versions:
+        for file in version.files:
+            path = f"data/{folder_of(version)}/{file.name}"
+            if path_problem(path):  # a backslash: a separator to some programs (RFC 8493 §5.1)
+                path = path.replace("\\", "_")
+            while path in parts:
+                path = f"{path}_"
+            parts[path] = _Part(path=path, file=file)
+    return list(parts.values())
 
 
 def _made_files(package: Package) -> dict[str, bytes]:
@@ -141,8 +190,16 @@ def _made_files(package: Package) -> dict[str, bytes]:
     )
     files = {"data/log/entries.jsonl": b"".join(told.line + b"\n" for told in logged)}
     files |= {f"data/log/proofs/{told.index}.tlog-proof": told.proof for told in logged if told.proof}
-    files |= {"data/log/checkpoint": package.checkpoint, "data/log/log-key.pem": package.log_key}
+    files |= {"data/log/checkpoint": package.checkpoint, "data/log/log-key.vkey": package.log_key}
+    files |= {"data/log/log-key.pem": _pem(package.log_key)} if package.log_key else {}
     return {path: data for path, data in files.items() if data}
+
+
+def _pem(verifier_key: bytes) -> bytes:
+    """The log's key as OpenSSL reads it: SubjectPublicKeyInfo of Ed25519 (RFC 8410 §4)."""
+    raw = base64.b64decode(verifier_key.decode().split("+", 2)[2])[1:]
+    text = base64.b64encode(bytes.fromhex("302a300506032b6570032100") + raw).decode()
+    return f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n".encode()
 
 
 def _copied(file: PackedFile, target: Path) -> Digests:
@@ -225,27 +282,19 @@ def _sentences(package: Package) -> list[str]:
     return told
 
 
-def _about(package: Package) -> bytes:
+def _about(package: Package, parts: Sequence[_Part]) -> bytes:
     lines = [
         *_sentences(package),
         "",
         *(f"data/{folder_of(version)}/ holds {version.ref}" for version in package.versions),
+        *(f"{part.path} is {part.file.name!r} in the archive" for part in parts if "\\" in part.file.name),
         "",
         "manifest-*.txt hold the digest of every file (BagIt, RFC 8493).",
     ]
     if any(version.logged for version in package.versions):
         lines += [
-            "data/log/ holds what the archive's log tells of these files, line by line (RFC 8785), the log's signed",
-            "checkpoint and its public key; get the key from the organization too before you believe it.",
+            "data/log/ holds what the archive's log tells of these files, line by line (RFC 8785), a proof for each",
+            "line (C2SP tlog-proof), the log's signed checkpoint and its public key. Get the key from the organization",
+            "too: one that comes with what it is to prove proves nothing.",
         ]
     return "\n".join([*(plain(line) for line in lines), ""]).encode()
-
-
-def _judge(to: Path) -> Iterator[Finding]:
-    for listed in sorted(to.glob("*manifest-*.txt")):
-        for line in listed.read_text(encoding="utf-8").splitlines():
-            digest, _, path = line.partition("  ")
-            place = to / path.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
-            with place.open("rb") as file:
-                if hashlib.file_digest(file, listed.stem.rpartition("-")[2]).hexdigest() != digest:
-                    yield Finding(code="BAG", severity=Severity.ERROR, subject=path, message="The digest differs.")

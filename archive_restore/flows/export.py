@@ -202,7 +202,7 @@ def _one(
             size, sha256 = _copied(signed, partial)
             seconds = round(time.monotonic() - start, 3)
             place = path.relative_to(to).as_posix()
-            state.add(str(ref), _Done(copy=copy, place=place, size=size, sha256=sha256, seconds=seconds))
+            state.add({str(ref): _Done(copy=copy, place=place, size=size, sha256=sha256, seconds=seconds)})
             # Logged before it appears: nothing lies outside that the log does not know of.
             digests = {path.name: f"sha256:{sha256}"}
             tell_events(archive, [event(archive, DISSEMINATION, str(ref), _words(copy), digests)])
