@@ -87,7 +87,7 @@ def assertion(shelf: Shelf, path: Path) -> dict:
     store = read_store(path, "image/jpeg", None, keys.load_anchors(shelf.root / "keys"))
     assert store is not None
     said = store.assertions
-    return {**said["org.archive-restore.access.v1"], "words": json.dumps(said["c2pa.actions.v2"])}
+    return {**said["org.archive-restore.access"], "words": json.dumps(said["c2pa.actions.v2"])}
 
 
 def test_every_copy_says_who_approved_it(shelf: Shelf, tmp_path: Path):
