@@ -5,7 +5,7 @@ from importlib import metadata
 
 import pytest
 
-from tests.benchmarks import enhancement, ingest, models, restoration
+from tests.benchmarks import enhancement, ingest, models, packages, restoration
 
 
 def carried() -> bool:
@@ -19,6 +19,13 @@ def test_ingest(capsys: pytest.CaptureFixture[str], tmp_path):
     ingest.main(["--files", "4", "--large-mib", "4", "--runs", "1", "--directory", str(tmp_path)])
     told = capsys.readouterr().out
     for words in ("ocfl-py: make objects", "identify (PRONOM)", "cp + sha512sum + sha256sum", "Deflate"):
+        assert words in told
+
+
+def test_packages(capsys: pytest.CaptureFixture[str], tmp_path):
+    packages.main(["--files", "2", "--large-mib", "0", "--runs", "1", "--directory", str(tmp_path)])
+    told = capsys.readouterr().out
+    for words in ("| 2 TIFFs of 100 kB | `export --as bag` |", "bagit-python: copy, make, validate |"):
         assert words in told
 
 
