@@ -304,7 +304,7 @@ def parses(words: list[str]) -> None:
 # --- json --------------------------------------------------------------------------------------------
 
 EXAMPLE = re.compile(r"^<!-- json: ([\w -]+) -->\n```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OPEN = {"record", "files", "digests", "pixels", "damage", "parameters", "card", "reviews"}
+OPEN = {"record", "files", "digests", "pixels", "damage", "parameters", "card", "reviews", "seal"}
 """Members whose own members depend on what is in the archive."""
 
 
@@ -344,6 +344,8 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
     real["restore"] = shelf.run("restore", "a", "d").json
     real["enhance"] = shelf.run("enhance", "a", "--scale", "2", "--set", "enlarge.method=kernel").json
     real["export"] = shelf.run("export", "a/enhancement", "--as", "access", "--to", tmp_path / "public").json
+    packed = ("--as", "bag", "--approved-only", "--to", tmp_path / "packed")
+    real["export packages"] = shelf.run("export", "a", "a/restoration", *packed).json
     words = ("--scale", "1.5", "--set", "enlarge.method=kernel", "--hint", "20,20=#806040", "--to", tmp_path)
     shutil.copy(shelf.root / "audit" / "checkpoint", tmp_path / "old")
     real["review"] = shelf.ok("review", "a/restoration", "--approve", "--by", "A. Miller")
