@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from archive_restore import __version__, plugins
 from archive_restore.adapters import keys, ocfl, shipped
 from archive_restore.adapters.auditlog import FileAuditLog, create_log
 from archive_restore.adapters.catalog import open_catalog
-from archive_restore.adapters.durable import storage_errors, sync_directory
+from archive_restore.adapters.durable import storage_errors, sync_directory, sync_trees
 from archive_restore.adapters.ocfl_layout import object_path
 from archive_restore.adapters.workspace import (
     CONFIG,
@@ -42,7 +42,7 @@ from archive_restore.errors import (
     StorageFailed,
 )
 from archive_restore.flows.commit import recover
-from archive_restore.ports import Archive, Clock, Executor, Models, Palettes, Settings
+from archive_restore.ports import Archive, Clock, Executor, Exporter, Models, Palettes, Settings
 from archive_restore.records.stories import StoryRef
 
 CATALOG = "catalog.sqlite"
@@ -256,6 +256,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.palettes import FolderPalettes
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
     from archive_restore.adapters.replica import FolderReplica
+    from archive_restore.adapters.timestamps import FolderTimeStamps
 
     root, config, secrets = place.root, place.config, place.secrets
     folder, work = root / "keys", root / "work"
@@ -273,6 +274,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         preservation=ocfl.open_preservation_root(root / "preservation", work),
         stories=ocfl.open_story_root(root / "stories", work),
         log=FileAuditLog(root / "audit", log_origin(identifier), public_key, sign),
+        timestamps=FolderTimeStamps(root / "audit" / "timestamps"),
         catalog=index,
         scratch_catalog=lambda: open_catalog(None),
         jobs=index,
@@ -280,6 +282,8 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         bags=FolderBags(),
         pictures=FilePictures(work),
         access=JpegCopies(settings.labels.style),
+        exporters=_exporters(settings),
+        make_durable=sync_trees,
         credentials=C2paCredentials(
             signer=lambda: keys.load_signer(folder, passphrase=secrets()),
             anchors_pem=lambda: keys.load_anchors(folder),
@@ -314,6 +318,14 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         agent=AGENT,
         platform=f"{platform.system()} {platform.machine()}",
     )
+
+
+def _exporters(settings: Settings) -> Mapping[str, Exporter]:
+    from archive_restore.adapters.bagit import BagExporter
+    from archive_restore.adapters.ocfl_package import OcflExporter
+
+    exporters: tuple[Exporter, ...] = (BagExporter(threads=settings.threads), OcflExporter(threads=settings.threads))
+    return {exporter.name: exporter for exporter in exporters}
 
 
 def _executor(root: Path, settings: Settings, secrets: _Passphrase) -> Executor:

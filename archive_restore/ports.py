@@ -7,7 +7,7 @@ record and the story have separate, typed storage roots and separate step ports 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
-from archive_restore.errors import ArchiveRestoreError, ModelUnusable
+from archive_restore.errors import ArchiveRestoreError, ModelUnusable, UsageError
 from archive_restore.records.access import AccessCopy
 from archive_restore.records.bags import Bag
 from archive_restore.records.findings import Finding
@@ -28,6 +28,7 @@ from archive_restore.records.objects import Description, FileFacts, Master, Mast
 from archive_restore.records.packages import Package
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
+from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
 Samples = npt.NDArray[Any]
@@ -173,6 +174,46 @@ class LogEntry:
     event: Event
 
 
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """An entry together with what was hashed of it."""
+
+    index: int
+    """From 0."""
+    event: Event
+    data: bytes
+    """The line (RFC 8785) without its end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency:
+    """Whether one checkpoint of the log only adds to another."""
+
+    earlier: int
+    """Entries that the old checkpoint covers; 0 where it cannot be read."""
+    later: int
+    """Entries that the new one covers; 0 where it cannot be read."""
+    proof: bytes
+    """RFC 6962 §2.1.2 consistency proof as tlog-witness writes it, with the new checkpoint; empty where there is none.
+    """
+    findings: tuple[Finding, ...]
+    """Why not; none where it does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogExport:
+    """The log as static tiles (C2SP tlog-tiles)."""
+
+    size: int
+    """Entries that its checkpoint covers."""
+    written: int
+    """Files that were added; the others were there from an earlier export."""
+    files: int
+    """Files that make it up."""
+    findings: tuple[Finding, ...]
+    """What a reader must know."""
+
+
 class AuditLog(ABC):
     """Append-only Merkle log (RFC 6962 hashing over RFC 8785 lines) with a signed checkpoint (C2SP)."""
 
@@ -192,6 +233,83 @@ class AuditLog(ABC):
     def verify(self) -> Iterator[Finding]:
         """Recompute the tree from the lines and check it against the signed checkpoint."""
 
+    @abstractmethod
+    def checkpoint(self) -> bytes:
+        """The signed checkpoint; raise LogDamaged where it is not this log's."""
+
+    @abstractmethod
+    def verifier_key(self) -> str:
+        """The log's public key as C2SP signed-note writes it."""
+
+    @abstractmethod
+    def find(self, refs: Collection[str]) -> Iterator[LogLine]:
+        """Entries about these REFs (with versions), oldest first, in one pass over the log."""
+
+    @abstractmethod
+    def prove(self, index: int) -> bytes:
+        """Inclusion proof of an entry under the present checkpoint (C2SP tlog-proof), the line itself as `extra`.
+
+        The lines are read once, whatever number of proofs is asked for; raise LogDamaged where they are not those that
+        were signed, IndexError outside the log.
+        """
+
+    @abstractmethod
+    def consistency(self, old: bytes, new: bytes | None = None) -> Consistency:
+        """Whether the checkpoint `new`, or the present one, only adds to the checkpoint `old`, and the lines to both.
+
+        Raises nothing for what is wrong with a checkpoint: that is a finding.
+        """
+
+    @abstractmethod
+    def export(self, to: Path) -> LogExport:
+        """Write the log as C2SP tlog-tiles into an empty folder, or add to what an earlier export left in it.
+
+        What was written is read again and checked as a stranger would. Raise StorageConflict where the folder holds
+        anything else, LogDamaged where the lines are not those that were signed, SelfCheckFailed, StorageFailed.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeStamp:
+    """A request for a time-stamp of a checkpoint, and what came of it."""
+
+    name: str
+    """Of its folder below `audit/timestamps/`."""
+    size: int
+    """Entries that the checkpoint covers."""
+    time: str
+    """UTC, RFC 3339: when the authority saw it; empty where there is no reply that verifies."""
+    authority: str
+    """Who says so; empty likewise."""
+    answered: bool
+    """Whether a reply is kept."""
+    digests: Mapping[str, str]
+    """`sha256:…` of `checkpoint` and, once it is answered, of `reply.tsr` and `anchors.pem`."""
+
+
+class TimeStamps(ABC):
+    """Time-stamps of the log's checkpoints (RFC 3161), by exchange of files."""
+
+    @abstractmethod
+    def request(self, checkpoint: bytes) -> bytes:
+        """Make and keep a request for a signed checkpoint; the DER bytes to bring to an authority."""
+
+    @abstractmethod
+    def accept(self, reply: bytes, anchors: bytes | None) -> tuple[TimeStamp | None, tuple[Finding, ...]]:
+        """Check a reply and keep it with the request that it answers; None and why where it is not kept.
+
+        `anchors` (PEM) vouch for the authority, by default those of the newest reply that was accepted; raise
+        UsageError where there are none, KeysUnusable where they cannot be read.
+        """
+
+    @abstractmethod
+    def stored(self) -> Iterator[TimeStamp]:
+        """Every request, by size of its checkpoint."""
+
+    @abstractmethod
+    def verify(self, log: AuditLog) -> Iterator[Finding]:
+        """Check every reply that is kept, against its anchors and against the log as it is now."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ItemRow:
@@ -206,6 +324,8 @@ class ItemRow:
     ingested: str
     derivatives: tuple[str, ...]
     """REFs of all versions of all derivatives."""
+    reviews: Mapping[str, ReviewWord] = field(default_factory=dict)
+    """What the latest review says, by REF; a derivative that is not here is a draft."""
 
 
 class Catalog(ABC):
@@ -1047,10 +1167,23 @@ class Exporter(ABC):
 
     name: ClassVar[str]
     """The word after `--as`."""
+    seal: ClassVar[str]
+    """Glob, below a package, of the files that name all others: the log keeps their digests."""
+    takes_earlier_versions: ClassVar[bool] = False
+    """Whether a version takes all earlier ones along."""
+
+    def bound(self, profile: Path | None, info: Sequence[tuple[str, str]]) -> Exporter:
+        """The same exporter, bound to a BagIt profile and to more that is said of every package (label, text).
+
+        Raise UsageError where this form knows neither, or where the profile or a label cannot be used.
+        """
+        if profile is not None or info:
+            raise UsageError(f"--profile and --bag-info do not go with --as {self.name}", hint="They go with --as bag")
+        return self
 
     @abstractmethod
     def write(self, package: Package, to: Path) -> None:
-        """Write the package into `to`, an empty directory; what was written lies durably on the disk.
+        """Write the package into `to`, an empty directory; `Archive.make_durable` brings it to the disk afterwards.
 
         Every file of the package is read once while it is copied, and its digests must be those that the package
         says: raise SelfCheckFailed where they are not, StorageFailed where the disk refuses.
@@ -1207,6 +1340,7 @@ class Archive:
     preservation: StorageRoot[RecordRef]
     stories: StorageRoot[StoryRef]
     log: AuditLog
+    timestamps: TimeStamps
     catalog: Catalog
     scratch_catalog: Callable[[], Catalog]
     """Makes an empty catalog in memory, to compare with."""
@@ -1215,6 +1349,10 @@ class Archive:
     bags: Bags
     pictures: Pictures
     access: AccessCopies
+    exporters: Mapping[str, Exporter]
+    """By the word after `--as`."""
+    make_durable: Callable[[Sequence[Path]], None]
+    """Brings everything below these folders to the disk; raises StorageFailed."""
     credentials: Credentials
     documents: Documents
     models: Models

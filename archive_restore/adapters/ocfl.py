@@ -72,9 +72,7 @@ def create_root(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            (temporary / "extensions" / layout.LAYOUT).mkdir(parents=True)
-            for name, data in root_texts().items():
-                (temporary / name).write_bytes(data)
+            declare_root(temporary)
             temporary.chmod(0o755)
             durable.sync_paths([temporary, *temporary.rglob("*")])
             temporary.rename(path)
@@ -92,6 +90,14 @@ def root_texts() -> dict[str, bytes]:
         "ocfl_layout.json": f"{json.dumps(described, indent=2)}\n".encode(),
         f"extensions/{layout.LAYOUT}/config.json": f"{json.dumps(layout.LAYOUT_CONFIG, indent=2)}\n".encode(),
     }
+
+
+def declare_root(directory: Path) -> None:
+    """Make an empty directory a storage root; see `root_texts`."""
+    with storage_errors("creating", directory):
+        (directory / "extensions" / layout.LAYOUT).mkdir(parents=True)
+        for name, data in root_texts().items():
+            (directory / name).write_bytes(data)
 
 
 def open_preservation_root(path: Path, work: Path) -> StorageRoot[RecordRef]:

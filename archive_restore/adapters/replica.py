@@ -28,8 +28,8 @@ MARK = "replica.json"
 FORM = "archive-restore replica 1"
 ROOTS = ("preservation", "stories")
 AUDIT = "audit"
-ADDED = ("models", "palettes")
-"""Folders of what was added to the archive, file by file never changed."""
+ADDED = ("models", "palettes", "audit/timestamps")
+"""Folders of what was added to the archive, or confirmed of its log: file by file never changed."""
 
 
 class FolderReplica(Replica):

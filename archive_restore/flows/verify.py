@@ -1,6 +1,6 @@
 """Verify: every claim the archive makes is checked, none is believed (promises P1, P3, P5, P7).
 
-1. the audit log against its checkpoint
+1. the audit log against its checkpoint, and the time-stamps of earlier ones
 2. both storage roots: structure and fixity
 3. every master: record, credentials, log
 4. every restoration: record, credentials, map against the master's pixels, log
@@ -26,6 +26,7 @@ from archive_restore.core.synthesis_map import ClaimBreach, PixelDigest
 from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown, SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
+    DIGESTS,
     DISSEMINATION,
     ITEM_RECORD,
     REPLICATION,
@@ -180,9 +181,10 @@ class _Verifier:
     def _log(self) -> None:
         self.progress("log")
         self.findings.extend(self.archive.log.verify())
+        self.findings.extend(self.archive.timestamps.verify(self.archive.log))
         try:
             for entry in self.archive.log.entries():
-                if entry.event.type == "message digest calculation":
+                if entry.event.type == DIGESTS:
                     self._vouch(entry.event.ref, entry.event.digests)
         except ArchiveRestoreError as exc:
             self._error("LOG_UNREADABLE", "log", str(exc))
