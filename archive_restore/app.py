@@ -268,7 +268,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         formats=FileFormats(),
         pictures=FilePictures(work),
         access=JpegCopies(settings.labels.style),
-        exporters=_exporters(),
+        exporters=_exporters(settings),
         credentials=C2paCredentials(
             signer=lambda: keys.load_signer(folder, passphrase=secrets()),
             anchors_pem=lambda: keys.load_anchors(folder),
@@ -297,8 +297,11 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     )
 
 
-def _exporters() -> Mapping[str, Exporter]:
-    exporters: tuple[Exporter, ...] = ()
+def _exporters(settings: Settings) -> Mapping[str, Exporter]:
+    from archive_restore.adapters.bagit import BagExporter
+    from archive_restore.adapters.ocfl_package import OcflExporter
+
+    exporters: tuple[Exporter, ...] = (BagExporter(threads=settings.threads), OcflExporter(threads=settings.threads))
     return {exporter.name: exporter for exporter in exporters}
 
 

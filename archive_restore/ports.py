@@ -1025,10 +1025,17 @@ class Exporter(ABC):
     """The word after `--as`."""
     seal: ClassVar[str]
     """Glob, below a package, of the files that name all others: the log keeps their digests."""
+    takes_earlier_versions: ClassVar[bool] = False
+    """Whether a version takes all earlier ones along."""
 
-    def with_profile(self, profile: Path) -> Exporter:
-        """The same exporter, bound to what a profile asks of its packages; raise UsageError where it knows none."""
-        raise UsageError(f"--profile does not go with --as {self.name}", hint="It goes with --as bag")
+    def bound(self, profile: Path | None, info: Sequence[tuple[str, str]]) -> Exporter:
+        """The same exporter, bound to a BagIt profile and to more that is said of every package (label, text).
+
+        Raise UsageError where this form knows neither, or where the profile or a label cannot be used.
+        """
+        if profile is not None or info:
+            raise UsageError(f"--profile and --bag-info do not go with --as {self.name}", hint="They go with --as bag")
+        return self
 
     @abstractmethod
     def write(self, package: Package, to: Path) -> None:

@@ -33,6 +33,8 @@ FLUSH = 64 << 20
 """Bytes after which the disk is sent to work on a large file."""
 READ_ONLY = 0o444
 """Mode of stored content: it is never written again (promise P1)."""
+WRITABLE = 0o644
+"""Mode of files that leave the archive: they belong to whoever gets them."""
 
 _HINTS = {
     errno.ENOSPC: "Free some space and run the command again; what is stored is untouched",
@@ -69,7 +71,9 @@ def source_errors(source: Path) -> Iterator[None]:
         ) from exc
 
 
-def copy_hashed(source: Path, target: Path | str, progress: Callable[[int], None] | None = None) -> Digests:
+def copy_hashed(
+    source: Path, target: Path | str, progress: Callable[[int], None] | None = None, *, mode: int = READ_ONLY
+) -> Digests:
     """Copy `source` to the new file `target`, hashing in the same single read; re-read `target` and compare.
 
     The re-read goes through the page cache: it proves that every byte handed to the kernel is the byte that
@@ -90,7 +94,7 @@ def copy_hashed(source: Path, target: Path | str, progress: Callable[[int], None
         if not stat.S_ISREG(before.st_mode):
             raise SourceUnreadable(f"{str(source)!r} is not a regular file", hint="Give a file, not a device or a pipe")
         with storage_errors("writing", target):
-            writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, READ_ONLY)
+            writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             if before.st_size <= SMALL:
                 digests = _copy_small(reader, writer, source, target, progress)
@@ -109,10 +113,10 @@ def copy_hashed(source: Path, target: Path | str, progress: Callable[[int], None
         os.close(reader)
 
 
-def write_hashed(target: Path | str, data: bytes) -> Digests:
+def write_hashed(target: Path | str, data: bytes, *, mode: int = READ_ONLY) -> Digests:
     """Write a small new file from memory, re-read it and compare; durable at the commit."""
     with storage_errors("writing", target):
-        writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, READ_ONLY)
+        writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             _write_all(writer, data)
             same = _read_back(writer, len(data)) == data

@@ -68,16 +68,11 @@ def create_root(path: Path) -> None:
     """Make an empty OCFL 1.1 storage root; raise StorageConflict where something is there already."""
     if path.exists():
         raise StorageConflict(f"{str(path)!r} exists already", hint="Choose another directory")
-    described = {"extension": layout.LAYOUT, "description": layout.LAYOUT_DESCRIPTION}
     with storage_errors("creating", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            extension = temporary / "extensions" / layout.LAYOUT
-            extension.mkdir(parents=True)
-            (temporary / layout.ROOT_DECLARATION).write_text(layout.ROOT_DECLARATION[2:] + "\n")
-            (temporary / "ocfl_layout.json").write_text(json.dumps(described, indent=2) + "\n")
-            (extension / "config.json").write_text(json.dumps(layout.LAYOUT_CONFIG, indent=2) + "\n")
+            declare_root(temporary)
             temporary.chmod(0o755)
             durable.sync_paths([temporary, *temporary.rglob("*")])
             temporary.rename(path)
@@ -85,6 +80,17 @@ def create_root(path: Path) -> None:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     durable.sync_directory(path.parent)
+
+
+def declare_root(directory: Path) -> None:
+    """Make an empty directory a storage root: declaration, layout and its configuration (OCFL 1.1 §4.1)."""
+    described = {"extension": layout.LAYOUT, "description": layout.LAYOUT_DESCRIPTION}
+    with storage_errors("creating", directory):
+        extension = directory / "extensions" / layout.LAYOUT
+        extension.mkdir(parents=True)
+        (directory / layout.ROOT_DECLARATION).write_text(layout.ROOT_DECLARATION[2:] + "\n")
+        (directory / "ocfl_layout.json").write_text(json.dumps(described, indent=2) + "\n")
+        (extension / "config.json").write_text(json.dumps(layout.LAYOUT_CONFIG, indent=2) + "\n")
 
 
 def open_preservation_root(path: Path, work: Path) -> StorageRoot[RecordRef]:

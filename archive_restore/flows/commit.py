@@ -28,6 +28,8 @@ RecordT = TypeVar("RecordT", Master, PreservationDerivation, StoryDerivation)
 ITEM_RECORD = "item.json"
 DERIVATION_RECORD = "derivation.json"
 PREMIS_RECORD = "premis.xml"
+DIGESTS = "message digest calculation"
+"""PREMIS event type by which the log vouches for the files of a version."""
 DISSEMINATION = "dissemination"
 """PREMIS event type of a copy that left the archive."""
 
@@ -79,7 +81,7 @@ def digest_event(archive: Archive, ref: str, files: Mapping[str, Digests]) -> Ev
     """The event that lets the log vouch for stored files: their digests by name."""
     return event(
         archive,
-        "message digest calculation",
+        DIGESTS,
         ref,
         f"sha512 of {', '.join(sorted(files))}",
         {name: f"sha512:{digests.sha512}" for name, digests in sorted(files.items())},
@@ -118,11 +120,12 @@ def commit_story(archive: Archive, prepared: PreparedStory, batch: str = "") -> 
     _tell(archive, entry, key, [(prepared.record, prepared.events)])
 
 
-def tell_event(archive: Archive, told: Event) -> None:
-    """Log and index an event about a version that is stored, which stays as it is; raises StorageFailed."""
-    entry = JournalEntry(refs=(told.ref,), events=(told,))
-    record = load_record(archive, exact_ref(told.ref))
-    _tell(archive, entry, archive.journal.open(entry), [(record, (told,))])
+def tell_events(archive: Archive, told: Sequence[Event]) -> None:
+    """Log and index events about versions that are stored, which stay as they are; raises StorageFailed."""
+    refs = tuple(dict.fromkeys(event.ref for event in told))
+    entry = JournalEntry(refs=refs, events=tuple(told))
+    kept = [(load_record(archive, exact_ref(ref)), tuple(event for event in told if event.ref == ref)) for ref in refs]
+    _tell(archive, entry, archive.journal.open(entry), kept)
 
 
 def _announce(
@@ -194,7 +197,7 @@ def _tell_of(files: Mapping[str, StoredFile], events: Sequence[Event]) -> bool:
         return True
     meant: dict[str, str] = {}
     for told in events:
-        if told.type == "message digest calculation":
+        if told.type == DIGESTS:
             meant |= told.digests
     return {name: f"sha512:{file.sha512}" for name, file in files.items()} == meant
 

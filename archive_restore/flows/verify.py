@@ -25,6 +25,7 @@ from archive_restore.core.synthesis_map import ClaimBreach, PixelDigest
 from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown, SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
+    DIGESTS,
     ITEM_RECORD,
     AnyRecord,
     RecordT,
@@ -154,7 +155,7 @@ class _Verifier:
         self.findings.extend(self.archive.log.verify())
         try:
             for entry in self.archive.log.entries():
-                if entry.event.type == "message digest calculation":
+                if entry.event.type == DIGESTS:
                     self._vouch(entry.event.ref, entry.event.digests)
         except ArchiveRestoreError as exc:
             self._error("LOG_UNREADABLE", "log", str(exc))

@@ -1,0 +1,251 @@
+"""Writes one package as a bag: BagIt 1.0 (RFC 8493), and holds bags against a BagIt profile.
+
+Every payload file is read once: copied, hashed with sha512 and sha256, and compared with what the archive says of it.
+What anybody wrote into a description stays a value in one tag file; it never becomes a path or a line of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from archive_restore.adapters import durable
+from archive_restore.core.bag_profile import (
+    ALGORITHMS,
+    Profile,
+    Shape,
+    fitted,
+    problems,
+    read_profile,
+)
+from archive_restore.core.bag_text import DECLARATION, bag_info, label_problem, manifest, plain
+from archive_restore.errors import SelfCheckFailed, SourceUnreadable, UsageError
+from archive_restore.ports import Digests, Exporter
+from archive_restore.records.findings import Finding, Severity
+from archive_restore.records.objects import Master
+from archive_restore.records.packages import Package, PackedFile, PackedVersion, Side
+
+ABOUT = "about.txt"
+"""Tag file that says in words what a bag holds."""
+MAX_DESCRIPTION = 2000
+"""Longest External-Description, characters; the whole text is in the records of the payload."""
+
+
+class BagExporter(Exporter):
+    """`--as bag`; see ports.Exporter."""
+
+    name = "bag"
+    seal = "tagmanifest-*.txt"
+
+    def __init__(
+        self, *, threads: int = 1, profile: Profile | None = None, info: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Files are copied by `threads`; see `bound` for the rest."""
+        self._threads = threads
+        self._profile = profile
+        self._info = tuple(info)
+
+    def bound(self, profile: Path | None, info: Sequence[tuple[str, str]]) -> Exporter:
+        """See ports.Exporter; `info` are elements of bag-info.txt, each stands above what would be there."""
+        for label, _ in info:
+            if problem := label_problem(label):
+                raise UsageError(
+                    f"{label!r} cannot be an element of bag-info.txt: it {problem}", hint="Write LABEL=TEXT"
+                )
+        return BagExporter(threads=self._threads, profile=_profile(profile) if profile else None, info=info)
+
+    def write(self, package: Package, to: Path) -> None:
+        """See ports.Exporter. Steps: 1 plan, 2 profile, 3 payload, 4 tag files, 5 the disk."""
+        # 1. What goes in, and what is said of it
+        parts = _payload(package)
+        made = _made_files(package)
+        size = sum(part.file.size for part in parts) + sum(map(len, made.values()))
+        payload = [part.path for part in parts] + list(made)
+        shape = Shape(info=_stated(_info(package, size, len(payload)), self._info), tag_files=(ABOUT,), payload=payload)
+        # 2. Profile: before a byte is copied
+        if self._profile is not None:
+            shape = fitted(shape, self._profile)
+            if unmet := problems(shape, self._profile):
+                raise UsageError(f"the profile {self._profile.identifier!r} cannot be met: {'; '.join(unmet)}")
+        # 3. Payload
+        for folder in sorted({(to / path).parent for path in payload}):
+            with durable.storage_errors("creating", folder):
+                folder.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(max(1, self._threads)) as pool:
+            copied = list(pool.map(lambda part: _copied(part.file, to / part.path), parts))
+        digests = {part.path: found for part, found in zip(parts, copied, strict=True)}
+        digests |= {path: durable.write_hashed(to / path, data, mode=durable.WRITABLE) for path, data in made.items()}
+        # 4. Tag files (RFC 8493 §2.1, §2.2)
+        tags = {"bagit.txt": DECLARATION, "bag-info.txt": bag_info(shape.info)}
+        tags |= {ABOUT: _about(package)} if ABOUT in shape.tag_files else {}
+        tags |= {f"manifest-{name}.txt": manifest(_named(name, digests, to)) for name in shape.manifests}
+        written = {name: durable.write_hashed(to / name, data, mode=durable.WRITABLE) for name, data in tags.items()}
+        for name in shape.tag_manifests:
+            durable.write_hashed(
+                to / f"tagmanifest-{name}.txt", manifest(_named(name, written, to)), mode=durable.WRITABLE
+            )
+        # 5. Names and bytes on the disk
+        if not durable.sync_file_system(to):
+            durable.sync_paths([to, *to.rglob("*")])
+
+    def check(self, to: Path) -> Iterator[Finding]:
+        """See ports.Exporter."""
+        yield from _judge(to)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    path: str
+    """In the bag."""
+    file: PackedFile
+
+
+def _profile(path: Path) -> Profile:
+    try:
+        plain_json = json.loads(path.read_bytes())
+    except OSError as exc:
+        raise SourceUnreadable(f"the profile {str(path)!r} cannot be read: {exc.strerror}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise UsageError(f"the profile {str(path)!r} is not JSON: {exc}", hint="Give a BagIt Profile") from exc
+    profile, problem = read_profile(plain_json)
+    if profile is None:
+        raise UsageError(f"the profile {str(path)!r} is no BagIt Profile: {problem}", hint="Mend it or ask for another")
+    return profile
+
+
+# --- what goes in ------------------------------------------------------------------------------------
+
+
+def folder_of(version: PackedVersion) -> str:
+    """Folder of a version in the payload: `master`, or its kind and version."""
+    return "master" if isinstance(version.record, Master) else version.ref.partition("/")[2]
+
+
+def _payload(package: Package) -> list[_Part]:
+    return [
+        _Part(path=f"data/{folder_of(version)}/{file.name}", file=file)
+        for version in package.versions
+        for file in version.files
+    ]
+
+
+def _made_files(package: Package) -> dict[str, bytes]:
+    """Evidence of the log for those who do not believe us: lines, proofs, the signed checkpoint, the public key."""
+    logged = sorted(
+        {told.index: told for version in package.versions for told in version.logged}.values(),
+        key=lambda told: told.index,
+    )
+    files = {"data/log/entries.jsonl": b"".join(told.line + b"\n" for told in logged)}
+    files |= {f"data/log/proofs/{told.index}.tlog-proof": told.proof for told in logged if told.proof}
+    files |= {"data/log/checkpoint": package.checkpoint, "data/log/log-key.pem": package.log_key}
+    return {path: data for path, data in files.items() if data}
+
+
+def _copied(file: PackedFile, target: Path) -> Digests:
+    found = durable.copy_hashed(file.path, target, mode=durable.WRITABLE)
+    if (found.sha512, found.sha256) != (file.sha512, file.sha256):
+        raise SelfCheckFailed(
+            f"{file.name!r} of {file.ref} has other bytes than the archive stored",
+            hint=f"Run: archive-restore verify {file.ref}",
+        )
+    return found
+
+
+def _named(algorithm: str, digests: Mapping[str, Digests], to: Path) -> dict[str, str]:
+    """Digests by path; those that only a profile asks for are taken from the copies."""
+    if algorithm in ALGORITHMS:
+        return {path: getattr(found, algorithm) for path, found in digests.items()}
+    made = {}
+    for path in digests:
+        with durable.storage_errors("reading", to / path), (to / path).open("rb") as file:
+            made[path] = hashlib.file_digest(file, algorithm).hexdigest()
+    return made
+
+
+# --- what is said of it ------------------------------------------------------------------------------
+
+
+def _info(package: Package, size: int, count: int) -> list[tuple[str, str]]:
+    """Elements of bag-info.txt (RFC 8493 §2.2.2)."""
+    said = package.master.description
+    about = ". ".join(text for text in (said.title, said.description) if plain(text))
+    return [
+        ("Source-Organization", package.organization),
+        ("External-Identifier", package.master.ref.item_id),
+        ("External-Description", plain(about)[:MAX_DESCRIPTION]),
+        ("Bagging-Date", package.made[:10]),
+        ("Bagging-Software", package.agent),
+        ("Bag-Size", _size_in_words(size)),
+        ("Payload-Oxum", f"{size}.{count}"),
+        *(("Internal-Sender-Identifier", version.ref) for version in package.versions),
+        ("Internal-Sender-Description", " ".join(_sentences(package))),
+    ]
+
+
+def _stated(made: Iterable[tuple[str, str]], given: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What was given by a person stands above what we would say, but for what was measured."""
+    measured = {"payload-oxum", "bagging-date", "bag-size"}
+    mine = {label.lower() for label, _ in given} - measured
+    kept = [(label, value) for label, value in made if plain(value) and label.lower() not in mine]
+    return (*kept, *((label, plain(text)) for label, text in given if label.lower() not in measured and plain(text)))
+
+
+def _size_in_words(size: int) -> str:
+    value, unit = float(size), "B"
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.4g} {unit}"
+
+
+def _sentences(package: Package) -> list[str]:
+    """What the package is, for whoever opens it in fifty years."""
+    item = package.master.ref.item_id
+    names = [folder_of(version) for version in package.versions]
+    if package.side is Side.RECORD:
+        told = [f"The record of the item {item}: {', '.join(names)}."]
+        told.append("The master is the digitized file as it came in; what was made from it never changes it.")
+        told.append(
+            f"Stories made from it are not part of the record; they lie apart, in {package.companion}."
+            if package.companion
+            else "Stories made from it are not part of the record and are not in this package."
+        )
+    else:
+        told = [f"Stories made from the item {item}: {', '.join(names)}. They are interpretations, not the record."]
+        told.append(
+            f"The record lies apart, in {package.companion}."
+            if package.companion
+            else "The record is not in this package."
+        )
+    return told
+
+
+def _about(package: Package) -> bytes:
+    lines = [
+        *_sentences(package),
+        "",
+        *(f"data/{folder_of(version)}/ holds {version.ref}" for version in package.versions),
+        "",
+        "manifest-*.txt hold the digest of every file (BagIt, RFC 8493).",
+    ]
+    if any(version.logged for version in package.versions):
+        lines += [
+            "data/log/ holds what the archive's log tells of these files, line by line (RFC 8785), the log's signed",
+            "checkpoint and its public key; get the key from the organization too before you believe it.",
+        ]
+    return "\n".join([*(plain(line) for line in lines), ""]).encode()
+
+
+def _judge(to: Path) -> Iterator[Finding]:
+    for listed in sorted(to.glob("*manifest-*.txt")):
+        for line in listed.read_text(encoding="utf-8").splitlines():
+            digest, _, path = line.partition("  ")
+            place = to / path.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
+            with place.open("rb") as file:
+                if hashlib.file_digest(file, listed.stem.rpartition("-")[2]).hexdigest() != digest:
+                    yield Finding(code="BAG", severity=Severity.ERROR, subject=path, message="The digest differs.")

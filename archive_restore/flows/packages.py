@@ -1,0 +1,439 @@
+"""Packages: items that leave the archive whole, each with its records and what proves them.
+
+One package is of one item and of one side; the record and stories never share one (promise P4). A package is written
+under another name, read back and judged, told in the log, and only then gets its name. Nothing stored is touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from archive_restore.core.canonical import canonical_bytes, to_plain
+from archive_restore.core.refs import AnyRef, make_ref
+from archive_restore.errors import (
+    ArchiveRestoreError,
+    SelfCheckFailed,
+    SourceUnreadable,
+    StorageConflict,
+    StorageFailed,
+)
+from archive_restore.flows.commit import DIGESTS, DISSEMINATION, event, load_record, stored_files, tell_events
+from archive_restore.flows.export import choose_exports
+from archive_restore.flows.export_folder import ExportFolder, Sides, disk, sides
+from archive_restore.ports import Archive, Exporter, StoredFile
+from archive_restore.records.findings import Severity
+from archive_restore.records.objects import Master, MasterRef
+from archive_restore.records.packages import LoggedEvent, Package, PackedFile, PackedVersion, Side
+from archive_restore.records.preservation import PreservationKind, PreservationRef
+from archive_restore.records.provenance import Event
+from archive_restore.records.stories import StoryKind, StoryRef
+
+_MIME = {".c2pa": "application/c2pa", ".json": "application/json", ".xml": "application/xml", ".tif": "image/tiff"}
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
+"""Names that some systems keep for devices."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageSettings:
+    """How packages are made."""
+
+    with_stories: bool = False
+    """Allow the record and stories in one export, in two folders."""
+    approved_only: bool = False
+    """Leave out derivatives whose newest review is no approval, or that nobody reviewed."""
+    profile: Path | None = None
+    """A BagIt Profile that every package has to meet."""
+    info: tuple[tuple[str, str], ...] = ()
+    """What else is said of every package: label and text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """One package that lies in its folder."""
+
+    name: str
+    side: Side
+    refs: tuple[str, ...]
+    """What is in it, with versions."""
+    path: Path
+    files: int
+    size: int
+    """Bytes, with everything that is said of them."""
+    seal: Mapping[str, str]
+    """Digest, `sha256:…`, of each file that names all others, by its path below the package."""
+    seconds: float
+
+
+@dataclass(kw_only=True)
+class Packing:
+    """What became of every package."""
+
+    made: list[Packed] = field(default_factory=list)
+    unchanged: list[Packed] = field(default_factory=list)
+    """Packages that an interrupted run of the same export had finished."""
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """(REF of the item and, of stories, what they are; error)."""
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    """(REF, why it stays in the archive)."""
+
+
+def choose_packages(
+    archive: Archive,
+    refs: Sequence[str],
+    *,
+    everything: bool,
+    query: str | None,
+    kind: str | None,
+    with_stories: bool,
+) -> tuple[AnyRef, ...]:
+    """What goes into packages, with versions; raise UsageError where the words do not fit together.
+
+    A restoration brings its master along. With --all or --query items go whole: masters and every version of their
+    restorations, with `with_stories` every story too; with `kind` only the newest version of that kind, restorations
+    with their masters.
+    """
+    if refs or kind is not None:
+        chosen = choose_exports(archive, refs, everything=everything, query=query, kind=kind)
+    else:
+        items = choose_exports(archive, refs, everything=everything, query=query, kind=None)
+        chosen = tuple(ref for item in items for ref in _whole(archive, item.item_id, with_stories=with_stories))
+    found: dict[AnyRef, None] = {}
+    for ref in chosen:
+        if isinstance(ref, PreservationRef):
+            found[MasterRef(item_id=ref.item_id)] = None
+        found[ref] = None
+    return tuple(found)
+
+
+def _whole(archive: Archive, item_id: str, *, with_stories: bool) -> Iterator[AnyRef]:
+    yield MasterRef(item_id=item_id)
+    for kind in PreservationKind:
+        for version in range(1, archive.preservation.head(f"{item_id}/{kind.value}") + 1):
+            yield PreservationRef(item_id=item_id, kind=kind, version=version)
+    for told in StoryKind if with_stories else ():
+        for version in range(1, archive.stories.head(f"{item_id}/{told.value}") + 1):
+            yield StoryRef(item_id=item_id, kind=told, version=version)
+
+
+def export_packages(
+    archive: Archive,
+    refs: Sequence[AnyRef],
+    to: Path,
+    form: str,
+    settings: PackageSettings,
+    progress: Callable[[str], None] = lambda name: None,
+) -> Packing:
+    """Make a package in `to` for every item and side of `refs`: a new folder, or that of this unfinished export.
+
+    An interrupted export goes on when it is asked for again; one in which some packages failed, too. Raise UsageError
+    where the words do not fit together, StorageConflict where the folder holds something else, StorageFailed where the
+    disk refuses; what fails for one package is told and the rest goes on.
+    """
+    exporter = archive.exporters[form].bound(settings.profile, settings.info)
+    places = sides(refs, to, with_stories=settings.with_stories)
+    packing = Packing()
+    kept = _with_earlier(refs) if exporter.takes_earlier_versions else tuple(refs)
+    if settings.approved_only:
+        kept = _approved(archive, kept, packing, with_earlier=exporter.takes_earlier_versions)
+    orders = _orders(kept)
+    evidence = _Evidence(archive, kept)
+    state = ExportFolder(to, [form, [str(ref) for ref in refs], _asked(settings)], archive.root, _Done)
+    state.open(places.apart)
+    taken: dict[Path, str] = {}
+    for order in orders:
+        path = places.of(order.refs[0]) / order.name
+        try:
+            clash = taken.setdefault(path.with_name(path.name.casefold()), order.name)
+            if clash != order.name:
+                raise StorageConflict(f"{order.name!r} and {clash!r} are one name on some systems", hint="Export apart")
+            done = _finished(exporter, state.finished(order.key), to, path)
+            if done is not None:
+                packing.unchanged.append(done)
+            else:
+                place, companion = path.relative_to(to).as_posix(), _companion(order, orders, places)
+                packing.made.append(_one(archive, exporter, order, evidence, path, place, state, companion))
+        except StorageFailed:
+            raise
+        except ArchiveRestoreError as exc:
+            packing.failed.append((order.key, str(exc)))
+        progress(order.key)
+    if not packing.failed:
+        state.close()
+    elif not (packing.made or packing.unchanged):
+        state.abandon(places.apart)
+    return packing
+
+
+# --- what is asked for -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """One package that is to be made."""
+
+    item_id: str
+    side: Side
+    refs: tuple[AnyRef, ...]
+
+    @property
+    def key(self) -> str:
+        """How it is named to people."""
+        return self.item_id if self.side is Side.RECORD else f"{self.item_id} stories"
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        name = self.item_id.rstrip(". ")
+        if name != self.item_id or name.partition(".")[0].casefold() in _RESERVED:
+            name = f"{name}_"
+        return name if self.side is Side.RECORD else f"{name}-stories"
+
+
+def _orders(refs: Sequence[AnyRef]) -> list[_Order]:
+    grouped: dict[tuple[str, Side], list[AnyRef]] = {}
+    for ref in refs:
+        side = Side.STORIES if isinstance(ref, StoryRef) else Side.RECORD
+        grouped.setdefault((ref.item_id, side), []).append(ref)
+    return [_Order(item_id=item, side=side, refs=tuple(found)) for (item, side), found in grouped.items()]
+
+
+def _asked(settings: PackageSettings) -> object:
+    """The settings as plain data; a profile is known by its bytes."""
+    profile = settings.profile
+    if profile is None:
+        return to_plain(settings)
+    try:
+        digest = hashlib.sha256(profile.read_bytes()).hexdigest()
+    except OSError as exc:
+        raise SourceUnreadable(f"the profile {str(profile)!r} cannot be read: {exc.strerror}") from exc
+    return [to_plain(replace(settings, profile=None)), digest]
+
+
+def _companion(order: _Order, orders: Sequence[_Order], places: Sides) -> str:
+    """Path from a package to that of the item's other side."""
+    for other in orders:
+        if other.item_id == order.item_id and other.side is not order.side:
+            return f"../../{places.of(other.refs[0]).name}/{other.name}"
+    return ""
+
+
+def _with_earlier(refs: Sequence[AnyRef]) -> tuple[AnyRef, ...]:
+    """All versions that these bring along."""
+    found = [
+        make_ref(ref.item_id, None if isinstance(ref, MasterRef) else ref.kind, version)
+        for ref in refs
+        for version in range(1, ref.version + 1)
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _approved(archive: Archive, refs: Sequence[AnyRef], packing: Packing, *, with_earlier: bool) -> tuple[AnyRef, ...]:
+    """Masters, which nobody reviews, and derivatives that were approved; the others are told as left out."""
+    problems = {ref: "" if isinstance(ref, MasterRef) else review_problem(archive, ref) for ref in refs}
+    for ref in refs if with_earlier else ():
+        for other in refs:
+            if other.object_id == ref.object_id and other.version < ref.version and problems[other]:
+                problems[ref] = problems[ref] or f"it brings {other} along: {problems[other]}"
+    packing.left_out += [(str(ref), why) for ref, why in problems.items() if why]
+    return tuple(ref for ref, why in problems.items() if not why)
+
+
+def review_problem(archive: Archive, ref: AnyRef) -> str:
+    """Say why a derivative does not count as approved: its newest review decides; empty where it does."""
+    reviews = [told for told in archive.catalog.events(str(ref)) if told.type == "review"]
+    if not reviews:
+        return "nobody reviewed it"
+    return "" if reviews[-1].outcome == "success" else "its newest review is no approval"
+
+
+# --- one package -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    side: Side
+    refs: tuple[str, ...]
+    place: str
+    """Below the folder of the export."""
+    files: int
+    size: int
+    seal: Mapping[str, str]
+    seconds: float
+
+
+def _finished(exporter: Exporter, done: _Done | None, to: Path, path: Path) -> Packed | None:
+    """The package that an earlier run finished, where it is still what it was and still good."""
+    if done is None or to / done.place != path or not path.is_dir():
+        return None
+    if _seal(exporter, path) != done.seal or any(f.severity is Severity.ERROR for f in exporter.check(path)):
+        return None
+    return _packed(done, path)
+
+
+def _packed(done: _Done, path: Path) -> Packed:
+    return Packed(
+        name=path.name,
+        side=done.side,
+        refs=done.refs,
+        path=path,
+        files=done.files,
+        size=done.size,
+        seal=done.seal,
+        seconds=done.seconds,
+    )
+
+
+def _one(
+    archive: Archive,
+    exporter: Exporter,
+    order: _Order,
+    evidence: _Evidence,
+    path: Path,
+    place: str,
+    state: ExportFolder[_Done],
+    companion: str,
+) -> Packed:
+    start = time.monotonic()
+    if path.exists():
+        raise StorageConflict(f"{str(path)!r} is there already", hint="Move it away: nothing is overwritten")
+    package = _package(archive, order, evidence, companion)
+    partial = path.with_name(f".{path.name}.unfinished")
+    try:
+        with disk(path):
+            shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped
+            partial.mkdir()
+            exporter.write(package, partial)
+            for finding in exporter.check(partial):
+                if finding.severity is Severity.ERROR:
+                    raise SelfCheckFailed(f"{order.key}: {finding.subject}: {finding.message}", hint="Check the disk")
+            files = [file for file in partial.rglob("*") if file.is_file()]
+            done = _Done(
+                side=order.side,
+                refs=tuple(str(ref) for ref in order.refs),
+                place=place,
+                files=len(files),
+                size=sum(file.stat().st_size for file in files),
+                seal=_seal(exporter, partial),
+                seconds=round(time.monotonic() - start, 3),
+            )
+            state.add(order.key, done)
+            # Logged before it appears: nothing lies outside that the log does not know of.
+            seal = {f"{path.name}/{name}": digest for name, digest in done.seal.items()}
+            words = f"package {path.name} as {exporter.name}: {', '.join(done.refs)}"
+            tell_events(archive, [event(archive, DISSEMINATION, ref, words, seal) for ref in done.refs])
+            if path.exists():
+                raise StorageConflict(f"{str(path)!r} is there already", hint="Nothing is overwritten")
+            partial.rename(path)
+            _sync(path.parent)
+        return _packed(done, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _seal(exporter: Exporter, folder: Path) -> dict[str, str]:
+    """Digests of the files that name all others."""
+    found = {}
+    with disk(folder):
+        for path in sorted(folder.glob(exporter.seal)):
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found[path.relative_to(folder).as_posix()] = f"sha256:{digest}"
+    return found
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _package(archive: Archive, order: _Order, evidence: _Evidence, companion: str) -> Package:
+    master = load_record(archive, MasterRef(item_id=order.item_id))
+    assert isinstance(master, Master)
+    versions = tuple(sorted((_version(archive, ref, evidence) for ref in order.refs), key=_when))
+    return Package(
+        name=order.name,
+        side=order.side,
+        master=master,
+        versions=versions,
+        organization=archive.settings.organization,
+        made=archive.clock.now(),
+        agent=archive.agent,
+        companion=companion,
+        checkpoint=evidence.checkpoint,
+        log_key=evidence.key,
+    )
+
+
+def _when(version: PackedVersion) -> tuple[str, str]:
+    """Order of making."""
+    record = version.record
+    return (record.ingested if isinstance(record, Master) else record.ended, version.ref)
+
+
+def _version(archive: Archive, ref: AnyRef, evidence: _Evidence) -> PackedVersion:
+    record, events = load_record(archive, ref), archive.catalog.events(str(ref))
+    files = stored_files(archive, ref)
+    _vouched(ref, files, events)
+    known = (
+        {record.file.name: record.file.mime}
+        if isinstance(record, Master)
+        else {product.name: product.mime for product in record.products}
+    )
+    return PackedVersion(
+        ref=str(ref),
+        record=record,
+        files=tuple(_file(str(ref), stored, known) for stored in files.values()),
+        events=events,
+        logged=evidence.of(events),
+    )
+
+
+def _vouched(ref: AnyRef, files: Mapping[str, StoredFile], events: Sequence[Event]) -> None:
+    """What is stored is what the log vouches for; raise SelfCheckFailed."""
+    meant: dict[str, str] = {}
+    for told in events:
+        if told.type == DIGESTS:
+            meant = {**told.digests, **meant}  # the first counts
+    if meant != {name: f"sha512:{stored.sha512}" for name, stored in files.items()}:
+        raise SelfCheckFailed(
+            f"what is stored of {ref} is not what the log vouches for", hint=f"Run: archive-restore verify {ref}"
+        )
+
+
+def _file(ref: str, stored: StoredFile, known: Mapping[str, str]) -> PackedFile:
+    suffix = Path(stored.name).suffix.lower()
+    mime = known.get(stored.name) or _MIME.get(suffix) or mimetypes.types_map.get(suffix, "application/octet-stream")
+    with disk(stored.path):
+        size = stored.path.stat().st_size
+    return PackedFile(
+        ref=ref, name=stored.name, path=stored.path, size=size, sha512=stored.sha512, sha256=stored.sha256, mime=mime
+    )
+
+
+class _Evidence:
+    """What the log says of these versions, so that strangers can prove it: one pass over the log."""
+
+    def __init__(self, archive: Archive, refs: Sequence[AnyRef]) -> None:
+        wanted = {str(ref) for ref in refs}
+        self._index = {
+            entry.event.event_id: entry.index for entry in archive.log.entries() if entry.event.ref in wanted
+        }
+        self.checkpoint = b""
+        self.key = b""
+
+    def of(self, events: Sequence[Event]) -> tuple[LoggedEvent, ...]:
+        """Lines of the log for these events, in its order."""
+        found = sorted((self._index[told.event_id], told) for told in events if told.event_id in self._index)
+        return tuple(
+            LoggedEvent(index=index, line=canonical_bytes({"event": told, "index": index})) for index, told in found
+        )
