@@ -17,7 +17,14 @@ from urllib.parse import quote
 from lxml import etree
 
 from archive_restore.adapters import premis
-from archive_restore.adapters.durable import copy_hashed, storage_errors, sync_file_system, sync_paths, write_hashed
+from archive_restore.adapters.durable import (
+    WRITABLE,
+    copy_hashed,
+    storage_errors,
+    sync_file_system,
+    sync_paths,
+    write_hashed,
+)
 from archive_restore.adapters.mets_check import check_package
 from archive_restore.adapters.mix import MIX, picture_mix
 from archive_restore.adapters.premis import Node, xml_text
@@ -36,10 +43,10 @@ PROFILE = "urn:archive-restore:mets-profile:1"
 DOCUMENT = "mets.xml"
 LOG_FOLDER = "log"
 SIDE_WORDS = {
-    Side.RECORD: "The record: what was digitized, and restorations of it in which every pixel that is not marked in the "
-    "map equals it bit for bit.",
-    Side.STORIES: "Stories told from a photograph: they show what may have been, not what the camera recorded, and are "
-    "no evidence.",
+    Side.RECORD: "The record: what was digitized, and restorations of it in which every pixel that is not marked in "
+    "the map equals it bit for bit.",
+    Side.STORIES: "Stories told from a photograph: they show what may have been, not what the camera recorded, and "
+    "are no evidence.",
 }
 """What the structural map says of each side."""
 _OTHER_SIDE = {
@@ -75,7 +82,7 @@ class MetsExporter(Exporter):
             xml.write_declaration()
             _Document(xml, package, log).write()
         if not sync_file_system(to):
-            sync_paths(sorted(to.rglob("*")) + [to])
+            sync_paths([*sorted(to.rglob("*")), to])
 
     def check(self, to: Path) -> Iterator[Finding]:
         """See ports.Exporter; `mets.xml` is read piece by piece too."""
@@ -91,7 +98,7 @@ def folder_of(version: PackedVersion) -> str:
 def _copy(file: PackedFile, target: Path) -> None:
     with storage_errors("making", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-    found = copy_hashed(file.path, target)
+    found = copy_hashed(file.path, target, mode=WRITABLE)
     if (found.size, found.sha512, found.sha256) != (file.size, file.sha512, file.sha256):
         raise SelfCheckFailed(
             f"{file.name!r} of {file.ref} is not what the archive says it is",
@@ -127,7 +134,7 @@ def _kept(to: Path, name: str, data: bytes) -> _LogFile:
     target = to / name
     with storage_errors("making", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-    return _LogFile(name=name, digests=write_hashed(target, data))
+    return _LogFile(name=name, digests=write_hashed(target, data, mode=WRITABLE))
 
 
 # --- the document ------------------------------------------------------------------------------------
@@ -223,7 +230,8 @@ class _Document:
         for number, version in enumerate(self._package.versions, 1):
             yield _mets("fileGrp", {"ID": f"v{number}-files", "USE": _use(version)}, _files(f"v{number}", version))
         if self._log:
-            yield _mets("fileGrp", {"ID": "log-files", "USE": "audit log"}, map(_log_file, range(1, 1 << 62), self._log))
+            log = (_log_file(number, file) for number, file in enumerate(self._log, 1))
+            yield _mets("fileGrp", {"ID": "log-files", "USE": "audit log"}, log)
 
     def _structure(self) -> Node:
         package = self._package

@@ -2,7 +2,7 @@
 
 1. `mets.xml` is well-formed, declares no entities and is valid by `schemas/mets-profile.xsd`.
 2. Identifiers resolve: ADMID, DMDID and FILEID here, events, agents and rights inside of PREMIS.
-3. Every file lies where it is said to lie, with its size and both digests, once in fileSec and once in PREMIS; no other.
+3. Every file lies where it is said to lie, with its size and digests, once in fileSec and once in PREMIS; no other.
 4. Record and stories are not mixed (promise P4): the document is of one side, and so is every file and object in it.
 
 Read piece by piece: memory holds a few words a file, never the document. No network, no entities.
@@ -242,7 +242,9 @@ class _Check:
             (seen.wanted_rights, seen.rights, "a rights statement"),
         ):
             for missing in sorted(wanted - known):
-                self._add("METS_LINK_BROKEN", _DOCUMENT, f"It refers to {what} {missing[:_TOKEN]!r}, which is not there")
+                self._add(
+                    "METS_LINK_BROKEN", _DOCUMENT, f"It refers to {what}, {missing[:_TOKEN]!r}, that is not there"
+                )
         for left_out in sorted(self._listed - self._pointed):
             self._add("METS_LINK_BROKEN", _DOCUMENT, f"The structure leaves out the file {left_out[:_TOKEN]!r}")
 

@@ -104,4 +104,3 @@ def _node(name: str, children: Iterable[Node]) -> Node:
 
 def _text(name: str, value: str) -> Node:
     return f"mix:{name}", {}, value
-

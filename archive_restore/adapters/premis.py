@@ -109,9 +109,7 @@ def _all(said: Parts) -> Iterator[Node]:
     return chain(said.objects, said.events, (node for _, node in said.agents), said.rights)
 
 
-def _facts(
-    derivation: PreservationDerivation | StoryDerivation, files: Mapping[str, Digests]
-) -> Iterator[FileFacts]:
+def _facts(derivation: PreservationDerivation | StoryDerivation, files: Mapping[str, Digests]) -> Iterator[FileFacts]:
     alternatives = derivation.alternatives if isinstance(derivation, StoryDerivation) else ()
     mimes = {product.name: product.mime for product in (*derivation.products, *alternatives)}
     for name, digests in files.items():

@@ -1,7 +1,7 @@
 """Which files a picture has as IIIF Image API 3 at level 0: everything a client may ask for, as arithmetic.
 
-Level 0 means a plain web server: a request is the path of a file. A client asks for tiles of `edge` pixels at every scale
-factor, and for the whole picture at the sizes that info.json lists; both are written out beforehand.
+Level 0 means a plain web server: a request is the path of a file. A client asks for tiles of `edge` pixels at every
+scale factor, and for the whole picture at the sizes that info.json lists; both are written out beforehand.
 """
 
 from __future__ import annotations

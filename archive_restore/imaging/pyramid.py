@@ -16,7 +16,7 @@ Halve = Callable[[Bytes], Bytes]
 
 
 class Pyramid:
-    """Takes rows from the top and calls `out(level, number, band)` for each band of each level; level 0 is full size."""
+    """Takes rows from the top, calls `out(level, number, band)` for each band of each level; level 0 is full size."""
 
     def __init__(self, levels: int, edge: int, out: Callable[[int, int, Bytes], None], halve: Halve) -> None:
         """`edge` is the height of the bands, an even number of rows."""

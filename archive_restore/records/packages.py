@@ -12,7 +12,7 @@ from pathlib import Path
 from archive_restore.records.objects import Master
 from archive_restore.records.preservation import PreservationDerivation
 from archive_restore.records.provenance import Event
-from archive_restore.records.stories import StoryDerivation
+from archive_restore.records.stories import StoryDerivation, StoryKind
 
 
 class Side(StrEnum):
@@ -65,6 +65,8 @@ class PackedVersion:
     files: tuple[PackedFile, ...]
     events: tuple[Event, ...]
     """What the log tells of it, oldest first."""
+    kinds: tuple[StoryKind, ...] = ()
+    """Kinds of the stories that it was made from."""
     logged: tuple[LoggedEvent, ...] = ()
     """Lines of the audit log about it, in their order: those of `events`, and what else the log tells."""
 
