@@ -7,7 +7,7 @@ record and the story have separate, typed storage roots and separate step ports 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from archive_restore.records.objects import Description, FileFacts, Master, Mast
 from archive_restore.records.packages import Package
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
+from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
 Samples = npt.NDArray[Any]
@@ -170,6 +171,46 @@ class LogEntry:
     event: Event
 
 
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """An entry together with what was hashed of it."""
+
+    index: int
+    """From 0."""
+    event: Event
+    data: bytes
+    """The line (RFC 8785) without its end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency:
+    """Whether one checkpoint of the log only adds to another."""
+
+    earlier: int
+    """Entries that the old checkpoint covers; 0 where it cannot be read."""
+    later: int
+    """Entries that the new one covers; 0 where it cannot be read."""
+    proof: bytes
+    """RFC 6962 §2.1.2 consistency proof as tlog-witness writes it, with the new checkpoint; empty where there is none.
+    """
+    findings: tuple[Finding, ...]
+    """Why not; none where it does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogExport:
+    """The log as static tiles (C2SP tlog-tiles)."""
+
+    size: int
+    """Entries that its checkpoint covers."""
+    written: int
+    """Files that were added; the others were there from an earlier export."""
+    files: int
+    """Files that make it up."""
+    findings: tuple[Finding, ...]
+    """What a reader must know."""
+
+
 class AuditLog(ABC):
     """Append-only Merkle log (RFC 6962 hashing over RFC 8785 lines) with a signed checkpoint (C2SP)."""
 
@@ -189,6 +230,41 @@ class AuditLog(ABC):
     def verify(self) -> Iterator[Finding]:
         """Recompute the tree from the lines and check it against the signed checkpoint."""
 
+    @abstractmethod
+    def checkpoint(self) -> bytes:
+        """The signed checkpoint; raise LogDamaged where it is not this log's."""
+
+    @abstractmethod
+    def verifier_key(self) -> str:
+        """The log's public key as C2SP signed-note writes it."""
+
+    @abstractmethod
+    def find(self, refs: Collection[str]) -> Iterator[LogLine]:
+        """Entries about these REFs (with versions), oldest first, in one pass over the log."""
+
+    @abstractmethod
+    def prove(self, index: int) -> bytes:
+        """Inclusion proof of an entry under the present checkpoint (C2SP tlog-proof), the line itself as `extra`.
+
+        The lines are read once, whatever number of proofs is asked for; raise LogDamaged where they are not those that
+        were signed, IndexError outside the log.
+        """
+
+    @abstractmethod
+    def consistency(self, old: bytes, new: bytes | None = None) -> Consistency:
+        """Whether the checkpoint `new`, or the present one, only adds to the checkpoint `old`, and the lines to both.
+
+        Raises nothing for what is wrong with a checkpoint: that is a finding.
+        """
+
+    @abstractmethod
+    def export(self, to: Path) -> LogExport:
+        """Write the log as C2SP tlog-tiles into an empty folder, or add to what an earlier export left in it.
+
+        What was written is read again and checked as a stranger would. Raise StorageConflict where the folder holds
+        anything else, LogDamaged where the lines are not those that were signed, SelfCheckFailed, StorageFailed.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class ItemRow:
@@ -203,6 +279,8 @@ class ItemRow:
     ingested: str
     derivatives: tuple[str, ...]
     """REFs of all versions of all derivatives."""
+    reviews: Mapping[str, ReviewWord] = field(default_factory=dict)
+    """What the latest review says, by REF; a derivative that is not here is a draft."""
 
 
 class Catalog(ABC):

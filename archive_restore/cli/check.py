@@ -1,4 +1,4 @@
-"""`verify`, `reproduce` and `log`."""
+"""`verify` and `reproduce`."""
 
 from __future__ import annotations
 
@@ -71,37 +71,3 @@ def reproduce_command(session: Session, ref: str, device: str) -> int:
     for change in result.environment_changes:
         session.say(f"  {printable(change)}")
     return 0 if result.identical else 1
-
-
-@click.group("log")
-def log_command() -> None:
-    """Show or verify the tamper-evident audit log."""
-
-
-@log_command.command("show")
-@click.option("-n", "--last", default=20, show_default=True, type=click.IntRange(1), help="How many entries.")
-@click.pass_obj
-def log_show(session: Session, last: int) -> int:
-    """Show the newest entries."""
-    with session.open(write=False) as archive:
-        entries = list(archive.log.entries(max(0, archive.log.size() - last)))
-    session.result({"entries": entries})
-    for entry in entries:
-        told = entry.event
-        session.say(
-            printable(f"{entry.index}  {told.date_time}  {told.ref}  {told.type}: {told.detail} ({told.outcome})")
-        )
-    return 0
-
-
-@log_command.command("verify")
-@click.pass_obj
-def log_verify(session: Session) -> int:
-    """Recompute the Merkle tree and check it against the signed checkpoint. Exit code 1 when it does not hold."""
-    with session.open(write=False) as archive:
-        findings = tuple(archive.log.verify())
-        size = archive.log.size()
-    session.result({"ok": not findings, "subjects": size, "findings": findings})
-    session.findings(findings)
-    session.say(f"{size} entries: {'the checkpoint holds' if not findings else 'the log does NOT hold'}")
-    return 1 if findings else 0

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from archive_restore.core.canonical import Malformed, from_plain
 from archive_restore.core.refs import AnyRef, make_ref, parse_ref
+from archive_restore.core.reviews import REVIEW
 from archive_restore.errors import CatalogDamaged
 from archive_restore.ports import Archive, Catalog, Commit, Digests, JournalEntry, RecordRef, Staging, StoredFile
 from archive_restore.records.objects import Master, MasterRef
@@ -32,6 +33,8 @@ DIGESTS = "message digest calculation"
 """PREMIS event type by which the log vouches for the files of a version."""
 DISSEMINATION = "dissemination"
 """PREMIS event type of a copy that left the archive."""
+LATER = frozenset({DISSEMINATION, REVIEW})
+"""Types of events that tell of a version that is stored, and change nothing of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,16 +153,16 @@ def _tell(archive: Archive, entry: JournalEntry, key: str, kept: Sequence[tuple[
 
 
 def _history(archive: Archive, ref: str, events: tuple[Event, ...]) -> tuple[Event, ...]:
-    """All events of a version: these, after what the catalog knows where they only tell of copies."""
-    if not _only_copies(events):
+    """All events of a version: these, after what the catalog knows where they only tell of what is stored."""
+    if not _only_later(events):
         return events
     known = archive.catalog.events(ref)
     identifiers = {told.event_id for told in known}
     return (*known, *(told for told in events if told.event_id not in identifiers))
 
 
-def _only_copies(events: Sequence[Event]) -> bool:
-    return bool(events) and all(told.type == DISSEMINATION for told in events)
+def _only_later(events: Sequence[Event]) -> bool:
+    return bool(events) and all(told.type in LATER for told in events)
 
 
 def task_of(record: AnyRecord) -> str:
@@ -191,9 +194,9 @@ def recover(archive: Archive) -> int:
 def _tell_of(files: Mapping[str, StoredFile], events: Sequence[Event]) -> bool:
     """Whether these events vouch for the version that is stored: a commit that was refused leaves another's there.
 
-    An event that only tells that a copy went out concerns whatever is stored.
+    An event that only tells of a copy or a review concerns whatever is stored.
     """
-    if _only_copies(events):
+    if _only_later(events):
         return True
     meant: dict[str, str] = {}
     for told in events:

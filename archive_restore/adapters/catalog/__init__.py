@@ -18,12 +18,14 @@ from sqlalchemy import Connection, Engine, and_, bindparam, func, select, tuple_
 
 from archive_restore.adapters.catalog import sql, tables
 from archive_restore.core.canonical import Malformed, from_plain
+from archive_restore.core.reviews import REVIEW, word_of
 from archive_restore.errors import ArchiveBusy, ArchiveRestoreError, CatalogDamaged, StorageFailed
 from archive_restore.ports import Catalog, ItemRow, Jobs
 from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.objects import Master
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Event
+from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import StoryDerivation, StoryRef
 
 PAGE = 1000
@@ -244,6 +246,16 @@ class SqlCatalog(Catalog, Jobs):
             )
             for item_id, ref in self._rows(ordered):
                 derived.setdefault(item_id, []).append(ref)
+            told = tables.events
+            reviews: dict[str, dict[str, ReviewWord]] = {}
+            reviewed = (
+                select(made.c.item_id, told.c.ref, told.c.outcome)
+                .select_from(made.join(told, told.c.ref == made.c.ref))
+                .where(and_(span, told.c.type == REVIEW))
+                .order_by(told.c.ref, told.c.position)
+            )
+            for item_id, ref, outcome in self._rows(reviewed):
+                reviews.setdefault(item_id, {})[ref] = word_of(outcome)
             for item_id, title, date, width, height, mime, ingested in rows:
                 yield ItemRow(
                     item_id=item_id,
@@ -254,6 +266,7 @@ class SqlCatalog(Catalog, Jobs):
                     mime=mime,
                     ingested=ingested,
                     derivatives=tuple(derived.get(item_id, ())),
+                    reviews=reviews.get(item_id, {}),
                 )
             last = rows[-1][0]
 
