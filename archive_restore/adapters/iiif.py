@@ -72,6 +72,10 @@ class IiifExporter(Exporter):
         self._pictures, self._labels = pictures, labels
         self._base = checked_base(base_uri)
 
+    def served_from(self, base_uri: str) -> IiifExporter:
+        """See ports.Exporter."""
+        return IiifExporter(self._pictures, self._labels, base_uri)
+
     def write(self, package: Package, to: Path) -> None:
         """See ports.Exporter. The stored pictures are read, not copied: their digests are compared before."""
         if find_spec("iiif_prezi3") is None:

@@ -119,15 +119,12 @@ def _log_files(package: Package) -> Iterator[tuple[str, bytes]]:
         yield f"{LOG_FOLDER}/checkpoint", package.checkpoint
     if package.log_key:
         yield f"{LOG_FOLDER}/log-key.pem", package.log_key
-    told: set[int] = set()
-    for version in package.versions:
-        for entry in version.logged:
-            if entry.index in told:
-                continue
-            told.add(entry.index)
-            yield f"{LOG_FOLDER}/{entry.index}.json", entry.line
-            if entry.proof:
-                yield f"{LOG_FOLDER}/{entry.index}.tlog-proof", entry.proof
+    logged = {entry.index: entry for version in package.versions for entry in version.logged}
+    if logged:
+        yield f"{LOG_FOLDER}/entries.jsonl", b"".join(logged[index].line + b"\n" for index in sorted(logged))
+    for index in sorted(logged):
+        if logged[index].proof:
+            yield f"{LOG_FOLDER}/proofs/{index}.tlog-proof", logged[index].proof
 
 
 def _kept(to: Path, name: str, data: bytes) -> _LogFile:
@@ -277,8 +274,7 @@ def _files(key: str, version: PackedVersion) -> Iterator[Node]:
 
 
 def _log_file(number: int, file: _LogFile) -> Node:
-    mime = "application/json" if file.name.endswith(".json") else "text/plain"
-    return _file(f"log{number}", file.name, mime, file.digests)
+    return _file(f"log{number}", file.name, "text/plain", file.digests)
 
 
 def _file(identifier: str, name: str, mime: str, digests: Digests, about: str = "") -> Node:

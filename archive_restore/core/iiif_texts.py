@@ -43,8 +43,13 @@ def foreign(text: str, longest: int = 0) -> Texts:
 
 
 def label(text: str) -> Texts:
-    """A label that people wrote: never HTML."""
-    return {"none": [plain_text(text, 500)]}
+    """A label that people wrote; see `plain_label`."""
+    return {"none": [plain_label(text)]}
+
+
+def plain_label(text: str) -> str:
+    """One line for labels, which are never HTML; angle brackets give way, for viewers that do not know this."""
+    return plain_text(text, 500).replace("<", "\u2039").replace(">", "\u203a")
 
 
 def story_kinds(record: StoryDerivation, earlier: Iterable[StoryKind]) -> frozenset[StoryKind]:
@@ -98,7 +103,7 @@ def joined(told: Iterable[Texts]) -> Texts:
 
 def headline(title: str, told: Iterable[Texts]) -> Texts:
     """The title of an item with what its stories are, for lists in which nothing else is shown."""
-    line = plain_text(title, 500)
+    line = plain_label(title)
     return {language: [f"{line}. {' '.join(lines)}"] for language, lines in joined(told).items()}
 
 

@@ -24,6 +24,7 @@ from archive_restore.errors import (
     StorageConflict,
     StorageFailed,
 )
+from archive_restore.flows.access_copy import chain_of
 from archive_restore.flows.commit import DIGESTS, DISSEMINATION, event, load_record, stored_files, tell_events
 from archive_restore.flows.export import choose_exports
 from archive_restore.flows.export_folder import ExportFolder, Sides, disk, sides
@@ -33,7 +34,7 @@ from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.packages import LoggedEvent, Package, PackedFile, PackedVersion, Side
 from archive_restore.records.preservation import PreservationKind, PreservationRef
 from archive_restore.records.provenance import Event
-from archive_restore.records.stories import StoryKind, StoryRef
+from archive_restore.records.stories import StoryDerivation, StoryKind, StoryRef
 
 _MIME = {".c2pa": "application/c2pa", ".json": "application/json", ".xml": "application/xml", ".tif": "image/tiff"}
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
@@ -52,6 +53,8 @@ class PackageSettings:
     """A BagIt Profile that every package has to meet."""
     info: tuple[tuple[str, str], ...] = ()
     """What else is said of every package: label and text."""
+    base_uri: str = ""
+    """Where the folder of the packages will lie on a web server; empty where nobody said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +140,8 @@ def export_packages(
     disk refuses; what fails for one package is told and the rest goes on.
     """
     exporter = archive.exporters[form].bound(settings.profile, settings.info)
+    if settings.base_uri:
+        exporter = exporter.served_from(settings.base_uri)
     places = sides(refs, to, with_stories=settings.with_stories)
     packing = Packing()
     kept = _with_earlier(refs) if exporter.takes_earlier_versions else tuple(refs)
@@ -394,6 +399,7 @@ def _version(archive: Archive, ref: AnyRef, evidence: _Evidence) -> PackedVersio
         record=record,
         files=tuple(_file(str(ref), stored, known) for stored in files.values()),
         events=events,
+        kinds=tuple(told.ref.kind for told in chain_of(archive, ref)[:-1] if isinstance(told, StoryDerivation)),
         logged=evidence.of(events),
     )
 
