@@ -114,8 +114,11 @@ class _Check:
             **{f"{_METS}{name}": self._section for name in _SECTIONS},
             f"{_METS}file": self._file,
             f"{_METS}div": self._division,
+            f"{_METS}fptr": self._pointer,
+            f"{{{PREMIS}}}linkingObjectIdentifier": self._linked_object,
+            f"{{{PREMIS}}}relationship": self._related_object,
         }
-        watched = (*handlers, f"{_METS}mets", f"{_METS}fileGrp", f"{_METS}fptr", f"{_METS}amdSec")
+        watched = (*handlers, f"{_METS}mets", f"{_METS}fileGrp", f"{_METS}amdSec")
         with path.open("rb") as data:
             events = etree.iterparse(
                 data, events=("start", "end"), tag=watched, schema=_profile(), no_network=True, load_dtd=False,
@@ -128,8 +131,6 @@ class _Check:
                 handler = handlers.get(element.tag)
                 if handler:
                     handler(element)
-                if element.tag == f"{_METS}fptr":
-                    self._pointer(element)
                 _forget(element)
             if events.root is not None and events.root.getroottree().docinfo.doctype:
                 self._add("METS_INVALID", _DOCUMENT, "It declares a document type; nothing here needs one")
@@ -150,11 +151,6 @@ class _Check:
             elif kind == "PREMIS:EVENT":
                 self._seen.events.add(_value(inner, "eventIdentifier"))
                 self._seen.wanted_agents.update(_values(inner, "linkingAgentIdentifier"))
-                self._seen.wanted_objects.update(
-                    link.findtext(f"{{{PREMIS}}}linkingObjectIdentifierValue") or ""
-                    for link in inner.iterfind(f"{{{PREMIS}}}linkingObjectIdentifier")
-                    if link.findtext(f"{{{PREMIS}}}linkingObjectRole") != "source"
-                )
             elif kind == "PREMIS:AGENT":
                 self._seen.agents.add(_value(inner, "agentIdentifier"))
             elif kind == "PREMIS:RIGHTS":
@@ -177,6 +173,16 @@ class _Check:
                 sha256=fixity.get("SHA-256", ""),
                 size=element.findtext(f"{{{PREMIS}}}objectCharacteristics/{{{PREMIS}}}size") or "",
             )
+
+    def _related_object(self, element: Any) -> None:
+        """An item names every file of its own: these links are taken off one by one."""
+        if element.findtext(f"{{{PREMIS}}}relationshipType") != "derivation":  # what it was made from lies elsewhere
+            self._seen.wanted_objects.update(_values(element, "relatedObjectIdentifier"))
+
+    def _linked_object(self, element: Any) -> None:
+        """As `_related_object`, for events."""
+        if element.findtext(f"{{{PREMIS}}}linkingObjectRole") != "source":  # what it was made from lies elsewhere
+            self._seen.wanted_objects.add(element.findtext(f"{{{PREMIS}}}linkingObjectIdentifierValue") or "")
 
     def _file(self, element: Any) -> None:
         """Step 3 for one file: the place, then PREMIS, then the bytes."""
@@ -283,13 +289,14 @@ def _told(exc: etree.XMLSyntaxError) -> str:
 
 
 def _forget(element: Any) -> None:
-    """Free a finished element and those before it."""
-    parent = element.getparent()
-    if parent is None or element.tag in (f"{_METS}fptr", f"{_METS}mets"):
+    """Free a finished element, and those of its kind before it."""
+    parent, before = element.getparent(), element.getprevious()
+    if parent is None:
         return
     element.clear()
-    while element.getprevious() is not None:
-        del parent[0]
+    while before is not None and before.tag == element.tag:
+        parent.remove(before)
+        before = element.getprevious()
 
 
 def _value(element: Any, name: str) -> str:

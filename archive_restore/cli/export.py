@@ -72,8 +72,9 @@ def export_command(
     was done.
 
     The other forms make one package an item: `bag` a bag (BagIt 1.0), `ocfl` its OCFL objects in a storage root of
-    their own, `mets` its files with one METS document, `iiif` a manifest and tiles for viewers on the web. A restoration brings its master along. With --all or --query whole items go; with --kind, the newest of
-    that kind. Record and stories never share a package. Each one is read back and checked. The log says what left.
+    their own, `mets` its files with one METS document, `iiif` a manifest and tiles for viewers on the web. A
+    restoration brings its master along. With --all or --query whole items go; with --kind, the newest of that kind.
+    Record and stories never share a package. Each one is read back and checked. The log says what left.
     """
     if form in _PACKAGES:
         if quality != 92 or srgb or no_label or reason:
@@ -83,7 +84,8 @@ def export_command(
         return _packages(
             session, refs, form, to, everything, query, kind,
             PackageSettings(
-                with_stories=with_stories, approved_only=approved_only, profile=profile, info=_elements(info), base_uri=base_uri,
+                with_stories=with_stories, approved_only=approved_only, profile=profile, info=_elements(info),
+                base_uri=base_uri,
             ),
         )  # fmt: skip
     if profile is not None or info:
