@@ -20,7 +20,7 @@ from archive_restore import __version__, plugins
 from archive_restore.adapters import keys, ocfl, shipped
 from archive_restore.adapters.auditlog import FileAuditLog, create_log
 from archive_restore.adapters.catalog import open_catalog
-from archive_restore.adapters.durable import storage_errors, sync_directory
+from archive_restore.adapters.durable import storage_errors, sync_directory, sync_trees
 from archive_restore.adapters.ocfl_layout import object_path
 from archive_restore.adapters.workspace import (
     CONFIG,
@@ -246,6 +246,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.palettes import FolderPalettes
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
+    from archive_restore.adapters.timestamps import FolderTimeStamps
 
     root, config, secrets = place.root, place.config, place.secrets
     folder, work = root / "keys", root / "work"
@@ -262,6 +263,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         preservation=ocfl.open_preservation_root(root / "preservation", work),
         stories=ocfl.open_story_root(root / "stories", work),
         log=FileAuditLog(root / "audit", log_origin(config.identifier()), public_key, sign),
+        timestamps=FolderTimeStamps(root / "audit" / "timestamps"),
         catalog=index,
         scratch_catalog=lambda: open_catalog(None),
         jobs=index,
@@ -269,6 +271,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         pictures=FilePictures(work),
         access=JpegCopies(settings.labels.style),
         exporters=_exporters(settings, work),
+        make_durable=sync_trees,
         credentials=C2paCredentials(
             signer=lambda: keys.load_signer(folder, passphrase=secrets()),
             anchors_pem=lambda: keys.load_anchors(folder),

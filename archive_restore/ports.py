@@ -267,6 +267,48 @@ class AuditLog(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimeStamp:
+    """A request for a time-stamp of a checkpoint, and what came of it."""
+
+    name: str
+    """Of its folder below `audit/timestamps/`."""
+    size: int
+    """Entries that the checkpoint covers."""
+    time: str
+    """UTC, RFC 3339: when the authority saw it; empty where there is no reply that verifies."""
+    authority: str
+    """Who says so; empty likewise."""
+    answered: bool
+    """Whether a reply is kept."""
+    digests: Mapping[str, str]
+    """`sha256:…` of `checkpoint` and, once it is answered, of `reply.tsr` and `anchors.pem`."""
+
+
+class TimeStamps(ABC):
+    """Time-stamps of the log's checkpoints (RFC 3161), by exchange of files."""
+
+    @abstractmethod
+    def request(self, checkpoint: bytes) -> bytes:
+        """Make and keep a request for a signed checkpoint; the DER bytes to bring to an authority."""
+
+    @abstractmethod
+    def accept(self, reply: bytes, anchors: bytes | None) -> tuple[TimeStamp | None, tuple[Finding, ...]]:
+        """Check a reply and keep it with the request that it answers; None and why where it is not kept.
+
+        `anchors` (PEM) vouch for the authority, by default those of the newest reply that was accepted; raise
+        UsageError where there are none, KeysUnusable where they cannot be read.
+        """
+
+    @abstractmethod
+    def stored(self) -> Iterator[TimeStamp]:
+        """Every request, by size of its checkpoint."""
+
+    @abstractmethod
+    def verify(self, log: AuditLog) -> Iterator[Finding]:
+        """Check every reply that is kept, against its anchors and against the log as it is now."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ItemRow:
     """What `list` and `search` show of an item."""
 
@@ -1121,7 +1163,7 @@ class Exporter(ABC):
 
     @abstractmethod
     def write(self, package: Package, to: Path) -> None:
-        """Write the package into `to`, an empty directory; what was written lies durably on the disk.
+        """Write the package into `to`, an empty directory; `Archive.make_durable` brings it to the disk afterwards.
 
         Every file of the package is read once while it is copied, and its digests must be those that the package
         says: raise SelfCheckFailed where they are not, StorageFailed where the disk refuses.
@@ -1194,6 +1236,7 @@ class Archive:
     preservation: StorageRoot[RecordRef]
     stories: StorageRoot[StoryRef]
     log: AuditLog
+    timestamps: TimeStamps
     catalog: Catalog
     scratch_catalog: Callable[[], Catalog]
     """Makes an empty catalog in memory, to compare with."""
@@ -1203,6 +1246,8 @@ class Archive:
     access: AccessCopies
     exporters: Mapping[str, Exporter]
     """By the word after `--as`."""
+    make_durable: Callable[[Sequence[Path]], None]
+    """Brings everything below these folders to the disk; raises StorageFailed."""
     credentials: Credentials
     documents: Documents
     models: Models

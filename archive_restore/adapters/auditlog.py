@@ -75,6 +75,8 @@ class FileAuditLog(AuditLog):
         self._public_key = public_key
         self._sign = sign
         self._lines = LogLines(self._entries)
+        self._kept_promise: SignedCheckpoint | None = None
+        """The checkpoint that the lines were last held against."""
         self._tree = CompactRange()
         self._end = 0
         self._known: set[bytes] = set()
@@ -228,9 +230,12 @@ class FileAuditLog(AuditLog):
     def _promised(self) -> SignedCheckpoint:
         """The checkpoint, with its lines read; raise LogDamaged where they are not those that were signed."""
         note = self._signed()
+        if note == self._kept_promise:
+            return note
         self._lines.read_to(note.checkpoint.size)
         if self._root_at(note.checkpoint.size) != note.checkpoint.root:
             _damaged("its entries are not those that were signed")
+        self._kept_promise = note
         return note
 
     def _root_at(self, size: int) -> bytes:

@@ -6,16 +6,18 @@ What anybody wrote into a description stays a value in one tag file; it never be
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from archive_restore.adapters import durable
+from archive_restore.adapters.bagit_validate import Checked, check_bag
 from archive_restore.core.bag_profile import (
     ALGORITHMS,
+    ALWAYS,
     Profile,
     Shape,
     fitted,
@@ -48,6 +50,8 @@ class BagExporter(Exporter):
         self._threads = threads
         self._profile = profile
         self._info = tuple(info)
+        self._read_back: dict[Path, Mapping[str, Digests]] = {}
+        """Digests of the payload of bags that were just written, file by file as it was read back."""
 
     def bound(self, profile: Path | None, info: Sequence[tuple[str, str]]) -> Exporter:
         """See ports.Exporter; `info` are elements of bag-info.txt, each stands above what would be there."""
@@ -59,7 +63,7 @@ class BagExporter(Exporter):
         return BagExporter(threads=self._threads, profile=_profile(profile) if profile else None, info=info)
 
     def write(self, package: Package, to: Path) -> None:
-        """See ports.Exporter. Steps: 1 plan, 2 profile, 3 payload, 4 tag files, 5 the disk."""
+        """See ports.Exporter. Steps: 1 plan, 2 profile, 3 payload, 4 tag files."""
         # 1. What goes in, and what is said of it
         parts = _payload(package)
         made = _made_files(package)
@@ -75,8 +79,7 @@ class BagExporter(Exporter):
         for folder in sorted({(to / path).parent for path in payload}):
             with durable.storage_errors("creating", folder):
                 folder.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(max(1, self._threads)) as pool:
-            copied = list(pool.map(lambda part: _copied(part.file, to / part.path), parts))
+        copied = durable.each(lambda part: _copied(part.file, to / part.path), parts, self._threads)
         digests = {part.path: found for part, found in zip(parts, copied, strict=True)}
         digests |= {path: durable.write_hashed(to / path, data, mode=durable.WRITABLE) for path, data in made.items()}
         # 4. Tag files (RFC 8493 §2.1, §2.2)
@@ -88,13 +91,25 @@ class BagExporter(Exporter):
             durable.write_hashed(
                 to / f"tagmanifest-{name}.txt", manifest(_named(name, written, to)), mode=durable.WRITABLE
             )
-        # 5. Names and bytes on the disk
-        if not durable.sync_file_system(to):
-            durable.sync_paths([to, *to.rglob("*")])
+        self._read_back[to] = digests
 
     def check(self, to: Path) -> Iterator[Finding]:
-        """See ports.Exporter."""
-        yield from _judge(to)
+        """See ports.Exporter and bagit_validate.
+
+        What `write` copied was read back then, block by block: its digests are held against the manifests, once.
+        """
+        copied = self._read_back.pop(to, {})
+        known = {path: {name: getattr(found, name) for name in ALGORITHMS} for path, found in copied.items()}
+        checked = check_bag(to, to.name, known)
+        yield from checked.findings
+        for unmet in problems(_shape(checked), self._profile) if self._profile is not None else ():
+            yield Finding(
+                code="BAG_PROFILE_UNMET",
+                severity=Severity.ERROR,
+                subject=to.name,
+                message=f"{unmet[0].upper()}{unmet[1:]}.",
+                clause="BagIt Profiles 1.4",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +130,18 @@ def _profile(path: Path) -> Profile:
     if profile is None:
         raise UsageError(f"the profile {str(path)!r} is no BagIt Profile: {problem}", hint="Mend it or ask for another")
     return profile
+
+
+def _shape(checked: Checked) -> Shape:
+    """A bag that was read, as a profile sees it."""
+    names = [name.removesuffix(".txt") for name in checked.tags if "/" not in name and name.endswith(".txt")]
+    return Shape(
+        info=tuple(checked.info),
+        manifests=tuple(name.removeprefix("manifest-") for name in names if name.startswith("manifest-")),
+        tag_manifests=tuple(name.removeprefix("tagmanifest-") for name in names if name.startswith("tagmanifest-")),
+        tag_files=tuple(name for name in checked.tags if not ALWAYS.fullmatch(name)),
+        payload=checked.payload,
+    )
 
 
 # --- what goes in ------------------------------------------------------------------------------------
@@ -141,8 +168,16 @@ def _made_files(package: Package) -> dict[str, bytes]:
     )
     files = {"data/log/entries.jsonl": b"".join(told.line + b"\n" for told in logged)}
     files |= {f"data/log/proofs/{told.index}.tlog-proof": told.proof for told in logged if told.proof}
-    files |= {"data/log/checkpoint": package.checkpoint, "data/log/log-key.pem": package.log_key}
+    files |= {"data/log/checkpoint": package.checkpoint, "data/log/log-key.vkey": package.log_key}
+    files |= {"data/log/log-key.pem": _pem(package.log_key)} if package.log_key else {}
     return {path: data for path, data in files.items() if data}
+
+
+def _pem(verifier_key: bytes) -> bytes:
+    """The log's key as OpenSSL reads it: SubjectPublicKeyInfo of Ed25519 (RFC 8410 §4)."""
+    raw = base64.b64decode(verifier_key.decode().split("+", 2)[2])[1:]
+    text = base64.b64encode(bytes.fromhex("302a300506032b6570032100") + raw).decode()
+    return f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n".encode()
 
 
 def _copied(file: PackedFile, target: Path) -> Digests:
@@ -239,13 +274,3 @@ def _about(package: Package) -> bytes:
             "checkpoint and its public key; get the key from the organization too before you believe it.",
         ]
     return "\n".join([*(plain(line) for line in lines), ""]).encode()
-
-
-def _judge(to: Path) -> Iterator[Finding]:
-    for listed in sorted(to.glob("*manifest-*.txt")):
-        for line in listed.read_text(encoding="utf-8").splitlines():
-            digest, _, path = line.partition("  ")
-            place = to / path.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
-            with place.open("rb") as file:
-                if hashlib.file_digest(file, listed.stem.rpartition("-")[2]).hexdigest() != digest:
-                    yield Finding(code="BAG", severity=Severity.ERROR, subject=path, message="The digest differs.")

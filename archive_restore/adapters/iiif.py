@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.adapters.caption import draw_band
-from archive_restore.adapters.durable import WRITABLE, hash_file, sync_file_system, sync_paths, write_hashed
+from archive_restore.adapters.durable import WRITABLE, hash_file, write_hashed
 from archive_restore.adapters.iiif_check import MANIFEST, SUMS, check_package
 from archive_restore.adapters.iiif_tiles import Put, Sheet, cut_map, cut_picture, put_in, shown_facts
 from archive_restore.adapters.mets import folder_of
@@ -91,8 +91,6 @@ class IiifExporter(Exporter):
         put(MANIFEST, inert_json(manifest))
         listed = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
         write_hashed(to / SUMS, listed.encode(), mode=WRITABLE)
-        if not sync_file_system(to):
-            sync_paths([*sorted(to.rglob("*")), to])
 
     def check(self, to: Path) -> Iterator[Finding]:
         """See ports.Exporter."""

@@ -29,6 +29,7 @@ from archive_restore.records.imagery import PictureFacts, Region
 from archive_restore.records.labels import Position
 
 Bytes = npt.NDArray[np.uint8]
+_ROWS = 64  # converted at once: a conversion takes eight bytes a sample, several times
 QUALITY = 90
 """Of the JPEG encoder; every sample has its own chroma (4:4:4)."""
 
@@ -134,7 +135,9 @@ def _conversion(pictures: Pictures, path: Path, source: PictureSource) -> Callab
         return lambda samples: eight_bits(samples, facts.roles, white)
     space = pictures.colour_space(path, facts)
     if not space.name.endswith("read as sRGB"):
-        return lambda samples: eight_bits(samples, facts.roles, white, space)
+        return lambda samples: np.concatenate(
+            [eight_bits(samples[top:bottom], facts.roles, white, space) for top, bottom in bands(len(samples), _ROWS)]
+        )
     # A profile of tables: the colour library that previews use understands it, at 8 bits.
     transfer = previews.transfer_for(facts, white, icc_profile(path, facts))
     plain = previews.Transfer(roles=transfer.roles, white=transfer.white, icc=transfer.icc)

@@ -23,6 +23,8 @@ class LogLines:
         self._path = entries
         self._offsets = [0]
         self._end = 0
+        self._hashed: tuple[int, list[bytes]] = (0, [])
+        """Leaf hashes of the block that was asked for last, and its number: proofs ask for one again and again."""
         self.tree = BlockTree(self._leaves)
         """Over the lines read so far."""
 
@@ -52,7 +54,12 @@ class LogLines:
         return [line.removesuffix(b"\n") for line in found]
 
     def _leaves(self, start: int, end: int) -> list[bytes]:
-        return [leaf_hash(line) for line in self.lines(start, end)]
+        block = start // BLOCK
+        first = block * BLOCK
+        if self._hashed[0] != block or len(self._hashed[1]) < end - first:
+            lines = self.lines(first, min(first + BLOCK, self.tree.size))
+            self._hashed = (block, [leaf_hash(line) for line in lines])
+        return self._hashed[1][start - first : end - first]
 
 
 def lines_about(entries: Path, refs: Collection[str], size: int) -> Iterator[tuple[int, bytes]]:

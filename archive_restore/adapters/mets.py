@@ -8,10 +8,10 @@ form is that of `schemas/mets-profile.xsd`; see adapters.mets_check. Opens no sc
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 from urllib.parse import quote
 
 from lxml import etree
@@ -21,8 +21,6 @@ from archive_restore.adapters.durable import (
     WRITABLE,
     copy_hashed,
     storage_errors,
-    sync_file_system,
-    sync_paths,
     write_hashed,
 )
 from archive_restore.adapters.mets_check import check_package
@@ -78,11 +76,8 @@ class MetsExporter(Exporter):
                 _copy(file, to / folder_of(version) / file.name)
         log = [_kept(to, name, data) for name, data in _log_files(package)]
         path = to / DOCUMENT
-        with storage_errors("writing", path), path.open("xb") as out, etree.xmlfile(out, encoding="UTF-8") as xml:
-            xml.write_declaration()
-            _Document(xml, package, log).write()
-        if not sync_file_system(to):
-            sync_paths([*sorted(to.rglob("*")), to])
+        with storage_errors("writing", path), path.open("xb") as out:
+            write_document(package, log, out)
 
     def check(self, to: Path) -> Iterator[Finding]:
         """See ports.Exporter; `mets.xml` is read piece by piece too."""
@@ -106,8 +101,17 @@ def _copy(file: PackedFile, target: Path) -> None:
         )
 
 
+def write_document(package: Package, log: Sequence[LogFile], out: BinaryIO) -> None:
+    """Write the METS document of a package, with files of the audit log that lie in it, element by element."""
+    with etree.xmlfile(out, encoding="UTF-8") as xml:
+        xml.write_declaration()
+        _Document(xml, package, log).write()
+
+
 @dataclass(frozen=True, kw_only=True)
-class _LogFile:
+class LogFile:
+    """A file of the audit log in a package."""
+
     name: str
     """Path inside the package."""
     digests: Digests
@@ -127,11 +131,11 @@ def _log_files(package: Package) -> Iterator[tuple[str, bytes]]:
             yield f"{LOG_FOLDER}/proofs/{index}.tlog-proof", logged[index].proof
 
 
-def _kept(to: Path, name: str, data: bytes) -> _LogFile:
+def _kept(to: Path, name: str, data: bytes) -> LogFile:
     target = to / name
     with storage_errors("making", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-    return _LogFile(name=name, digests=write_hashed(target, data, mode=WRITABLE))
+    return LogFile(name=name, digests=write_hashed(target, data, mode=WRITABLE))
 
 
 # --- the document ------------------------------------------------------------------------------------
@@ -140,7 +144,7 @@ def _kept(to: Path, name: str, data: bytes) -> _LogFile:
 class _Document:
     """Writes one METS document from the top; holds nothing but the agents that were named so far."""
 
-    def __init__(self, xml: Any, package: Package, log: list[_LogFile]) -> None:
+    def __init__(self, xml: Any, package: Package, log: Sequence[LogFile]) -> None:
         self._xml, self._package, self._log = xml, package, log
         self._agents: dict[str, Node] = {}
 
@@ -273,7 +277,7 @@ def _files(key: str, version: PackedVersion) -> Iterator[Node]:
         yield _file(f"{key}-f{number}", f"{folder}/{file.name}", file.mime, digests, about)
 
 
-def _log_file(number: int, file: _LogFile) -> Node:
+def _log_file(number: int, file: LogFile) -> Node:
     return _file(f"log{number}", file.name, "text/plain", file.digests)
 
 

@@ -75,6 +75,10 @@ class _Seen:
     wanted_rights: set[str] = field(default_factory=set)
 
 
+class _Refused(Exception):
+    """The document is not read on."""
+
+
 class _Check:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -96,7 +100,7 @@ class _Check:
             return
         try:
             self._read(path)
-        except etree.XMLSyntaxError as exc:
+        except (etree.XMLSyntaxError, _Refused) as exc:
             self._add("METS_INVALID", _DOCUMENT, f"It is not valid by the profile: {_told(exc)}")
             return
         except OSError as exc:
@@ -120,9 +124,10 @@ class _Check:
         }
         watched = (*handlers, f"{_METS}mets", f"{_METS}fileGrp", f"{_METS}amdSec")
         with path.open("rb") as data:
+            # Never resolve_entities=False here: with a schema, lxml then keeps silent about a document that is cut off.
             events = etree.iterparse(
                 data, events=("start", "end"), tag=watched, schema=_profile(), no_network=True, load_dtd=False,
-                resolve_entities=False, huge_tree=False, remove_comments=True, remove_pis=True,
+                huge_tree=False, remove_comments=True, remove_pis=True,
             )  # fmt: skip
             for event, element in events:
                 if event == "start":
@@ -132,11 +137,12 @@ class _Check:
                 if handler:
                     handler(element)
                 _forget(element)
-            if events.root is not None and events.root.getroottree().docinfo.doctype:
-                self._add("METS_INVALID", _DOCUMENT, "It declares a document type; nothing here needs one")
 
     def _begin(self, element: Any) -> None:
         if element.tag == f"{_METS}mets":
+            # Before anything that an entity could stand in.
+            if element.getroottree().docinfo.doctype:
+                raise _Refused("it declares a document type, and nothing here needs one")
             self._side = element.get("TYPE", "")
         elif element.tag == f"{_METS}fileGrp":
             self._use = element.get("USE", "")
@@ -284,7 +290,7 @@ def _profile() -> etree.XMLSchema:
     return etree.XMLSchema(etree.parse(path, etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False)))
 
 
-def _told(exc: etree.XMLSyntaxError) -> str:
+def _told(exc: Exception) -> str:
     return " ".join(str(exc).split())[:_TOKEN]
 
 

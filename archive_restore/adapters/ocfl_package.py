@@ -7,7 +7,6 @@ inventory (OCFL 1.1 §3.6), so nothing is said anew. Every file is read once, ha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,6 @@ class OcflExporter(Exporter):
                 newest[object_id] = version
         for object_id, version in newest.items():
             self._copy(object_id, version, to / layout.object_path(object_id))
-        if not durable.sync_file_system(to):
-            durable.sync_paths([to, *to.rglob("*")])
 
     def check(self, to: Path) -> Iterator[Finding]:
         """See ports.Exporter and ocfl_validate."""
@@ -71,8 +68,7 @@ class OcflExporter(Exporter):
                     hint=f"Run: archive-restore verify {version.ref}",
                 )
 
-        with ThreadPoolExecutor(max(1, self._threads)) as pool:
-            list(pool.map(lambda pair: copied(*pair), contents))
+        durable.each(lambda pair: copied(*pair), contents, self._threads)
         for number in range(1, head + 1):
             for name in (layout.INVENTORY, layout.SIDECAR):
                 place = f"v{number}/{name}"

@@ -38,6 +38,7 @@ _KINDS = ("master", "restoration", "enhancement", "colorization")
 @click.option(
     "--approved-only", is_flag=True, help="Leave out derivatives that were not approved: see `archive-restore review`."
 )
+@click.option("--rejected-too", is_flag=True, help="With --as access: copy even what a review rejected.")
 @click.option(
     "--profile", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A BagIt Profile (JSON) that every bag has to meet.",
@@ -61,6 +62,7 @@ def export_command(
     reason: str,
     with_stories: bool,
     approved_only: bool,
+    rejected_too: bool,
     profile: Path | None,
     info: tuple[str, ...],
     base_uri: str,
@@ -77,8 +79,9 @@ def export_command(
     Record and stories never share a package. Each one is read back and checked. The log says what left.
     """
     if form in _PACKAGES:
-        if quality != 92 or srgb or no_label or reason:
-            raise UsageError("--quality, --srgb, --no-label and --reason go with --as access", hint="Leave them out")
+        if quality != 92 or srgb or no_label or reason or rejected_too:
+            words = "--quality, --srgb, --no-label, --reason and --rejected-too"
+            raise UsageError(f"{words} go with --as access", hint="Leave them out")
         from archive_restore.flows.packages import PackageSettings
 
         return _packages(
@@ -96,8 +99,9 @@ def export_command(
     from archive_restore.flows.export import choose_exports, export_access
 
     settings = AccessSettings(
-        quality=quality, srgb=srgb, captioned=not no_label, reason=reason, with_stories=with_stories
-    )
+        quality=quality, srgb=srgb, captioned=not no_label, reason=reason, with_stories=with_stories,
+        approved_only=approved_only, rejected_too=rejected_too,
+    )  # fmt: skip
     with session.open(write=True) as archive:
         chosen = choose_exports(archive, refs, everything=everything, query=query, kind=kind)
         with session.progress(len(chosen), "export") as bar:
@@ -107,6 +111,7 @@ def export_command(
             "exported": [as_json(done) for done in export.made],
             "unchanged": [as_json(done) for done in export.unchanged],
             "failed": [{"ref": ref, "error": error} for ref, error in export.failed],
+            "left_out": [{"ref": ref, "reason": reason} for ref, reason in export.left_out],
             "disclosures": [str(path) for path in export.disclosures],
         }
     )
@@ -118,6 +123,8 @@ def export_command(
             session.say(f"  label: {printable(done.copy.caption.text)}")
     for done in export.unchanged:
         session.say(f"{done.copy.ref} lies in {printable(str(done.path))} already")
+    for ref, why in export.left_out:
+        session.say(f"{printable(ref)} stays in the archive: {printable(why)}")
     for path in export.disclosures:
         session.say(f"what is said with them: {printable(str(path))}")
     for ref, problem in export.failed:
@@ -207,5 +214,6 @@ def as_json(done: Exported) -> dict[str, object]:
         "digital_source_type": copy.digital_source_type,
         "encoding": copy.encoding,
         "pixels_sha256": copy.pixels_sha256,
+        "review": copy.review,
         "seconds": round(done.seconds, 3),
     }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from archive_restore.cli.output import Session, printable
+
+if TYPE_CHECKING:
+    from archive_restore.ports import TimeStamp
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _NEW = click.Path(path_type=Path)
@@ -24,12 +28,15 @@ def log_show(session: Session, last: int) -> int:
     """Show the newest entries."""
     with session.open(write=False) as archive:
         entries = list(archive.log.entries(max(0, archive.log.size() - last)))
-    session.result({"entries": entries})
+        stamps = tuple(archive.timestamps.stored())
+    session.result({"entries": entries, "timestamps": stamps})
     for entry in entries:
         told = entry.event
         session.say(
             printable(f"{entry.index}  {told.date_time}  {told.ref}  {told.type}: {told.detail} ({told.outcome})")
         )
+    for stamp in stamps:
+        session.say(printable(_stamped(stamp)))
     return 0
 
 
@@ -38,11 +45,16 @@ def log_show(session: Session, last: int) -> int:
 def log_verify(session: Session) -> int:
     """Recompute the Merkle tree and check it against the signed checkpoint. Exit code 1 when it does not hold."""
     with session.open(write=False) as archive:
-        findings = tuple(archive.log.verify())
+        damage, doubts = tuple(archive.log.verify()), tuple(archive.timestamps.verify(archive.log))
+        findings = (*damage, *doubts)
         size = archive.log.size()
-    session.result({"ok": not findings, "subjects": size, "findings": findings})
+        stamps = tuple(stamp for stamp in archive.timestamps.stored() if stamp.answered)
+    session.result({"ok": not findings, "subjects": size, "findings": findings, "timestamps": stamps})
     session.findings(findings)
-    session.say(f"{size} entries: {'the checkpoint holds' if not findings else 'the log does NOT hold'}")
+    for stamp in stamps:
+        session.say(printable(_stamped(stamp)))
+    word = "the log does NOT hold" if damage else "the checkpoint holds"
+    session.say(f"{size} entries: {word}{', a time-stamp does NOT' if doubts and not damage else ''}")
     return 1 if findings else 0
 
 
@@ -114,3 +126,57 @@ def log_consistency(session: Session, old: Path, new: Path | None, to: Path | No
         return 1
     session.say(f"the {found.later} entries begin with the {found.earlier} of {printable(str(old))}, unchanged")
     return 0
+
+
+@log_command.group("timestamp")
+def timestamp_group() -> None:
+    """Have the time of a checkpoint confirmed by an authority (RFC 3161), by exchange of files."""
+
+
+@timestamp_group.command("request")
+@click.option("--to", required=True, metavar="FILE", type=_NEW, help="A new file, for instance request.tsq.")
+@click.pass_obj
+def timestamp_request(session: Session, to: Path) -> int:
+    """Write a request for a time-stamp of the present checkpoint; bring it to an authority yourself.
+
+    This program never uses the network. The authority answers with a file: give it to `log timestamp accept`.
+    """
+    from archive_restore.flows.log import request_timestamp
+
+    with session.open(write=True) as archive:
+        size = archive.log.size()
+        request_timestamp(archive, to)
+    session.result({"path": str(to), "size": size})
+    session.say(printable(f"{to} asks for a time-stamp of the checkpoint over {size} entries"))
+    return 0
+
+
+@timestamp_group.command("accept")
+@click.argument("reply", type=_FILE)
+@click.option(
+    "--anchors", metavar="PEM", type=_FILE,
+    help="Root certificates of the authority, from somewhere else than the reply; by default those given last time.",
+)  # fmt: skip
+@click.pass_obj
+def timestamp_accept(session: Session, reply: Path, anchors: Path | None) -> int:
+    """Check an authority's reply and keep it in audit/timestamps. Exit code 1 when it does not hold; it is not kept."""
+    from archive_restore.flows.log import accept_timestamp
+
+    with session.open(write=True) as archive:
+        stamp, findings = accept_timestamp(archive, reply, anchors)
+    session.result({"ok": stamp is not None, "timestamp": stamp, "findings": findings})
+    session.findings(findings)
+    if stamp is None:
+        session.say("the reply was NOT kept")
+        return 1
+    session.say(printable(_stamped(stamp)))
+    return 0
+
+
+def _stamped(stamp: TimeStamp) -> str:
+    """One line about a time-stamp."""
+    if not stamp.answered:
+        return f"time-stamp {stamp.name}: asked for, of {stamp.size} entries; no reply yet"
+    if not stamp.time:
+        return f"time-stamp {stamp.name}: of {stamp.size} entries; it does NOT hold"
+    return f"time-stamp {stamp.name}: {stamp.size} entries were there at {stamp.time}, says {stamp.authority}"

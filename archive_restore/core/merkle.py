@@ -14,6 +14,8 @@ EMPTY_ROOT = sha256(b"").digest()
 """Hash of the tree without leaves (RFC 6962 §2.1)."""
 BLOCK = 256
 """Leaves a block: what a tile of C2SP tlog-tiles spans."""
+REMEMBERED = 4096
+"""Roots inside of blocks that are kept at a time."""
 Range = tuple[int, int]
 """First leaf, and the one behind the last."""
 
@@ -74,6 +76,8 @@ class BlockTree:
         self._whole = CompactRange()
         self._block = CompactRange()
         self._levels: list[list[bytes]] = [[]]
+        self._asked: dict[Range, bytes] = {}
+        """Roots inside of blocks that were asked for: proofs of neighbours share most of theirs."""
 
     @property
     def size(self) -> int:
@@ -104,7 +108,12 @@ class BlockTree:
         """Tree hash of a range of leaves; `start` is a multiple of the least power of two that holds the range."""
         count = end - start
         if count < BLOCK:
-            return tree_root(self._leaves(start, end))
+            found = self._asked.get((start, end))
+            if found is None:
+                if len(self._asked) >= REMEMBERED:
+                    self._asked.clear()
+                found = self._asked[start, end] = tree_root(self._leaves(start, end))
+            return found
         if count & (count - 1) == 0:
             return self._levels[(count // BLOCK).bit_length() - 1][start // count]
         middle = start + _split(count)

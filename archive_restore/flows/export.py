@@ -25,6 +25,7 @@ from archive_restore.flows.access_copy import AccessSettings, chain_of, make_cop
 from archive_restore.flows.browse import resolve
 from archive_restore.flows.commit import DISSEMINATION, event, exact_ref, load_record, tell_events
 from archive_restore.flows.export_folder import ExportFolder, disk, sides
+from archive_restore.flows.review import review_problem
 from archive_restore.flows.story_render import WORDS
 from archive_restore.ports import Archive
 from archive_restore.records.access import AccessCopy, Disclosure
@@ -55,6 +56,8 @@ class Export:
     unchanged: list[Exported] = field(default_factory=list)
     """Copies that an interrupted run of the same export had finished."""
     failed: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    """(REF, why it stays in the archive)."""
     disclosures: list[Path] = field(default_factory=list)
 
 
@@ -107,7 +110,13 @@ def export_access(
     taken: dict[str, str] = {}
     for ref in refs:
         path = places.of(ref) / _name(ref)
+        problem = review_problem(archive, ref, approved_only=settings.approved_only, rejected_too=settings.rejected_too)
+        if problem and settings.approved_only:
+            export.left_out.append((str(ref), problem))
+            continue
         try:
+            if problem:
+                raise UsageError(f"{problem}", hint="Add --rejected-too to export it all the same")
             clash = taken.setdefault(str(path).casefold(), str(ref))
             if clash != str(ref):
                 raise StorageConflict(f"{path.name!r} is the name of {clash} already", hint="Export it by itself")
@@ -136,6 +145,8 @@ def export_access(
 
 def _check_words(refs: Sequence[AnyRef], settings: AccessSettings) -> None:
     told = [ref for ref in refs if isinstance(ref, StoryRef)]
+    if settings.approved_only and settings.rejected_too:
+        raise UsageError("--approved-only and --rejected-too say the opposite", hint="Leave one of them out")
     if settings.captioned and settings.reason:
         raise UsageError("--reason goes with --no-label", hint="Leave it out, or add --no-label")
     if not settings.captioned and not told:
@@ -191,7 +202,7 @@ def _one(
             size, sha256 = _copied(signed, partial)
             seconds = round(time.monotonic() - start, 3)
             place = path.relative_to(to).as_posix()
-            state.add(str(ref), _Done(copy=copy, place=place, size=size, sha256=sha256, seconds=seconds))
+            state.add({str(ref): _Done(copy=copy, place=place, size=size, sha256=sha256, seconds=seconds)})
             # Logged before it appears: nothing lies outside that the log does not know of.
             digests = {path.name: f"sha256:{sha256}"}
             tell_events(archive, [event(archive, DISSEMINATION, str(ref), _words(copy), digests)])
@@ -261,5 +272,7 @@ def _told(archive: Archive, copy: AccessCopy) -> Disclosure:
     record = load_record(archive, MasterRef(item_id=parse_ref(copy.ref).item_id))
     assert isinstance(record, Master)
     settings = archive.settings
-    told = disclose(record, chain_of(archive, ref), settings.labels, organization=settings.organization)
+    told = disclose(
+        record, chain_of(archive, ref), settings.labels, organization=settings.organization, review=copy.review
+    )
     return replace(told, long=f"{told.long}\n\n{encoding_text(copy.quality, copy.encoding, told.language)}")

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -60,9 +60,9 @@ class ExportFolder(Generic[DoneT]):
         """What an earlier run remembered under this name."""
         return self._done.get(name)
 
-    def add(self, name: str, done: DoneT) -> None:
-        """Remember durably what is about to lie in its folder."""
-        self._append({"name": name, "done": to_plain(done)})
+    def add(self, done: Mapping[str, DoneT]) -> None:
+        """Remember durably, by their names, things that are about to lie in their folder."""
+        self._append(*({"name": name, "done": to_plain(row)} for name, row in done.items()))
 
     def close(self) -> None:
         """Everything is there."""
@@ -91,9 +91,9 @@ class ExportFolder(Generic[DoneT]):
                 hint="Finish that one with the command that began it, or choose a new folder",
             )
 
-    def _append(self, row: Mapping[str, Any]) -> None:
+    def _append(self, *rows: Mapping[str, Any]) -> None:
         with disk(self._to), self._file.open("ab") as file:
-            file.write(json.dumps(row, ensure_ascii=True).encode() + b"\n")
+            file.writelines(json.dumps(row, ensure_ascii=True).encode() + b"\n" for row in rows)
             file.flush()
             os.fsync(file.fileno())
 
@@ -140,3 +140,14 @@ def disk(folder: Path) -> Iterator[None]:
             f"{str(exc.filename or folder)!r} cannot be written: {exc.strerror or exc}",
             hint="Free some space or check the folder, then run the same command again",
         ) from exc
+
+
+def sync_names(folders: Iterable[Path]) -> None:
+    """Make the names in these folders durable."""
+    for folder in folders:
+        with disk(folder):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

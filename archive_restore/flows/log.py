@@ -15,13 +15,17 @@ from archive_restore.core.log_proof import SUFFIX
 from archive_restore.core.refs import AnyRef
 from archive_restore.errors import ReferenceUnknown, SourceUnreadable, StorageConflict, UsageError
 from archive_restore.flows.browse import resolve
+from archive_restore.flows.commit import event
 from archive_restore.flows.export_folder import disk
-from archive_restore.ports import Archive, Consistency, LogExport, LogLine
+from archive_restore.ports import Archive, Consistency, LogExport, LogLine, TimeStamp
+from archive_restore.records.findings import Finding
 
 VOUCHING = "message digest calculation"
 """PREMIS event type of the entry that names the digests of a version's files: the one to prove by default."""
+STAMPED = "audit/checkpoint"
+"""What the events that tell of time-stamps are about; no REF of an item can be so."""
 MOST_BYTES = 1 << 20
-"""Of a checkpoint that is handed in."""
+"""Of a checkpoint, reply or PEM file that is handed in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +93,26 @@ def consistency(archive: Archive, old: Path, new: Path | None, to: Path | None) 
     if to is not None and found.proof:
         write_new(to, found.proof)
     return found
+
+
+def request_timestamp(archive: Archive, to: Path) -> bytes:
+    """Ask for a time-stamp of the present checkpoint: keep the request and write it to a new file."""
+    request = archive.timestamps.request(archive.log.checkpoint())
+    write_new(to, request)
+    return request
+
+
+def accept_timestamp(
+    archive: Archive, reply: Path, anchors: Path | None
+) -> tuple[TimeStamp | None, tuple[Finding, ...]]:
+    """Check an authority's reply, keep it beside its checkpoint and log that; None and why where it is not kept."""
+    stamp, findings = archive.timestamps.accept(_read(reply), None if anchors is None else _read(anchors))
+    if stamp is None:
+        return None, findings
+    if all(dict(line.event.digests) != stamp.digests for line in archive.log.find([STAMPED])):
+        said = f"time-stamp of the checkpoint over {stamp.size} entries: {stamp.time} by {stamp.authority}"
+        archive.log.append([event(archive, "digital signature validation", STAMPED, said, stamp.digests)])
+    return stamp, ()
 
 
 def write_new(path: Path, data: bytes) -> None:

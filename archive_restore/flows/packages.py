@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from archive_restore.core.canonical import canonical_bytes, to_plain
+from archive_restore.core.canonical import to_plain
+from archive_restore.core.log_proof import parse_proof
 from archive_restore.core.refs import AnyRef, make_ref
 from archive_restore.errors import (
     ArchiveRestoreError,
@@ -23,11 +23,13 @@ from archive_restore.errors import (
     SourceUnreadable,
     StorageConflict,
     StorageFailed,
+    UsageError,
 )
 from archive_restore.flows.access_copy import chain_of
 from archive_restore.flows.commit import DIGESTS, DISSEMINATION, event, load_record, stored_files, tell_events
 from archive_restore.flows.export import choose_exports
-from archive_restore.flows.export_folder import ExportFolder, Sides, disk, sides
+from archive_restore.flows.export_folder import ExportFolder, Sides, disk, sides, sync_names
+from archive_restore.flows.review import review_problem
 from archive_restore.ports import Archive, Exporter, StoredFile
 from archive_restore.records.findings import Severity
 from archive_restore.records.objects import Master, MasterRef
@@ -36,6 +38,9 @@ from archive_restore.records.preservation import PreservationKind, PreservationR
 from archive_restore.records.provenance import Event
 from archive_restore.records.stories import StoryDerivation, StoryKind, StoryRef
 
+GROUP, GROUP_BYTES, GROUP_SECONDS = 32, 256 << 20, 2.0
+"""Packages, bytes and seconds after which what is finished gets its names: what a crash may cost."""
+_APART = "Export them into two folders"
 _MIME = {".c2pa": "application/c2pa", ".json": "application/json", ".xml": "application/xml", ".tif": "image/tiff"}
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 """Names that some systems keep for devices."""
@@ -139,7 +144,7 @@ def export_packages(
     where the words do not fit together, StorageConflict where the folder holds something else, StorageFailed where the
     disk refuses; what fails for one package is told and the rest goes on.
     """
-    exporter = archive.exporters[form].bound(settings.profile, settings.info)
+    exporter = _exporter(archive, form).bound(settings.profile, settings.info)
     if settings.base_uri:
         exporter = exporter.served_from(settings.base_uri)
     places = sides(refs, to, with_stories=settings.with_stories)
@@ -151,24 +156,31 @@ def export_packages(
     evidence = _Evidence(archive, kept)
     state = ExportFolder(to, [form, [str(ref) for ref in refs], _asked(settings)], archive.root, _Done)
     state.open(places.apart)
+    written = _Written(archive, exporter, to, state, packing)
     taken: dict[Path, str] = {}
-    for order in orders:
-        path = places.of(order.refs[0]) / order.name
-        try:
-            clash = taken.setdefault(path.with_name(path.name.casefold()), order.name)
-            if clash != order.name:
-                raise StorageConflict(f"{order.name!r} and {clash!r} are one name on some systems", hint="Export apart")
-            done = _finished(exporter, state.finished(order.key), to, path)
-            if done is not None:
-                packing.unchanged.append(done)
-            else:
-                place, companion = path.relative_to(to).as_posix(), _companion(order, orders, places)
-                packing.made.append(_one(archive, exporter, order, evidence, path, place, state, companion))
-        except StorageFailed:
-            raise
-        except ArchiveRestoreError as exc:
-            packing.failed.append((order.key, str(exc)))
-        progress(order.key)
+    try:
+        for order in orders:
+            path = places.of(order.refs[0]) / order.name
+            try:
+                clash = taken.setdefault(path.with_name(path.name.casefold()), order.key)
+                if clash != order.key:
+                    raise StorageConflict(f"on some systems {order.name!r} is the folder of {clash!r}", hint=_APART)
+                done = _finished(exporter, state.finished(order.key), to, path)
+                if done is not None:
+                    packing.unchanged.append(done)
+                else:
+                    written.add(order, _package(archive, order, evidence, _companion(order, orders, places)), path)
+            except StorageFailed:
+                raise
+            except ArchiveRestoreError as exc:
+                packing.failed.append((order.key, str(exc)))
+            progress(order.key)
+        written.publish()
+    except KeyboardInterrupt:
+        written.publish()
+        raise
+    finally:
+        written.discard()
     if not packing.failed:
         state.close()
     elif not (packing.made or packing.unchanged):
@@ -177,6 +189,15 @@ def export_packages(
 
 
 # --- what is asked for -------------------------------------------------------------------------------
+
+
+def _exporter(archive: Archive, form: str) -> Exporter:
+    exporter = archive.exporters.get(form)
+    if exporter is None:
+        raise UsageError(
+            f"export --as {form} is not made by this version", hint=f"It makes {', '.join(archive.exporters)}"
+        )
+    return exporter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,21 +262,13 @@ def _with_earlier(refs: Sequence[AnyRef]) -> tuple[AnyRef, ...]:
 
 def _approved(archive: Archive, refs: Sequence[AnyRef], packing: Packing, *, with_earlier: bool) -> tuple[AnyRef, ...]:
     """Masters, which nobody reviews, and derivatives that were approved; the others are told as left out."""
-    problems = {ref: "" if isinstance(ref, MasterRef) else review_problem(archive, ref) for ref in refs}
+    problems = {ref: review_problem(archive, ref) for ref in refs}
     for ref in refs if with_earlier else ():
         for other in refs:
             if other.object_id == ref.object_id and other.version < ref.version and problems[other]:
                 problems[ref] = problems[ref] or f"it brings {other} along: {problems[other]}"
     packing.left_out += [(str(ref), why) for ref, why in problems.items() if why]
     return tuple(ref for ref, why in problems.items() if not why)
-
-
-def review_problem(archive: Archive, ref: AnyRef) -> str:
-    """Say why a derivative does not count as approved: its newest review decides; empty where it does."""
-    reviews = [told for told in archive.catalog.events(str(ref)) if told.type == "review"]
-    if not reviews:
-        return "nobody reviewed it"
-    return "" if reviews[-1].outcome == "success" else "its newest review is no approval"
 
 
 # --- one package -------------------------------------------------------------------------------------
@@ -295,51 +308,85 @@ def _packed(done: _Done, path: Path) -> Packed:
     )
 
 
-def _one(
-    archive: Archive,
-    exporter: Exporter,
-    order: _Order,
-    evidence: _Evidence,
-    path: Path,
-    place: str,
-    state: ExportFolder[_Done],
-    companion: str,
-) -> Packed:
-    start = time.monotonic()
-    if path.exists():
-        raise StorageConflict(f"{str(path)!r} is there already", hint="Move it away: nothing is overwritten")
-    package = _package(archive, order, evidence, companion)
-    partial = path.with_name(f".{path.name}.unfinished")
-    try:
-        with disk(path):
-            shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped
-            partial.mkdir()
-            exporter.write(package, partial)
-            for finding in exporter.check(partial):
-                if finding.severity is Severity.ERROR:
-                    raise SelfCheckFailed(f"{order.key}: {finding.subject}: {finding.message}", hint="Check the disk")
-            files = [file for file in partial.rglob("*") if file.is_file()]
-            done = _Done(
-                side=order.side,
-                refs=tuple(str(ref) for ref in order.refs),
-                place=place,
-                files=len(files),
-                size=sum(file.stat().st_size for file in files),
-                seal=_seal(exporter, partial),
-                seconds=round(time.monotonic() - start, 3),
-            )
-            state.add(order.key, done)
+class _Written:
+    """Packages that lie complete and checked under another name, until a group of them is told and gets its names.
+
+    The log, its checkpoint, the catalog and the disk are waited for once a group.
+    """
+
+    def __init__(
+        self, archive: Archive, exporter: Exporter, to: Path, state: ExportFolder[_Done], packing: Packing
+    ) -> None:
+        self._archive, self._exporter, self._to, self._state, self._packing = archive, exporter, to, state, packing
+        self._waiting: list[tuple[_Order, _Done, Path, Path]] = []
+        self._since = 0.0
+
+    def add(self, order: _Order, package: Package, path: Path) -> None:
+        """Write and check a package that is to lie at `path`; publish the group when it is large or old enough."""
+        start = time.monotonic()
+        if path.exists():
+            raise StorageConflict(f"{str(path)!r} is there already", hint="Move it away: nothing is overwritten")
+        partial = path.with_name(f".{path.name}.unfinished")
+        try:
+            with disk(path):
+                shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped
+                partial.mkdir()
+                self._exporter.write(package, partial)
+                self._judge(order, partial)
+                files = [file for file in partial.rglob("*") if file.is_file()]
+                done = _Done(
+                    side=order.side,
+                    refs=tuple(str(ref) for ref in order.refs),
+                    place=path.relative_to(self._to).as_posix(),
+                    files=len(files),
+                    size=sum(file.stat().st_size for file in files),
+                    seal=_seal(self._exporter, partial),
+                    seconds=round(time.monotonic() - start, 3),
+                )
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        self._since = self._since if self._waiting else start
+        self._waiting.append((order, done, partial, path))
+        large = sum(waiting.size for _, waiting, _, _ in self._waiting) >= GROUP_BYTES
+        if large or len(self._waiting) >= GROUP or time.monotonic() - self._since > GROUP_SECONDS:
+            self.publish()
+
+    def publish(self) -> None:
+        """Bring the group to the disk, tell it in the log, and give each package its name."""
+        group, self._waiting = self._waiting, []
+        try:
+            self._archive.make_durable([partial for _, _, partial, _ in group])
+            self._state.add({order.key: done for order, done, _, _ in group})
             # Logged before it appears: nothing lies outside that the log does not know of.
-            seal = {f"{path.name}/{name}": digest for name, digest in done.seal.items()}
-            words = f"package {path.name} as {exporter.name}: {', '.join(done.refs)}"
-            tell_events(archive, [event(archive, DISSEMINATION, ref, words, seal) for ref in done.refs])
-            if path.exists():
-                raise StorageConflict(f"{str(path)!r} is there already", hint="Nothing is overwritten")
-            partial.rename(path)
-            _sync(path.parent)
-        return _packed(done, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            tell_events(self._archive, [told for _, done, _, path in group for told in self._events(done, path)])
+            for order, done, partial, path in group:
+                with disk(path):
+                    if path.exists():
+                        words = f"{str(path)!r} is there already. Move it away: nothing is overwritten"
+                        self._packing.failed.append((order.key, words))
+                        continue
+                    partial.rename(path)
+                self._packing.made.append(_packed(done, path))
+            sync_names({path.parent for _, _, _, path in group})
+        finally:
+            for _, _, partial, _ in group:
+                shutil.rmtree(partial, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Forget what was not published."""
+        for _, _, partial, _ in self._waiting:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _judge(self, order: _Order, partial: Path) -> None:
+        for finding in self._exporter.check(partial):
+            if finding.severity is Severity.ERROR:
+                raise SelfCheckFailed(f"{order.key}: {finding.subject}: {finding.message}", hint="Check the disk")
+
+    def _events(self, done: _Done, path: Path) -> list[Event]:
+        seal = {f"{path.name}/{name}": digest for name, digest in done.seal.items()}
+        words = f"package {path.name} as {self._exporter.name}: {', '.join(done.refs)}"
+        return [event(self._archive, DISSEMINATION, ref, words, seal) for ref in done.refs]
 
 
 def _seal(exporter: Exporter, folder: Path) -> dict[str, str]:
@@ -351,14 +398,6 @@ def _seal(exporter: Exporter, folder: Path) -> dict[str, str]:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             found[path.relative_to(folder).as_posix()] = f"sha256:{digest}"
     return found
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _package(archive: Archive, order: _Order, evidence: _Evidence, companion: str) -> Package:
@@ -427,19 +466,19 @@ def _file(ref: str, stored: StoredFile, known: Mapping[str, str]) -> PackedFile:
 
 
 class _Evidence:
-    """What the log says of these versions, so that strangers can prove it: one pass over the log."""
+    """What the log says of these versions, with proofs for strangers; one pass over the log finds the entries."""
 
     def __init__(self, archive: Archive, refs: Sequence[AnyRef]) -> None:
-        wanted = {str(ref) for ref in refs}
-        self._index = {
-            entry.event.event_id: entry.index for entry in archive.log.entries() if entry.event.ref in wanted
-        }
-        self.checkpoint = b""
-        self.key = b""
+        self._log = archive.log
+        self._index = {line.event.event_id: line.index for line in archive.log.find({str(ref) for ref in refs})}
+        self.checkpoint = archive.log.checkpoint()
+        self.key = archive.log.verifier_key().encode()
 
     def of(self, events: Sequence[Event]) -> tuple[LoggedEvent, ...]:
         """Lines of the log for these events, in its order."""
-        found = sorted((self._index[told.event_id], told) for told in events if told.event_id in self._index)
+        found = sorted(self._index[told.event_id] for told in events if told.event_id in self._index)
+        proofs = [self._log.prove(index) for index in found]
         return tuple(
-            LoggedEvent(index=index, line=canonical_bytes({"event": told, "index": index})) for index, told in found
+            LoggedEvent(index=index, line=parse_proof(proof).entry, proof=proof)
+            for index, proof in zip(found, proofs, strict=True)
         )

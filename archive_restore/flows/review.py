@@ -50,14 +50,15 @@ def review_state(archive: Archive, ref: AnyRef) -> ReviewState:
     return state_of(archive.catalog.events(str(ref)))
 
 
-def refusal(archive: Archive, ref: AnyRef, *, rejected_too: bool) -> str:
-    """Say why a version is not exported because of its review; empty where it may be."""
+def review_problem(archive: Archive, ref: AnyRef, *, approved_only: bool = True, rejected_too: bool = False) -> str:
+    """Say why a version does not leave the archive because of its review; empty where it may.
+
+    Masters, which nobody reviews, always may; with `approved_only` only what was approved, else all but what was
+    rejected, and with `rejected_too` that too.
+    """
     state = review_state(archive, ref)
-    if state.state is not ReviewWord.REJECTED or rejected_too:
+    if isinstance(ref, MasterRef) or state.state is ReviewWord.APPROVED:
         return ""
-    return f"{ref} was {review_line(state)}. Add --rejected-too to export it all the same"
-
-
-def passes_review(archive: Archive, ref: AnyRef) -> bool:
-    """Whether --approved-only lets a version through: an approved derivative, or a master, which nobody reviews."""
-    return isinstance(ref, MasterRef) or review_state(archive, ref).state is ReviewWord.APPROVED
+    if state.state is ReviewWord.REJECTED and not rejected_too:
+        return f"it was {review_line(state)}"
+    return f"it is not approved: {review_line(state)}" if approved_only else ""

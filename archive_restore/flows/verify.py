@@ -1,6 +1,6 @@
 """Verify: every claim the archive makes is checked, none is believed (promises P1, P3, P5, P7).
 
-1. the audit log against its checkpoint
+1. the audit log against its checkpoint, and the time-stamps of earlier ones
 2. both storage roots: structure and fixity
 3. every master: record, credentials, log
 4. every restoration: record, credentials, map against the master's pixels, log
@@ -153,6 +153,7 @@ class _Verifier:
     def _log(self) -> None:
         self.progress("log")
         self.findings.extend(self.archive.log.verify())
+        self.findings.extend(self.archive.timestamps.verify(self.archive.log))
         try:
             for entry in self.archive.log.entries():
                 if entry.event.type == DIGESTS:

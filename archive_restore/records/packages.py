@@ -93,4 +93,4 @@ class Package:
     checkpoint: bytes = b""
     """The log's signed checkpoint (C2SP signed note) that `logged` events are proved under."""
     log_key: bytes = b""
-    """The log's public key as PEM."""
+    """The log's public key as C2SP signed-note writes it."""
