@@ -8,7 +8,6 @@ import subprocess
 import urllib.parse
 from html.parser import HTMLParser
 
-import iiif_prezi3
 import numpy as np
 import pytest
 import tifffile
@@ -28,6 +27,8 @@ from tests.support.archives import must, run
 from tests.support.iiif_client import psnr, requests, seen
 from tests.support.scans import write_scan, write_scratch_map
 from tests.support.stories import tint, told, twice
+
+iiif_prezi3 = pytest.importorskip("iiif_prezi3", reason="iiif-prezi3 is not installed: pip install .[test]")
 
 EDGE = 540
 BASE = "https://iiif.example.org/photographs"
