@@ -25,6 +25,7 @@ from archive_restore.core.bag_profile import (
     read_profile,
 )
 from archive_restore.core.bag_text import DECLARATION, bag_info, label_problem, manifest, plain
+from archive_restore.core.bagit import path_problem
 from archive_restore.errors import SelfCheckFailed, SourceUnreadable, UsageError
 from archive_restore.ports import Digests, Exporter
 from archive_restore.records.findings import Finding, Severity
@@ -50,8 +51,8 @@ class BagExporter(Exporter):
         self._threads = threads
         self._profile = profile
         self._info = tuple(info)
-        self._read_back: dict[Path, Mapping[str, Digests]] = {}
-        """Digests of the payload of bags that were just written, file by file as it was read back."""
+        self._read_back: dict[Path, dict[str, tuple[Digests, _Mark]]] = {}
+        """By bag and path: digests of payload files as they were read back, and what tells that they did not change."""
 
     def bound(self, profile: Path | None, info: Sequence[tuple[str, str]]) -> Exporter:
         """See ports.Exporter; `info` are elements of bag-info.txt, each stands above what would be there."""
@@ -84,22 +85,26 @@ class BagExporter(Exporter):
         digests |= {path: durable.write_hashed(to / path, data, mode=durable.WRITABLE) for path, data in made.items()}
         # 4. Tag files (RFC 8493 §2.1, §2.2)
         tags = {"bagit.txt": DECLARATION, "bag-info.txt": bag_info(shape.info)}
-        tags |= {ABOUT: _about(package)} if ABOUT in shape.tag_files else {}
+        tags |= {ABOUT: _about(package, parts)} if ABOUT in shape.tag_files else {}
         tags |= {f"manifest-{name}.txt": manifest(_named(name, digests, to)) for name in shape.manifests}
         written = {name: durable.write_hashed(to / name, data, mode=durable.WRITABLE) for name, data in tags.items()}
         for name in shape.tag_manifests:
             durable.write_hashed(
                 to / f"tagmanifest-{name}.txt", manifest(_named(name, written, to)), mode=durable.WRITABLE
             )
-        self._read_back[to] = digests
+        self._read_back[to] = {path: (found, _mark(to / path)) for path, found in digests.items()}
 
     def check(self, to: Path) -> Iterator[Finding]:
         """See ports.Exporter and bagit_validate.
 
-        What `write` copied was read back then, block by block: its digests are held against the manifests, once.
+        What `write` copied was read back then, block by block. Where a file did not change since, the digests of that
+        reading are held against the manifests, once; every other file is read here.
         """
-        copied = self._read_back.pop(to, {})
-        known = {path: {name: getattr(found, name) for name in ALGORITHMS} for path, found in copied.items()}
+        known = {
+            path: {name: getattr(found, name) for name in ALGORITHMS}
+            for path, (found, mark) in self._read_back.pop(to, {}).items()
+            if _mark(to / path) == mark
+        }
         checked = check_bag(to, to.name, known)
         yield from checked.findings
         for unmet in problems(_shape(checked), self._profile) if self._profile is not None else ():
@@ -110,6 +115,18 @@ class BagExporter(Exporter):
                 message=f"{unmet[0].upper()}{unmet[1:]}.",
                 clause="BagIt Profiles 1.4",
             )
+
+
+_Mark = tuple[int, int, int]
+"""Inode, size and time of change of a file."""
+
+
+def _mark(path: Path) -> _Mark:
+    try:
+        found = path.lstat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,11 +170,16 @@ def folder_of(version: PackedVersion) -> str:
 
 
 def _payload(package: Package) -> list[_Part]:
-    return [
-        _Part(path=f"data/{folder_of(version)}/{file.name}", file=file)
-        for version in package.versions
-        for file in version.files
-    ]
+    parts: dict[str, _Part] = {}
+    for version in package.versions:
+        for file in version.files:
+            path = f"data/{folder_of(version)}/{file.name}"
+            if path_problem(path):  # a backslash: a separator to some programs (RFC 8493 §5.1)
+                path = path.replace("\\", "_")
+            while path in parts:
+                path = f"{path}_"
+            parts[path] = _Part(path=path, file=file)
+    return list(parts.values())
 
 
 def _made_files(package: Package) -> dict[str, bytes]:
@@ -260,17 +282,19 @@ def _sentences(package: Package) -> list[str]:
     return told
 
 
-def _about(package: Package) -> bytes:
+def _about(package: Package, parts: Sequence[_Part]) -> bytes:
     lines = [
         *_sentences(package),
         "",
         *(f"data/{folder_of(version)}/ holds {version.ref}" for version in package.versions),
+        *(f"{part.path} is {part.file.name!r} in the archive" for part in parts if "\\" in part.file.name),
         "",
         "manifest-*.txt hold the digest of every file (BagIt, RFC 8493).",
     ]
     if any(version.logged for version in package.versions):
         lines += [
-            "data/log/ holds what the archive's log tells of these files, line by line (RFC 8785), the log's signed",
-            "checkpoint and its public key; get the key from the organization too before you believe it.",
+            "data/log/ holds what the archive's log tells of these files, line by line (RFC 8785), a proof for each",
+            "line (C2SP tlog-proof), the log's signed checkpoint and its public key. Get the key from the organization",
+            "too: one that comes with what it is to prove proves nothing.",
         ]
     return "\n".join([*(plain(line) for line in lines), ""]).encode()

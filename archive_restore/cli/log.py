@@ -61,14 +61,14 @@ def log_verify(session: Session) -> int:
 @log_command.command("prove")
 @click.argument("ref")
 @click.option("--to", required=True, metavar="PATH", type=_NEW, help="A new file, or a folder for several.")
-@click.option("--event", "kind", metavar="TYPE", help="PREMIS event type; by default the one that names the digests.")
+@click.option("--event", "kind", metavar="TYPE", help="PREMIS event type; the newest such entry.")
 @click.option("--all", "every", is_flag=True, help="All entries about REF, each in a file of its own.")
 @click.pass_obj
 def log_prove(session: Session, ref: str, to: Path, kind: str | None, every: bool) -> int:
     """Write the proof that an entry about REF is in the log (C2SP tlog-proof), for people without the log.
 
-    The entry itself stands in the proof, on the line `extra`. docs/how-to/verify-a-proof.md checks it without this
-    program.
+    By default it is the entry that names the digest of the file. It stands in the proof, on the line `extra`.
+    docs/how-to/verify-a-proof.md checks it without this program.
     """
     from archive_restore.flows.log import prove
 

@@ -15,13 +15,11 @@ from archive_restore.core.log_proof import SUFFIX
 from archive_restore.core.refs import AnyRef
 from archive_restore.errors import ReferenceUnknown, SourceUnreadable, StorageConflict, UsageError
 from archive_restore.flows.browse import resolve
-from archive_restore.flows.commit import event
+from archive_restore.flows.commit import DIGESTS, event, record_name
 from archive_restore.flows.export_folder import disk
 from archive_restore.ports import Archive, Consistency, LogExport, LogLine, TimeStamp
 from archive_restore.records.findings import Finding
 
-VOUCHING = "message digest calculation"
-"""PREMIS event type of the entry that names the digests of a version's files: the one to prove by default."""
 STAMPED = "audit/checkpoint"
 """What the events that tell of time-stamps are about; no REF of an item can be so."""
 MOST_BYTES = 1 << 20
@@ -44,19 +42,21 @@ class Proof:
 
 
 def prove(archive: Archive, text: str, *, kind: str | None, every: bool, to: Path) -> tuple[Proof, ...]:
-    """Write the proof of the newest entry of type `kind` about a REF, by default of the one that vouches for its files.
+    """Write the proof of the newest entry of type `kind` about a REF, or with `every` the proofs of all its entries.
 
-    With `every` that of all its entries. `to` is a new file, or a folder. Raise ReferenceUnknown, UsageError,
-    StorageConflict where a file is there already.
+    By default it is the entry that vouches for the file itself: the newest that names the digests of it and its record.
+    `to` is a new file, or a folder. Raise ReferenceUnknown, UsageError, StorageConflict where a file is there already.
     """
     ref = resolve(archive, text)
     if every and kind is not None:
         raise UsageError("--all goes without --event", hint="Leave one of them out")
     found = list(archive.log.find([str(ref)]))
-    if not every:
-        found = [line for line in found if line.event.type == (kind or VOUCHING)][-1:]
+    if kind is not None:
+        found = [line for line in found if line.event.type == kind][-1:]
+    elif not every:
+        found = [line for line in found if line.event.type == DIGESTS and record_name(ref) in line.event.digests][-1:]
     if not found:
-        what = f"of type {kind or VOUCHING!r} " if not every else ""
+        what = "" if every else f"of type {kind or DIGESTS!r} "
         raise ReferenceUnknown(f"the log has no entry {what}about {ref}", hint=f"Run: archive-restore show {ref}")
     folder = to.is_dir() or len(found) > 1
     with disk(to):

@@ -97,12 +97,14 @@ def main(words: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(dir=chosen.directory) as folder:
         base = Path(folder)
         made: list[list[object]] = []
-        for title, prepare in (
-            (f"one TIFF of {chosen.large_mib} MiB", lambda to: large_file(to / "large.tif", chosen.large_mib)),
-            (f"{chosen.files} TIFFs of 100 kB", lambda to: small_files(to / "small", chosen.files)),
+        for title, number, prepare in (
+            (f"one TIFF of {chosen.large_mib} MiB", chosen.large_mib, lambda to, n: large_file(to / "large.tif", n)),
+            (f"{chosen.files} TIFFs of 100 kB", chosen.files, lambda to, n: small_files(to / "small", n)),
         ):
+            if not number:
+                continue
             work = Path(tempfile.mkdtemp(dir=base))
-            prepare(work)
+            prepare(work, number)
             archive = new_archive(work / "archive")
             archive_restore(archive, "ingest", *work.glob("small"), *work.glob("*.tif"))
             made += rows(title, turns(archive, work, chosen.runs))
