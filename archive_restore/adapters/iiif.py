@@ -115,7 +115,7 @@ class IiifExporter(Exporter):
             flags=flags,
             orientation=facts.orientation,
             texts=texts,
-            caption=spoken(texts, self._labels) if isinstance(record, StoryDerivation) else "",
+            caption=spoken(record, self._labels, version.kinds) if isinstance(record, StoryDerivation) else "",
             sheet=Sheet(width=width, height=height, wide=width),
         )
 

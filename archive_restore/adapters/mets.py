@@ -23,6 +23,7 @@ from archive_restore.adapters.durable import (
     storage_errors,
     write_hashed,
 )
+from archive_restore.adapters.log_evidence import evidence
 from archive_restore.adapters.mets_check import check_package
 from archive_restore.adapters.mix import MIX, picture_mix
 from archive_restore.adapters.premis import Node, xml_text
@@ -39,7 +40,6 @@ METS = "http://www.loc.gov/METS/"
 PROFILE = "urn:archive-restore:mets-profile:1"
 """Name of the profile that `schemas/mets-profile.xsd` and adapters.mets_check hold a document against."""
 DOCUMENT = "mets.xml"
-LOG_FOLDER = "log"
 SIDE_WORDS = {
     Side.RECORD: "The record: what was digitized, and restorations of it in which every pixel that is not marked in "
     "the map equals it bit for bit.",
@@ -74,7 +74,7 @@ class MetsExporter(Exporter):
         for version in package.versions:
             for file in version.files:
                 _copy(file, to / folder_of(version) / file.name)
-        log = [_kept(to, name, data) for name, data in _log_files(package)]
+        log = [_kept(to, name, data) for name, data in evidence(package).items()]
         path = to / DOCUMENT
         with storage_errors("writing", path), path.open("xb") as out:
             write_document(package, log, out)
@@ -115,20 +115,6 @@ class LogFile:
     name: str
     """Path inside the package."""
     digests: Digests
-
-
-def _log_files(package: Package) -> Iterator[tuple[str, bytes]]:
-    """Lines of the audit log with their proofs (C2SP tlog-proof), checkpoint and key; paths inside the package."""
-    if package.checkpoint:
-        yield f"{LOG_FOLDER}/checkpoint", package.checkpoint
-    if package.log_key:
-        yield f"{LOG_FOLDER}/log-key.pem", package.log_key
-    logged = {entry.index: entry for version in package.versions for entry in version.logged}
-    if logged:
-        yield f"{LOG_FOLDER}/entries.jsonl", b"".join(logged[index].line + b"\n" for index in sorted(logged))
-    for index in sorted(logged):
-        if logged[index].proof:
-            yield f"{LOG_FOLDER}/proofs/{index}.tlog-proof", logged[index].proof
 
 
 def _kept(to: Path, name: str, data: bytes) -> LogFile:

@@ -16,7 +16,7 @@ from archive_restore.core.access_claims import DUBLIN_CORE
 from archive_restore.core.disclosure import share_text
 from archive_restore.core.disclosure_words import FLAGS, WORDS
 from archive_restore.core.iiif_words import DUBLIN_CORE_WORDS, IIIF_WORDS
-from archive_restore.core.labels import LANGUAGES, built_in_language, label_kind, label_text, plain_text
+from archive_restore.core.labels import LANGUAGES, label_kind, label_text, plain_text
 from archive_restore.core.synthesis_map import FLAG_COLOURS
 from archive_restore.records.imagery import MapSummary, PixelFlag
 from archive_restore.records.labels import Labels
@@ -71,19 +71,17 @@ def captions(record: Record, labels: Labels, earlier: Iterable[StoryKind] = ()) 
         word = "master_caption" if isinstance(record, Master) else "record_caption"
         return {language: [WORDS[language][word]] for language in LANGUAGES}
     kind = label_kind(story_kinds(record, earlier))
-    own = labels.texts.get(kind.value, {})
-    languages = dict.fromkeys([*LANGUAGES, *own, labels.language])
-    return {
-        language: [plain_text(label_text(kind, Labels(language=language, texts=labels.texts)))]
-        for language in languages
-        if _TAG.fullmatch(language)
-    }
+    texts: Texts = {}
+    for language in dict.fromkeys([*LANGUAGES, *labels.texts.get(kind.value, {}), labels.language]):
+        text = plain_text(label_text(kind, Labels(language=language, texts=labels.texts)))
+        # iiif-prezi3 knows no digits in tags: `es-419` is told without a language.
+        texts.setdefault(language if _TAG.fullmatch(language) else "none", []).append(text)
+    return texts
 
 
-def spoken(texts: Texts, labels: Labels) -> str:
-    """What of these stands in the picture: the text in the language of the labels, or in the built-in next to it."""
-    found = texts.get(labels.language) or texts[built_in_language(labels.language)]
-    return " ".join(found)
+def spoken(record: StoryDerivation, labels: Labels, earlier: Iterable[StoryKind] = ()) -> str:
+    """What stands in sight: the label of a story in the archive's language."""
+    return plain_text(label_text(label_kind(story_kinds(record, earlier)), labels))
 
 
 def named(ref: str, texts: Texts) -> Texts:
@@ -129,14 +127,14 @@ def statement(records: Iterable[tuple[Record, Texts]], item: str, organization: 
         kept = told["keeper"].format(organization=keeper) if keeper else ""
         lines = dict.fromkeys(text for _, by_language in found for text in by_language.get(language, ()))
         gap = "" if language == "zh" else " "
-        about = told[name].format(item=plain_text(item), keeper=kept)
-        texts[language] = [_inert(gap.join([*lines, about]))]
+        about = [told[name].format(item=plain_text(item), keeper=kept)]
+        if keeper and name != "about_story":  # which names the keeper itself
+            about.append(IIIF_WORDS[language]["keeper"].format(organization=keeper))
+        texts[language] = [_inert(gap.join([*lines, *about]))]
     for _, by_language in found:
         for language, lines_ in by_language.items():
             if language not in LANGUAGES:
                 texts.setdefault(language, []).extend(_inert(line) for line in lines_)
-    if keeper:
-        texts["none"] = [_inert(keeper)]
     return texts
 
 

@@ -1,8 +1,8 @@
 """Measures packages for repositories and viewers: METS of many files, tiles of a large scan.
 
 Run it from the repository: `python -m tests.benchmarks.publishing [--files 10000] [--mpx 36] [--directory DIR]`. Each
-measurement is a process of its own, so that peaks are its own. METS: the document alone, then its check with the files on
-disk. Tiles: a noisy 16-bit RGB scan without a profile, with one, and turned by its orientation.
+measurement is a process of its own, so that peaks are its own. METS: a package of small files, written, then checked.
+Tiles: a noisy 16-bit RGB scan without a profile, with one, and turned by its orientation.
 """
 
 from __future__ import annotations
