@@ -42,7 +42,13 @@ from archive_restore.core.iiif_texts import (
 )
 from archive_restore.core.image_tiles import INFO
 from archive_restore.core.labels import built_in_language, rgb
-from archive_restore.errors import ConfigurationInvalid, PictureUnreadable, SelfCheckFailed, UsageError
+from archive_restore.errors import (
+    ConfigurationInvalid,
+    PictureUnreadable,
+    SelfCheckFailed,
+    SeparationViolated,
+    UsageError,
+)
 from archive_restore.imaging.access import shown_size
 from archive_restore.ports import Exporter, Pictures
 from archive_restore.records.findings import Finding
@@ -80,6 +86,8 @@ class IiifExporter(Exporter):
         """See ports.Exporter. The stored pictures are read, not copied: their digests are compared before."""
         if find_spec("iiif_prezi3") is None:
             raise ConfigurationInvalid("IIIF manifests need iiif-prezi3", hint="Install archive-restore[iiif]")
+        if mixed := package.mixed():
+            raise SeparationViolated(f"{mixed[0]} is not of the side {package.side.value}", hint="Please report this")
         sums: dict[str, str] = {}
         put = put_in(to, sums)
         views = [self._view(version) for version in package.versions]

@@ -29,7 +29,7 @@ from archive_restore.adapters.mix import MIX, picture_mix
 from archive_restore.adapters.premis import Node, xml_text
 from archive_restore.core.access_claims import DUBLIN_CORE
 from archive_restore.core.labels import plain_text
-from archive_restore.errors import SelfCheckFailed
+from archive_restore.errors import SelfCheckFailed, SeparationViolated
 from archive_restore.ports import Digests, Exporter
 from archive_restore.records.findings import Finding
 from archive_restore.records.objects import FileFacts, Master
@@ -71,6 +71,8 @@ class MetsExporter(Exporter):
 
     def write(self, package: Package, to: Path) -> None:
         """See ports.Exporter."""
+        if mixed := package.mixed():
+            raise SeparationViolated(f"{mixed[0]} is not of the side {package.side.value}", hint="Please report this")
         for version in package.versions:
             for file in version.files:
                 _copy(file, to / folder_of(version) / file.name)

@@ -94,3 +94,8 @@ class Package:
     """The log's signed checkpoint (C2SP signed note) that `logged` events are proved under."""
     log_key: bytes = b""
     """The log's public key as C2SP signed-note writes it."""
+
+    def mixed(self) -> tuple[str, ...]:
+        """REFs of versions that are not of this package's side: none, ever (promise P4)."""
+        stories = self.side is Side.STORIES
+        return tuple(part.ref for part in self.versions if isinstance(part.record, StoryDerivation) is not stories)

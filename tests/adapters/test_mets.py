@@ -6,14 +6,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from lxml import etree
 
+from archive_restore.adapters import iiif
+from archive_restore.adapters.iiif import IiifExporter
 from archive_restore.adapters.mets import MetsExporter
-from archive_restore.errors import SelfCheckFailed
+from archive_restore.adapters.picture_files import FilePictures
+from archive_restore.errors import ConfigurationInvalid, SelfCheckFailed, SeparationViolated
+from archive_restore.records.labels import Labels
 from archive_restore.records.packages import LoggedEvent, Package, PackedFile, PackedVersion, Side
 from archive_restore.records.stories import StoryKind
 from tests.adapters import record_samples as samples
@@ -269,6 +274,23 @@ def test_other_bytes_than_the_archive_stored_are_refused(tmp_path):
     made.versions[0].files[0].path.write_bytes(b"other!")
     with pytest.raises(SelfCheckFailed, match="is not what the archive says"):
         written(tmp_path, made)
+
+
+@pytest.mark.parametrize("exporter", [MetsExporter(), IiifExporter(FilePictures(Path("/nowhere")), Labels())], ids=str)
+def test_record_and_story_in_one_package_are_refused(tmp_path, exporter):
+    if isinstance(exporter, IiifExporter):
+        pytest.importorskip("iiif_prezi3")
+    record, stories = record_package(tmp_path), story_package(tmp_path)
+    for one, other in ((record, stories), (stories, record)):
+        with pytest.raises(SeparationViolated, match="is not of the side"):
+            exporter.write(replace(one, versions=one.versions + other.versions), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_library_iiif_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(iiif, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationInvalid, match=r"archive-restore\[iiif\]"):
+        IiifExporter(FilePictures(tmp_path), Labels()).write(record_package(tmp_path), tmp_path / "out")
 
 
 MANY = 10_000
