@@ -1155,7 +1155,7 @@ class Exporter(ABC):
 
     name: ClassVar[str]
     """The word after `--as`."""
-    seal: ClassVar[str]
+    seal: str
     """Glob, below a package, of the files that name all others: the log keeps their digests."""
     takes_earlier_versions: ClassVar[bool] = False
     """Whether a version takes all earlier ones along."""

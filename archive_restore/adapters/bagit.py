@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from archive_restore.adapters import durable
+from archive_restore.adapters.bag_packing import pack, unpack
 from archive_restore.adapters.bagit_validate import Checked, check_bag
 from archive_restore.adapters.log_evidence import evidence
 from archive_restore.core.bag_profile import (
@@ -21,6 +24,7 @@ from archive_restore.core.bag_profile import (
     Profile,
     Shape,
     fitted,
+    packed_as,
     problems,
     read_profile,
 )
@@ -51,6 +55,9 @@ class BagExporter(Exporter):
         self._threads = threads
         self._profile = profile
         self._info = tuple(info)
+        self._packed = packed_as(profile) if profile is not None else ""
+        if self._packed:
+            self.seal = f"*.{self._packed}"
         self._read_back: dict[Path, dict[str, tuple[Digests, _Mark]]] = {}
         """By bag and path: digests of payload files as they were read back, and what tells that they did not change."""
 
@@ -64,7 +71,21 @@ class BagExporter(Exporter):
         return BagExporter(threads=self._threads, profile=_profile(profile) if profile else None, info=info)
 
     def write(self, package: Package, to: Path) -> None:
-        """See ports.Exporter. Steps: 1 plan, 2 profile, 3 payload, 4 tag files."""
+        """See ports.Exporter. Where a profile wants one file, it is the only one in `to` (RFC 8493 §4)."""
+        if not self._packed:
+            self._write(package, to)
+            return
+        bag = to / package.name
+        with durable.storage_errors("creating", bag):
+            bag.mkdir()
+        self._write(package, bag)
+        with durable.storage_errors("packing", bag):
+            pack(bag, to / f"{package.name}.{self._packed}")
+            shutil.rmtree(bag)
+        self._read_back.clear()
+
+    def _write(self, package: Package, to: Path) -> None:
+        """Steps: 1 plan, 2 profile, 3 payload, 4 tag files."""
         # 1. What goes in, and what is said of it
         parts = _payload(package)
         made = _made_files(package)
@@ -98,8 +119,27 @@ class BagExporter(Exporter):
         """See ports.Exporter and bagit_validate.
 
         What `write` copied was read back then, block by block. Where a file did not change since, the digests of that
-        reading are held against the manifests, once; every other file is read here.
+        reading are held against the manifests, once; every other file is read here. One file is unpacked for it.
         """
+        if not self._packed:
+            yield from self._check(to)
+            return
+        with tempfile.TemporaryDirectory(prefix=".check-", dir=to) as place:
+            found = next(to.glob(self.seal), None)
+            problem = "it is missing" if found is None else unpack(found, Path(place))
+            if problem:
+                yield Finding(
+                    code="BAG_PACKED_UNREADABLE",
+                    severity=Severity.ERROR,
+                    subject=to.name,
+                    message=f"The packed bag cannot be read: {problem}.",
+                    clause="RFC 8493 §4",
+                )
+                return
+            for bag in Path(place).iterdir():
+                yield from self._check(bag)
+
+    def _check(self, to: Path) -> Iterator[Finding]:
         known = {
             path: {name: getattr(found, name) for name in ALGORITHMS}
             for path, (found, mark) in self._read_back.pop(to, {}).items()

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import numpy as np
@@ -70,8 +70,8 @@ _LEGEND = (900, 700)  # width of the legend in pixels; the size of its letters i
 class IiifExporter(Exporter):
     """The `Exporter` port: `manifest.json`, one folder a picture, `SHA512SUMS` of all."""
 
-    name: ClassVar[str] = "iiif"
-    seal: ClassVar[str] = SUMS
+    name = "iiif"
+    seal = SUMS
 
     def __init__(self, pictures: Pictures, labels: Labels, base_uri: str = BASE_URI) -> None:
         """`base_uri` is that of the folder in which the packages will lie; raise UsageError where it is none."""

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from lxml import etree
@@ -66,8 +66,8 @@ _NAMESPACES = {
 class MetsExporter(Exporter):
     """The `Exporter` port: `mets.xml` beside one folder a version."""
 
-    name: ClassVar[str] = "mets"
-    seal: ClassVar[str] = DOCUMENT
+    name = "mets"
+    seal = DOCUMENT
 
     def write(self, package: Package, to: Path) -> None:
         """See ports.Exporter."""

@@ -14,7 +14,7 @@ from archive_restore.adapters import durable, ocfl_validate
 from archive_restore.adapters import ocfl_layout as layout
 from archive_restore.adapters.ocfl import declare_root
 from archive_restore.core.refs import object_kind
-from archive_restore.errors import ReferenceUnknown, SelfCheckFailed, StorageFailed
+from archive_restore.errors import ReferenceUnknown, SelfCheckFailed, SourceUnreadable, StorageFailed
 from archive_restore.ports import Exporter
 from archive_restore.records.findings import Finding
 from archive_restore.records.packages import Package, PackedVersion
@@ -52,9 +52,6 @@ class OcflExporter(Exporter):
         # The inventory of the newest version asked for: signed by its sidecar, and compared with what the root says.
         data, inventory = _inventory(source, f"v{head}", object_id)
         contents = sorted((path, digest) for digest, paths in inventory["manifest"].items() for path in paths)
-        for path, _ in contents:
-            if layout.path_problem(path):
-                raise StorageFailed(f"{object_id!r} names the unsafe path {path!r}", hint="Run `verify`")
         folders = {target, *((target / path).parent for path, _ in contents)}
         for folder in sorted(folders):
             with durable.storage_errors("creating", folder):
@@ -85,15 +82,21 @@ def _object_of(version: PackedVersion) -> Path:
         for above in file.path.parents:
             if (above / layout.OBJECT_DECLARATION).is_file():
                 return above
-    raise StorageFailed(f"{version.ref} lies in no OCFL object", hint=f"Run: archive-restore verify {version.ref}")
+    raise SourceUnreadable(f"{version.ref} lies in no OCFL object", hint=f"Run: archive-restore verify {version.ref}")
 
 
 def _inventory(source: Path, version: str, object_id: str) -> tuple[bytes, dict[str, Any]]:
-    inventory = layout.read_inventory(source / version)
-    with durable.storage_errors("reading", source / version / layout.INVENTORY):
+    """The inventory that a version had when it was the newest: its bytes, and what they say."""
+    try:
+        inventory = layout.read_inventory(source / version)
         data = (source / version / layout.INVENTORY).read_bytes()
+    except (StorageFailed, OSError) as exc:
+        raise SourceUnreadable(str(exc)) from exc
     if inventory["id"] != object_id or inventory["head"] != version:
-        raise StorageFailed(f"the inventory of {object_id}@{version[1:]} is another's", hint="Run `verify --all`")
+        raise SourceUnreadable(f"the inventory of {object_id}@{version[1:]} is another's", hint="Run `verify --all`")
+    for path in (path for paths in inventory["manifest"].values() for path in paths):
+        if layout.path_problem(path):
+            raise SourceUnreadable(f"{object_id!r} names the unsafe path {path!r}", hint="Run `verify --all`")
     return data, inventory
 
 

@@ -46,7 +46,12 @@ _KINDS = ("master", "restoration", "enhancement", "colorization")
 @click.option(
     "--bag-info", "info", multiple=True, metavar="LABEL=TEXT", help="An element of every bag-info.txt; may be repeated."
 )
-@click.option("--base-uri", default="", metavar="URI", help="With --as iiif: address on the web that --to will have.")
+@click.option(
+    "--base-uri",
+    default="",
+    metavar="URI",
+    help="With --as iiif: address on the web that --to will have; http://localhost:8000 where it is not given.",
+)
 @click.pass_obj
 def export_command(
     session: Session,

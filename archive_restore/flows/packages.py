@@ -10,7 +10,7 @@ import hashlib
 import mimetypes
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,7 +26,15 @@ from archive_restore.errors import (
     UsageError,
 )
 from archive_restore.flows.access_copy import chain_of
-from archive_restore.flows.commit import DIGESTS, DISSEMINATION, event, load_record, stored_files, tell_events
+from archive_restore.flows.commit import (
+    DIGESTS,
+    DISSEMINATION,
+    event,
+    exact_ref,
+    load_record,
+    stored_files,
+    tell_events,
+)
 from archive_restore.flows.export import choose_exports
 from archive_restore.flows.export_folder import ExportFolder, Sides, disk, sides, sync_names
 from archive_restore.flows.review import review_problem
@@ -34,9 +42,9 @@ from archive_restore.ports import Archive, Exporter, StoredFile
 from archive_restore.records.findings import Severity
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.packages import LoggedEvent, Package, PackedFile, PackedVersion, Side
-from archive_restore.records.preservation import PreservationKind, PreservationRef
+from archive_restore.records.preservation import PreservationRef
 from archive_restore.records.provenance import Event
-from archive_restore.records.stories import StoryDerivation, StoryKind, StoryRef
+from archive_restore.records.stories import StoryDerivation, StoryRef
 
 GROUP, GROUP_BYTES, GROUP_SECONDS = 32, 256 << 20, 2.0
 """Packages, bytes and seconds after which what is finished gets its names: what a crash may cost."""
@@ -111,23 +119,15 @@ def choose_packages(
         chosen = choose_exports(archive, refs, everything=everything, query=query, kind=kind)
     else:
         items = choose_exports(archive, refs, everything=everything, query=query, kind=None)
-        chosen = tuple(ref for item in items for ref in _whole(archive, item.item_id, with_stories=with_stories))
+        made = {row.item_id: row.derivatives for row in archive.catalog.items(query or "")}
+        chosen = tuple(ref for item in items for ref in (item, *map(exact_ref, made[item.item_id])))
+        chosen = tuple(ref for ref in chosen if with_stories or not isinstance(ref, StoryRef))
     found: dict[AnyRef, None] = {}
     for ref in chosen:
         if isinstance(ref, PreservationRef):
             found[MasterRef(item_id=ref.item_id)] = None
         found[ref] = None
     return tuple(found)
-
-
-def _whole(archive: Archive, item_id: str, *, with_stories: bool) -> Iterator[AnyRef]:
-    yield MasterRef(item_id=item_id)
-    for kind in PreservationKind:
-        for version in range(1, archive.preservation.head(f"{item_id}/{kind.value}") + 1):
-            yield PreservationRef(item_id=item_id, kind=kind, version=version)
-    for told in StoryKind if with_stories else ():
-        for version in range(1, archive.stories.head(f"{item_id}/{told.value}") + 1):
-            yield StoryRef(item_id=item_id, kind=told, version=version)
 
 
 def export_packages(
@@ -169,7 +169,8 @@ def export_packages(
                 if done is not None:
                     packing.unchanged.append(done)
                 else:
-                    written.add(order, _package(archive, order, evidence, _companion(order, orders, places)), path)
+                    package = _readable(archive, order, evidence, _companion(order, orders, places))
+                    written.add(order, package, path)
             except StorageFailed:
                 raise
             except ArchiveRestoreError as exc:
@@ -181,10 +182,10 @@ def export_packages(
         raise
     finally:
         written.discard()
-    if not packing.failed:
-        state.close()
-    elif not (packing.made or packing.unchanged):
+    if not (packing.made or packing.unchanged):
         state.abandon(places.apart)
+    elif not packing.failed:
+        state.close()
     return packing
 
 
@@ -398,6 +399,14 @@ def _seal(exporter: Exporter, folder: Path) -> dict[str, str]:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             found[path.relative_to(folder).as_posix()] = f"sha256:{digest}"
     return found
+
+
+def _readable(archive: Archive, order: _Order, evidence: _Evidence, companion: str) -> Package:
+    """The package; what cannot be read in the archive ends this one, and not the export."""
+    try:
+        return _package(archive, order, evidence, companion)
+    except StorageFailed as exc:
+        raise SourceUnreadable(str(exc)) from exc
 
 
 def _package(archive: Archive, order: _Order, evidence: _Evidence, companion: str) -> Package:

@@ -355,6 +355,21 @@ def test_a_changed_file_is_found_and_nothing_half_made_stays(shelf: Shelf, out: 
     assert sorted(path.name for path in out.iterdir()) == [STATE, HARD]
 
 
+@pytest.mark.parametrize("form", ["bag", "ocfl"])
+@pytest.mark.parametrize("where", ["inventory.json", "v1/inventory.json", "v1/content/item.json"])
+def test_a_damaged_object_does_not_stop_the_rest(shelf: Shelf, out: Path, form: str, where: str):
+    victim = shelf.files("back_slash")["item.json"].parents[2] / where
+    victim.unlink()
+    ran = shelf.run("export", "--all", "--as", form, "--to", out)
+    names = {package["name"] for package in ran.json["exported"]}
+    if (form, where) == ("bag", "v1/inventory.json"):  # a bag takes files, not the object
+        assert ran.code == 0 and names == {"one", HARD, "back_slash"}
+    else:
+        assert ran.code == 1 and names == {"one", HARD}
+        assert [failed["ref"] for failed in ran.json["failed"]] == ["back_slash"]
+    assert not list(out.glob(".*unfinished"))
+
+
 def test_what_the_log_does_not_vouch_for_stays(shelf: Shelf, out: Path):
     """File and inventory changed alike: the root is whole, and the log knows better."""
     path = shelf.files("one/colorization")["derivation.json"]
