@@ -26,6 +26,7 @@ from archive_restore.adapters.durable import (
 from archive_restore.adapters.log_evidence import evidence
 from archive_restore.adapters.mets_check import check_package
 from archive_restore.adapters.mix import MIX, picture_mix
+from archive_restore.adapters.ocfl_layout import path_problem
 from archive_restore.adapters.premis import Node, xml_text
 from archive_restore.core.access_claims import DUBLIN_CORE
 from archive_restore.core.labels import plain_text
@@ -93,6 +94,11 @@ def folder_of(version: PackedVersion) -> str:
 
 
 def _copy(file: PackedFile, target: Path) -> None:
+    if problem := path_problem(file.name):
+        raise SelfCheckFailed(
+            f"the name {file.name!r} of a file of {file.ref} {problem}",
+            hint=f"Run: archive-restore verify {file.ref}",
+        )
     with storage_errors("making", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
     found = copy_hashed(file.path, target, mode=WRITABLE)

@@ -276,6 +276,16 @@ def test_other_bytes_than_the_archive_stored_are_refused(tmp_path):
         written(tmp_path, made)
 
 
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "a//b", ""])
+def test_a_name_that_leaves_the_package_is_refused(tmp_path, name):
+    made = record_package(tmp_path)
+    bad = replace(made.versions[0].files[1], name=name)
+    version = replace(made.versions[0], files=(made.versions[0].files[0], bad))
+    with pytest.raises(SelfCheckFailed, match="the name"):
+        written(tmp_path, replace(made, versions=(version,)))
+    assert not list(tmp_path.parent.rglob("evil"))
+
+
 @pytest.mark.parametrize("exporter", [MetsExporter(), IiifExporter(FilePictures(Path("/nowhere")), Labels())], ids=str)
 def test_record_and_story_in_one_package_are_refused(tmp_path, exporter):
     if isinstance(exporter, IiifExporter):
