@@ -326,7 +326,7 @@ def test_an_interrupted_export_goes_on(shelf: Shelf, out: Path, monkeypatch: pyt
     assert done.code == 1
     assert [package["name"] for package in done.json["unchanged"]] == ["one"]
     assert [package["name"] for package in done.json["exported"]] == [HARD]
-    assert [failed["ref"] for failed in done.json["failed"]] == ["one stories"]
+    assert [failed["ref"] for failed in done.json["failed"]] == ["one/stories"]
     shutil.rmtree(out / "stories" / "one-stories")
     done = shelf.ok(*words)
     assert len(done["unchanged"]) == 2 and len(done["exported"]) == 1 and not (out / STATE).exists()
