@@ -216,6 +216,8 @@ def test_ocfl_py_finds_our_roots_valid(kept: Shelf, out: Path):
     for package in made.values():
         store = ocfl.StorageRoot(package["path"])
         assert store.validate(validate_objects=True, check_digests=True)
+    assert list(OcflExporter().check(out / "record" / "one")) == []
+    assert "../../stories/one-stories" in (out / "record" / "one" / "about.txt").read_text()
     trees = sorted(path.parent.name for path in (out / "record" / "one").rglob("0=ocfl_object_1.1"))
     assert trees == ["one", "one%2frestoration"]
     inventory = json.loads(next((out / "record" / "one").rglob("one%2frestoration/inventory.json")).read_text())
