@@ -1169,6 +1169,10 @@ class Exporter(ABC):
             raise UsageError(f"--profile and --bag-info do not go with --as {self.name}", hint="They go with --as bag")
         return self
 
+    def served_from(self, base_uri: str) -> Exporter:
+        """The same exporter, for packages that will lie on a web server below `base_uri`; raise UsageError."""
+        raise UsageError(f"--base-uri does not go with --as {self.name}", hint="It goes with --as iiif")
+
     @abstractmethod
     def write(self, package: Package, to: Path) -> None:
         """Write the package into `to`, an empty directory; `Archive.make_durable` brings it to the disk afterwards.

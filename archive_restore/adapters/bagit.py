@@ -6,7 +6,6 @@ What anybody wrote into a description stays a value in one tag file; it never be
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 from archive_restore.adapters import durable
 from archive_restore.adapters.bag_packing import pack, unpack
 from archive_restore.adapters.bagit_validate import Checked, check_bag
+from archive_restore.adapters.log_evidence import evidence
 from archive_restore.core.bag_profile import (
     ALGORITHMS,
     ALWAYS,
@@ -216,23 +216,8 @@ def _payload(package: Package) -> list[_Part]:
 
 
 def _made_files(package: Package) -> dict[str, bytes]:
-    """Evidence of the log for those who do not believe us: lines, proofs, the signed checkpoint, the public key."""
-    logged = sorted(
-        {told.index: told for version in package.versions for told in version.logged}.values(),
-        key=lambda told: told.index,
-    )
-    files = {"data/log/entries.jsonl": b"".join(told.line + b"\n" for told in logged)}
-    files |= {f"data/log/proofs/{told.index}.tlog-proof": told.proof for told in logged if told.proof}
-    files |= {"data/log/checkpoint": package.checkpoint, "data/log/log-key.vkey": package.log_key}
-    files |= {"data/log/log-key.pem": _pem(package.log_key)} if package.log_key else {}
-    return {path: data for path, data in files.items() if data}
-
-
-def _pem(verifier_key: bytes) -> bytes:
-    """The log's key as OpenSSL reads it: SubjectPublicKeyInfo of Ed25519 (RFC 8410 §4)."""
-    raw = base64.b64decode(verifier_key.decode().split("+", 2)[2])[1:]
-    text = base64.b64encode(bytes.fromhex("302a300506032b6570032100") + raw).decode()
-    return f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n".encode()
+    """Evidence of the log, as payload."""
+    return {f"data/{path}": data for path, data in evidence(package).items()}
 
 
 def _copied(file: PackedFile, target: Path) -> Digests:

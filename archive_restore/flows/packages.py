@@ -25,6 +25,7 @@ from archive_restore.errors import (
     StorageFailed,
     UsageError,
 )
+from archive_restore.flows.access_copy import chain_of
 from archive_restore.flows.commit import (
     DIGESTS,
     DISSEMINATION,
@@ -43,7 +44,7 @@ from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.packages import LoggedEvent, Package, PackedFile, PackedVersion, Side
 from archive_restore.records.preservation import PreservationRef
 from archive_restore.records.provenance import Event
-from archive_restore.records.stories import StoryRef
+from archive_restore.records.stories import StoryDerivation, StoryRef
 
 GROUP, GROUP_BYTES, GROUP_SECONDS = 32, 256 << 20, 2.0
 """Packages, bytes and seconds after which what is finished gets its names: what a crash may cost."""
@@ -65,6 +66,8 @@ class PackageSettings:
     """A BagIt Profile that every package has to meet."""
     info: tuple[tuple[str, str], ...] = ()
     """What else is said of every package: label and text."""
+    base_uri: str = ""
+    """Where the folder of the packages will lie on a web server; empty where nobody said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +145,8 @@ def export_packages(
     disk refuses; what fails for one package is told and the rest goes on.
     """
     exporter = _exporter(archive, form).bound(settings.profile, settings.info)
+    if settings.base_uri:
+        exporter = exporter.served_from(settings.base_uri)
     places = sides(refs, to, with_stories=settings.with_stories)
     packing = Packing()
     kept = _with_earlier(refs) if exporter.takes_earlier_versions else tuple(refs)
@@ -446,6 +451,7 @@ def _version(archive: Archive, ref: AnyRef, evidence: _Evidence) -> PackedVersio
         record=record,
         files=tuple(_file(str(ref), stored, known) for stored in files.values()),
         events=events,
+        kinds=tuple(told.ref.kind for told in chain_of(archive, ref)[:-1] if isinstance(told, StoryDerivation)),
         logged=evidence.of(events),
     )
 
