@@ -30,14 +30,12 @@ from archive_restore.core.bag_profile import (
 )
 from archive_restore.core.bag_text import DECLARATION, bag_info, label_problem, manifest, plain
 from archive_restore.core.bagit import path_problem
+from archive_restore.core.package_words import ABOUT, folder_of, sentences
 from archive_restore.errors import SelfCheckFailed, SourceUnreadable, UsageError
 from archive_restore.ports import Digests, Exporter
 from archive_restore.records.findings import Finding, Severity
-from archive_restore.records.objects import Master
-from archive_restore.records.packages import Package, PackedFile, PackedVersion, Side
+from archive_restore.records.packages import Package, PackedFile
 
-ABOUT = "about.txt"
-"""Tag file that says in words what a bag holds."""
 MAX_DESCRIPTION = 2000
 """Longest External-Description, characters; the whole text is in the records of the payload."""
 
@@ -204,11 +202,6 @@ def _shape(checked: Checked) -> Shape:
 # --- what goes in ------------------------------------------------------------------------------------
 
 
-def folder_of(version: PackedVersion) -> str:
-    """Folder of a version in the payload: `master`, or its kind and version."""
-    return "master" if isinstance(version.record, Master) else version.ref.partition("/")[2]
-
-
 def _payload(package: Package) -> list[_Part]:
     parts: dict[str, _Part] = {}
     for version in package.versions:
@@ -264,7 +257,7 @@ def _info(package: Package, size: int, count: int) -> list[tuple[str, str]]:
         ("Bag-Size", _size_in_words(size)),
         ("Payload-Oxum", f"{size}.{count}"),
         *(("Internal-Sender-Identifier", version.ref) for version in package.versions),
-        ("Internal-Sender-Description", " ".join(_sentences(package))),
+        ("Internal-Sender-Description", " ".join(sentences(package))),
     ]
 
 
@@ -285,31 +278,9 @@ def _size_in_words(size: int) -> str:
     return f"{value:.4g} {unit}"
 
 
-def _sentences(package: Package) -> list[str]:
-    """What the package is, for whoever opens it in fifty years."""
-    item = package.master.ref.item_id
-    names = [folder_of(version) for version in package.versions]
-    if package.side is Side.RECORD:
-        told = [f"The record of the item {item}: {', '.join(names)}."]
-        told.append("The master is the digitized file as it came in; what was made from it never changes it.")
-        told.append(
-            f"Stories made from it are not part of the record; they lie apart, in {package.companion}."
-            if package.companion
-            else "Stories made from it are not part of the record and are not in this package."
-        )
-    else:
-        told = [f"Stories made from the item {item}: {', '.join(names)}. They are interpretations, not the record."]
-        told.append(
-            f"The record lies apart, in {package.companion}."
-            if package.companion
-            else "The record is not in this package."
-        )
-    return told
-
-
 def _about(package: Package, parts: Sequence[_Part]) -> bytes:
     lines = [
-        *_sentences(package),
+        *sentences(package),
         "",
         *(f"data/{folder_of(version)}/ holds {version.ref}" for version in package.versions),
         *(f"{part.path} is {part.file.name!r} in the archive" for part in parts if "\\" in part.file.name),

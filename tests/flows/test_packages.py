@@ -216,6 +216,8 @@ def test_ocfl_py_finds_our_roots_valid(kept: Shelf, out: Path):
     for package in made.values():
         store = ocfl.StorageRoot(package["path"])
         assert store.validate(validate_objects=True, check_digests=True)
+    assert list(OcflExporter().check(out / "record" / "one")) == []
+    assert "../../stories/one-stories" in (out / "record" / "one" / "about.txt").read_text()
     trees = sorted(path.parent.name for path in (out / "record" / "one").rglob("0=ocfl_object_1.1"))
     assert trees == ["one", "one%2frestoration"]
     inventory = json.loads(next((out / "record" / "one").rglob("one%2frestoration/inventory.json")).read_text())
@@ -326,7 +328,7 @@ def test_an_interrupted_export_goes_on(shelf: Shelf, out: Path, monkeypatch: pyt
     assert done.code == 1
     assert [package["name"] for package in done.json["unchanged"]] == ["one"]
     assert [package["name"] for package in done.json["exported"]] == [HARD]
-    assert [failed["ref"] for failed in done.json["failed"]] == ["one stories"]
+    assert [failed["ref"] for failed in done.json["failed"]] == ["one/stories"]
     shutil.rmtree(out / "stories" / "one-stories")
     done = shelf.ok(*words)
     assert len(done["unchanged"]) == 2 and len(done["exported"]) == 1 and not (out / STATE).exists()
