@@ -282,7 +282,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         bags=FolderBags(),
         pictures=FilePictures(work),
         access=JpegCopies(settings.labels.style),
-        exporters=_exporters(settings),
+        exporters=_exporters(settings, work),
         make_durable=sync_trees,
         credentials=C2paCredentials(
             signer=lambda: keys.load_signer(folder, passphrase=secrets()),
@@ -320,11 +320,19 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     )
 
 
-def _exporters(settings: Settings) -> Mapping[str, Exporter]:
+def _exporters(settings: Settings, work: Path) -> Mapping[str, Exporter]:
     from archive_restore.adapters.bagit import BagExporter
+    from archive_restore.adapters.iiif import IiifExporter
+    from archive_restore.adapters.mets import MetsExporter
     from archive_restore.adapters.ocfl_package import OcflExporter
+    from archive_restore.adapters.picture_files import FilePictures
 
-    exporters: tuple[Exporter, ...] = (BagExporter(threads=settings.threads), OcflExporter(threads=settings.threads))
+    exporters: tuple[Exporter, ...] = (
+        BagExporter(threads=settings.threads),
+        OcflExporter(threads=settings.threads),
+        MetsExporter(),
+        IiifExporter(FilePictures(work), settings.labels),
+    )
     return {exporter.name: exporter for exporter in exporters}
 
 

@@ -1167,7 +1167,7 @@ class Exporter(ABC):
 
     name: ClassVar[str]
     """The word after `--as`."""
-    seal: ClassVar[str]
+    seal: str
     """Glob, below a package, of the files that name all others: the log keeps their digests."""
     takes_earlier_versions: ClassVar[bool] = False
     """Whether a version takes all earlier ones along."""
@@ -1180,6 +1180,10 @@ class Exporter(ABC):
         if profile is not None or info:
             raise UsageError(f"--profile and --bag-info do not go with --as {self.name}", hint="They go with --as bag")
         return self
+
+    def served_from(self, base_uri: str) -> Exporter:
+        """The same exporter, for packages that will lie on a web server below `base_uri`; raise UsageError."""
+        raise UsageError(f"--base-uri does not go with --as {self.name}", hint="It goes with --as iiif")
 
     @abstractmethod
     def write(self, package: Package, to: Path) -> None:

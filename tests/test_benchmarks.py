@@ -5,7 +5,7 @@ from importlib import metadata
 
 import pytest
 
-from tests.benchmarks import audit_log, enhancement, ingest, models, packages, restoration, verify
+from tests.benchmarks import audit_log, enhancement, ingest, models, packages, publishing, restoration, verify
 
 
 def carried() -> bool:
@@ -47,6 +47,13 @@ def test_restoration(capsys: pytest.CaptureFixture[str], tmp_path):
     restoration.main(["--mpx", "1", "--channels", "1", "--recipe", "by-hand", "--directory", str(tmp_path)])
     told = capsys.readouterr().out
     for words in ("| ingest |", "| restore |", "| verify |", "| reproduce |", "tifffile"):
+        assert words in told
+
+
+def test_publishing(capsys: pytest.CaptureFixture[str], tmp_path):
+    publishing.main(["--files", "20", "--mpx", "0.5", "--directory", str(tmp_path)])
+    told = capsys.readouterr().out
+    for words in ("| 20 |", "| 0.5 Mpx, upright |", "| 0.5 Mpx, turned |"):
         assert words in told
 
 

@@ -6,34 +6,36 @@ What anybody wrote into a description stays a value in one tag file; it never be
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from archive_restore.adapters import durable
+from archive_restore.adapters.bag_packing import pack, unpack
 from archive_restore.adapters.bagit_validate import Checked, check_bag
+from archive_restore.adapters.log_evidence import evidence
 from archive_restore.core.bag_profile import (
     ALGORITHMS,
     ALWAYS,
     Profile,
     Shape,
     fitted,
+    packed_as,
     problems,
     read_profile,
 )
 from archive_restore.core.bag_text import DECLARATION, bag_info, label_problem, manifest, plain
 from archive_restore.core.bagit import path_problem
+from archive_restore.core.package_words import ABOUT, folder_of, sentences
 from archive_restore.errors import SelfCheckFailed, SourceUnreadable, UsageError
 from archive_restore.ports import Digests, Exporter
 from archive_restore.records.findings import Finding, Severity
-from archive_restore.records.objects import Master
-from archive_restore.records.packages import Package, PackedFile, PackedVersion, Side
+from archive_restore.records.packages import Package, PackedFile
 
-ABOUT = "about.txt"
-"""Tag file that says in words what a bag holds."""
 MAX_DESCRIPTION = 2000
 """Longest External-Description, characters; the whole text is in the records of the payload."""
 
@@ -51,6 +53,9 @@ class BagExporter(Exporter):
         self._threads = threads
         self._profile = profile
         self._info = tuple(info)
+        self._packed = packed_as(profile) if profile is not None else ""
+        if self._packed:
+            self.seal = f"*.{self._packed}"
         self._read_back: dict[Path, dict[str, tuple[Digests, _Mark]]] = {}
         """By bag and path: digests of payload files as they were read back, and what tells that they did not change."""
 
@@ -64,7 +69,21 @@ class BagExporter(Exporter):
         return BagExporter(threads=self._threads, profile=_profile(profile) if profile else None, info=info)
 
     def write(self, package: Package, to: Path) -> None:
-        """See ports.Exporter. Steps: 1 plan, 2 profile, 3 payload, 4 tag files."""
+        """See ports.Exporter. Where a profile wants one file, it is the only one in `to` (RFC 8493 §4)."""
+        if not self._packed:
+            self._write(package, to)
+            return
+        bag = to / package.name
+        with durable.storage_errors("creating", bag):
+            bag.mkdir()
+        self._write(package, bag)
+        with durable.storage_errors("packing", bag):
+            pack(bag, to / f"{package.name}.{self._packed}")
+            shutil.rmtree(bag)
+        self._read_back.clear()
+
+    def _write(self, package: Package, to: Path) -> None:
+        """Steps: 1 plan, 2 profile, 3 payload, 4 tag files."""
         # 1. What goes in, and what is said of it
         parts = _payload(package)
         made = _made_files(package)
@@ -98,8 +117,27 @@ class BagExporter(Exporter):
         """See ports.Exporter and bagit_validate.
 
         What `write` copied was read back then, block by block. Where a file did not change since, the digests of that
-        reading are held against the manifests, once; every other file is read here.
+        reading are held against the manifests, once; every other file is read here. One file is unpacked for it.
         """
+        if not self._packed:
+            yield from self._check(to)
+            return
+        with tempfile.TemporaryDirectory(prefix=".check-", dir=to) as place:
+            found = next(to.glob(self.seal), None)
+            problem = "it is missing" if found is None else unpack(found, Path(place))
+            if problem:
+                yield Finding(
+                    code="BAG_PACKED_UNREADABLE",
+                    severity=Severity.ERROR,
+                    subject=to.name,
+                    message=f"The packed bag cannot be read: {problem}.",
+                    clause="RFC 8493 §4",
+                )
+                return
+            for bag in Path(place).iterdir():
+                yield from self._check(bag)
+
+    def _check(self, to: Path) -> Iterator[Finding]:
         known = {
             path: {name: getattr(found, name) for name in ALGORITHMS}
             for path, (found, mark) in self._read_back.pop(to, {}).items()
@@ -164,11 +202,6 @@ def _shape(checked: Checked) -> Shape:
 # --- what goes in ------------------------------------------------------------------------------------
 
 
-def folder_of(version: PackedVersion) -> str:
-    """Folder of a version in the payload: `master`, or its kind and version."""
-    return "master" if isinstance(version.record, Master) else version.ref.partition("/")[2]
-
-
 def _payload(package: Package) -> list[_Part]:
     parts: dict[str, _Part] = {}
     for version in package.versions:
@@ -183,23 +216,8 @@ def _payload(package: Package) -> list[_Part]:
 
 
 def _made_files(package: Package) -> dict[str, bytes]:
-    """Evidence of the log for those who do not believe us: lines, proofs, the signed checkpoint, the public key."""
-    logged = sorted(
-        {told.index: told for version in package.versions for told in version.logged}.values(),
-        key=lambda told: told.index,
-    )
-    files = {"data/log/entries.jsonl": b"".join(told.line + b"\n" for told in logged)}
-    files |= {f"data/log/proofs/{told.index}.tlog-proof": told.proof for told in logged if told.proof}
-    files |= {"data/log/checkpoint": package.checkpoint, "data/log/log-key.vkey": package.log_key}
-    files |= {"data/log/log-key.pem": _pem(package.log_key)} if package.log_key else {}
-    return {path: data for path, data in files.items() if data}
-
-
-def _pem(verifier_key: bytes) -> bytes:
-    """The log's key as OpenSSL reads it: SubjectPublicKeyInfo of Ed25519 (RFC 8410 §4)."""
-    raw = base64.b64decode(verifier_key.decode().split("+", 2)[2])[1:]
-    text = base64.b64encode(bytes.fromhex("302a300506032b6570032100") + raw).decode()
-    return f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n".encode()
+    """Evidence of the log, as payload."""
+    return {f"data/{path}": data for path, data in evidence(package).items()}
 
 
 def _copied(file: PackedFile, target: Path) -> Digests:
@@ -239,7 +257,7 @@ def _info(package: Package, size: int, count: int) -> list[tuple[str, str]]:
         ("Bag-Size", _size_in_words(size)),
         ("Payload-Oxum", f"{size}.{count}"),
         *(("Internal-Sender-Identifier", version.ref) for version in package.versions),
-        ("Internal-Sender-Description", " ".join(_sentences(package))),
+        ("Internal-Sender-Description", " ".join(sentences(package))),
     ]
 
 
@@ -260,31 +278,9 @@ def _size_in_words(size: int) -> str:
     return f"{value:.4g} {unit}"
 
 
-def _sentences(package: Package) -> list[str]:
-    """What the package is, for whoever opens it in fifty years."""
-    item = package.master.ref.item_id
-    names = [folder_of(version) for version in package.versions]
-    if package.side is Side.RECORD:
-        told = [f"The record of the item {item}: {', '.join(names)}."]
-        told.append("The master is the digitized file as it came in; what was made from it never changes it.")
-        told.append(
-            f"Stories made from it are not part of the record; they lie apart, in {package.companion}."
-            if package.companion
-            else "Stories made from it are not part of the record and are not in this package."
-        )
-    else:
-        told = [f"Stories made from the item {item}: {', '.join(names)}. They are interpretations, not the record."]
-        told.append(
-            f"The record lies apart, in {package.companion}."
-            if package.companion
-            else "The record is not in this package."
-        )
-    return told
-
-
 def _about(package: Package, parts: Sequence[_Part]) -> bytes:
     lines = [
-        *_sentences(package),
+        *sentences(package),
         "",
         *(f"data/{folder_of(version)}/ holds {version.ref}" for version in package.versions),
         *(f"{part.path} is {part.file.name!r} in the archive" for part in parts if "\\" in part.file.name),

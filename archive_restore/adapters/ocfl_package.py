@@ -13,8 +13,10 @@ from typing import Any
 from archive_restore.adapters import durable, ocfl_validate
 from archive_restore.adapters import ocfl_layout as layout
 from archive_restore.adapters.ocfl import declare_root
+from archive_restore.core.bag_text import plain
+from archive_restore.core.package_words import ABOUT, sentences
 from archive_restore.core.refs import object_kind
-from archive_restore.errors import ReferenceUnknown, SelfCheckFailed, StorageFailed
+from archive_restore.errors import ReferenceUnknown, SelfCheckFailed, SourceUnreadable, StorageFailed
 from archive_restore.ports import Exporter
 from archive_restore.records.findings import Finding
 from archive_restore.records.packages import Package, PackedVersion
@@ -32,8 +34,10 @@ class OcflExporter(Exporter):
         self._threads = threads
 
     def write(self, package: Package, to: Path) -> None:
-        """See ports.Exporter; `to` becomes a storage root."""
+        """See ports.Exporter; `to` becomes a storage root, with a file that tells of itself (OCFL 1.1 §4)."""
         declare_root(to)
+        about = "".join(f"{plain(line)}\n" for line in sentences(package))
+        durable.write_hashed(to / ABOUT, about.encode(), mode=durable.WRITABLE)
         newest: dict[str, PackedVersion] = {}
         for version in package.versions:
             object_id = version.ref.partition("@")[0]
@@ -44,17 +48,15 @@ class OcflExporter(Exporter):
             self._copy(object_id, version, to / layout.object_path(object_id))
 
     def check(self, to: Path) -> Iterator[Finding]:
-        """See ports.Exporter and ocfl_validate."""
-        return ocfl_validate.validate(to, "exported", _is_object_id, None, fixity=True)
+        """See ports.Exporter and ocfl_validate; a root of the archive would not have the file that tells of itself."""
+        findings = ocfl_validate.validate(to, "exported", _is_object_id, None, fixity=True)
+        return (finding for finding in findings if finding.subject != f"exported: {ABOUT}")
 
     def _copy(self, object_id: str, version: PackedVersion, target: Path) -> None:
         source, head = _object_of(version), version.record.ref.version
         # The inventory of the newest version asked for: signed by its sidecar, and compared with what the root says.
         data, inventory = _inventory(source, f"v{head}", object_id)
         contents = sorted((path, digest) for digest, paths in inventory["manifest"].items() for path in paths)
-        for path, _ in contents:
-            if layout.path_problem(path):
-                raise StorageFailed(f"{object_id!r} names the unsafe path {path!r}", hint="Run `verify`")
         folders = {target, *((target / path).parent for path, _ in contents)}
         for folder in sorted(folders):
             with durable.storage_errors("creating", folder):
@@ -85,15 +87,21 @@ def _object_of(version: PackedVersion) -> Path:
         for above in file.path.parents:
             if (above / layout.OBJECT_DECLARATION).is_file():
                 return above
-    raise StorageFailed(f"{version.ref} lies in no OCFL object", hint=f"Run: archive-restore verify {version.ref}")
+    raise SourceUnreadable(f"{version.ref} lies in no OCFL object", hint=f"Run: archive-restore verify {version.ref}")
 
 
 def _inventory(source: Path, version: str, object_id: str) -> tuple[bytes, dict[str, Any]]:
-    inventory = layout.read_inventory(source / version)
-    with durable.storage_errors("reading", source / version / layout.INVENTORY):
+    """The inventory that a version had when it was the newest: its bytes, and what they say."""
+    try:
+        inventory = layout.read_inventory(source / version)
         data = (source / version / layout.INVENTORY).read_bytes()
+    except (StorageFailed, OSError) as exc:
+        raise SourceUnreadable(str(exc)) from exc
     if inventory["id"] != object_id or inventory["head"] != version:
-        raise StorageFailed(f"the inventory of {object_id}@{version[1:]} is another's", hint="Run `verify --all`")
+        raise SourceUnreadable(f"the inventory of {object_id}@{version[1:]} is another's", hint="Run `verify --all`")
+    for path in (path for paths in inventory["manifest"].values() for path in paths):
+        if layout.path_problem(path):
+            raise SourceUnreadable(f"{object_id!r} names the unsafe path {path!r}", hint="Run `verify --all`")
     return data, inventory
 
 

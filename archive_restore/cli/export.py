@@ -46,6 +46,12 @@ _KINDS = ("master", "restoration", "enhancement", "colorization")
 @click.option(
     "--bag-info", "info", multiple=True, metavar="LABEL=TEXT", help="An element of every bag-info.txt; may be repeated."
 )
+@click.option(
+    "--base-uri",
+    default="",
+    metavar="URI",
+    help="With --as iiif: address on the web that --to will have; http://localhost:8000 where it is not given.",
+)
 @click.pass_obj
 def export_command(
     session: Session,
@@ -64,6 +70,7 @@ def export_command(
     rejected_too: bool,
     profile: Path | None,
     info: tuple[str, ...],
+    base_uri: str,
 ) -> int:
     """Copy pictures or whole items out of the archive, with their credentials, their records and their words.
 
@@ -72,8 +79,9 @@ def export_command(
     was done.
 
     The other forms make one package an item: `bag` a bag (BagIt 1.0), `ocfl` its OCFL objects in a storage root of
-    their own. A restoration brings its master along. With --all or --query whole items go; with --kind, the newest of
-    that kind. Record and stories never share a package. Each one is read back and checked. The log says what left.
+    their own, `mets` its files with one METS document, `iiif` a manifest and tiles for viewers on the web. A
+    restoration brings its master along. With --all or --query whole items go; with --kind, the newest of that kind.
+    Record and stories never share a package. Each one is read back and checked. The log says what left.
     """
     if form in _PACKAGES:
         if quality != 92 or srgb or no_label or reason or rejected_too:
@@ -84,11 +92,14 @@ def export_command(
         return _packages(
             session, refs, form, to, everything, query, kind,
             PackageSettings(
-                with_stories=with_stories, approved_only=approved_only, profile=profile, info=_elements(info)
+                with_stories=with_stories, approved_only=approved_only, profile=profile, info=_elements(info),
+                base_uri=base_uri,
             ),
         )  # fmt: skip
     if profile is not None or info:
         raise UsageError("--profile and --bag-info do not go with --as access", hint="They go with --as bag")
+    if base_uri:
+        raise UsageError("--base-uri does not go with --as access", hint="It goes with --as iiif")
     from archive_restore.flows.access_copy import AccessSettings
     from archive_restore.flows.export import choose_exports, export_access
 

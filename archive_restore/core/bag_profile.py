@@ -15,6 +15,8 @@ ALGORITHMS = ("sha512", "sha256")
 """Digests that every bag of ours has, where a profile does not forbid one."""
 OTHERS = ("sha1", "md5", "sha224", "sha384")
 """Digests that are made when a profile requires them."""
+PACKED = {"application/tar": "tar", "application/x-tar": "tar", "application/zip": "zip"}
+"""How a bag becomes one file, by media type; the first that is accepted."""
 ALWAYS = re.compile(r"bagit\.txt|bag-info\.txt|(tag)?manifest-[a-z0-9]+\.txt")
 """Tag files that BagIt itself asks for: profiles do not list them."""
 
@@ -74,6 +76,12 @@ class Shape:
     """Other tag files."""
     payload: Collection[str] = field(default_factory=tuple)
     """Paths of the payload, `data/…`."""
+
+
+def packed_as(profile: Profile) -> str:
+    """`tar` or `zip` where a profile wants the bag as one file of that kind; empty where a folder does, or neither."""
+    accepted = profile.required("Accept-Serialization") if profile.serialization == "required" else ()
+    return next((word for media_type, word in PACKED.items() if media_type in accepted), "")
 
 
 def read_profile(plain: object) -> tuple[Profile | None, str]:
@@ -183,8 +191,9 @@ def _form(shape: Shape, profile: Profile) -> list[str]:
     if not profile.allows("Accept-BagIt-Version", "1.0"):
         versions = ", ".join(profile.required("Accept-BagIt-Version"))
         told.append(f"it takes BagIt version {versions} and bags are written in version 1.0 (RFC 8493)")
-    if profile.serialization == "required":
-        told.append("it wants the bag as one file, and bags are written as folders: pack it with tar or zip afterwards")
+    if profile.serialization == "required" and not packed_as(profile):
+        accepted = ", ".join(profile.required("Accept-Serialization")) or "nothing"
+        told.append(f"it wants the bag as one file and takes {accepted}; bags are packed as {', '.join(PACKED)}")
     if profile.fetch_required:
         told.append("it wants a fetch.txt, and bags hold all their files")
     if profile.empty and shape.payload:

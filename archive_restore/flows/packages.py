@@ -10,7 +10,7 @@ import hashlib
 import mimetypes
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,7 +25,16 @@ from archive_restore.errors import (
     StorageFailed,
     UsageError,
 )
-from archive_restore.flows.commit import DIGESTS, DISSEMINATION, event, load_record, stored_files, tell_events
+from archive_restore.flows.access_copy import chain_of
+from archive_restore.flows.commit import (
+    DIGESTS,
+    DISSEMINATION,
+    event,
+    exact_ref,
+    load_record,
+    stored_files,
+    tell_events,
+)
 from archive_restore.flows.export import choose_exports
 from archive_restore.flows.export_folder import ExportFolder, Sides, disk, sides, sync_names
 from archive_restore.flows.review import review_problem
@@ -33,9 +42,9 @@ from archive_restore.ports import Archive, Exporter, StoredFile
 from archive_restore.records.findings import Severity
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.packages import LoggedEvent, Package, PackedFile, PackedVersion, Side
-from archive_restore.records.preservation import PreservationKind, PreservationRef
+from archive_restore.records.preservation import PreservationRef
 from archive_restore.records.provenance import Event
-from archive_restore.records.stories import StoryKind, StoryRef
+from archive_restore.records.stories import StoryDerivation, StoryRef
 
 GROUP, GROUP_BYTES, GROUP_SECONDS = 32, 256 << 20, 2.0
 """Packages, bytes and seconds after which what is finished gets its names: what a crash may cost."""
@@ -57,6 +66,8 @@ class PackageSettings:
     """A BagIt Profile that every package has to meet."""
     info: tuple[tuple[str, str], ...] = ()
     """What else is said of every package: label and text."""
+    base_uri: str = ""
+    """Where the folder of the packages will lie on a web server; empty where nobody said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,23 +119,15 @@ def choose_packages(
         chosen = choose_exports(archive, refs, everything=everything, query=query, kind=kind)
     else:
         items = choose_exports(archive, refs, everything=everything, query=query, kind=None)
-        chosen = tuple(ref for item in items for ref in _whole(archive, item.item_id, with_stories=with_stories))
+        made = {row.item_id: row.derivatives for row in archive.catalog.items(query or "")}
+        chosen = tuple(ref for item in items for ref in (item, *map(exact_ref, made[item.item_id])))
+        chosen = tuple(ref for ref in chosen if with_stories or not isinstance(ref, StoryRef))
     found: dict[AnyRef, None] = {}
     for ref in chosen:
         if isinstance(ref, PreservationRef):
             found[MasterRef(item_id=ref.item_id)] = None
         found[ref] = None
     return tuple(found)
-
-
-def _whole(archive: Archive, item_id: str, *, with_stories: bool) -> Iterator[AnyRef]:
-    yield MasterRef(item_id=item_id)
-    for kind in PreservationKind:
-        for version in range(1, archive.preservation.head(f"{item_id}/{kind.value}") + 1):
-            yield PreservationRef(item_id=item_id, kind=kind, version=version)
-    for told in StoryKind if with_stories else ():
-        for version in range(1, archive.stories.head(f"{item_id}/{told.value}") + 1):
-            yield StoryRef(item_id=item_id, kind=told, version=version)
 
 
 def export_packages(
@@ -142,6 +145,8 @@ def export_packages(
     disk refuses; what fails for one package is told and the rest goes on.
     """
     exporter = _exporter(archive, form).bound(settings.profile, settings.info)
+    if settings.base_uri:
+        exporter = exporter.served_from(settings.base_uri)
     places = sides(refs, to, with_stories=settings.with_stories)
     packing = Packing()
     kept = _with_earlier(refs) if exporter.takes_earlier_versions else tuple(refs)
@@ -153,6 +158,7 @@ def export_packages(
     state.open(places.apart)
     written = _Written(archive, exporter, to, state, packing)
     taken: dict[Path, str] = {}
+    companions = _companions(orders, places)
     try:
         for order in orders:
             path = places.of(order.refs[0]) / order.name
@@ -164,7 +170,8 @@ def export_packages(
                 if done is not None:
                     packing.unchanged.append(done)
                 else:
-                    written.add(order, _package(archive, order, evidence, _companion(order, orders, places)), path)
+                    package = _readable(archive, order, evidence, companions.get(order, ""))
+                    written.add(order, package, path)
             except StorageFailed:
                 raise
             except ArchiveRestoreError as exc:
@@ -176,10 +183,10 @@ def export_packages(
         raise
     finally:
         written.discard()
-    if not packing.failed:
-        state.close()
-    elif not (packing.made or packing.unchanged):
+    if not (packing.made or packing.unchanged):
         state.abandon(places.apart)
+    elif not packing.failed:
+        state.close()
     return packing
 
 
@@ -206,7 +213,7 @@ class _Order:
     @property
     def key(self) -> str:
         """How it is named to people."""
-        return self.item_id if self.side is Side.RECORD else f"{self.item_id} stories"
+        return self.item_id if self.side is Side.RECORD else f"{self.item_id}/stories"
 
     @property
     def name(self) -> str:
@@ -237,12 +244,12 @@ def _asked(settings: PackageSettings) -> object:
     return [to_plain(replace(settings, profile=None)), digest]
 
 
-def _companion(order: _Order, orders: Sequence[_Order], places: Sides) -> str:
-    """Path from a package to that of the item's other side."""
-    for other in orders:
-        if other.item_id == order.item_id and other.side is not order.side:
-            return f"../../{places.of(other.refs[0]).name}/{other.name}"
-    return ""
+def _companions(orders: Sequence[_Order], places: Sides) -> dict[_Order, str]:
+    """Path from each package to that of its item's other side, where there is one."""
+    known = {(order.item_id, order.side): order for order in orders}
+    other_side = {Side.RECORD: Side.STORIES, Side.STORIES: Side.RECORD}
+    others = {order: known.get((order.item_id, other_side[order.side])) for order in orders}
+    return {order: f"../../{places.of(other.refs[0]).name}/{other.name}" for order, other in others.items() if other}
 
 
 def _with_earlier(refs: Sequence[AnyRef]) -> tuple[AnyRef, ...]:
@@ -258,10 +265,13 @@ def _with_earlier(refs: Sequence[AnyRef]) -> tuple[AnyRef, ...]:
 def _approved(archive: Archive, refs: Sequence[AnyRef], packing: Packing, *, with_earlier: bool) -> tuple[AnyRef, ...]:
     """Masters, which nobody reviews, and derivatives that were approved; the others are told as left out."""
     problems = {ref: review_problem(archive, ref) for ref in refs}
-    for ref in refs if with_earlier else ():
-        for other in refs:
-            if other.object_id == ref.object_id and other.version < ref.version and problems[other]:
-                problems[ref] = problems[ref] or f"it brings {other} along: {problems[other]}"
+    worst: dict[str, tuple[AnyRef, str]] = {}
+    for ref in sorted(refs, key=lambda ref: ref.version) if with_earlier else ():
+        earlier = worst.get(ref.object_id)
+        if problems[ref] and earlier is None:
+            worst[ref.object_id] = ref, problems[ref]
+        elif not problems[ref] and earlier is not None:
+            problems[ref] = f"it brings {earlier[0]} along: {earlier[1]}"
     packing.left_out += [(str(ref), why) for ref, why in problems.items() if why]
     return tuple(ref for ref, why in problems.items() if not why)
 
@@ -395,6 +405,14 @@ def _seal(exporter: Exporter, folder: Path) -> dict[str, str]:
     return found
 
 
+def _readable(archive: Archive, order: _Order, evidence: _Evidence, companion: str) -> Package:
+    """The package; what cannot be read in the archive ends this one, and not the export."""
+    try:
+        return _package(archive, order, evidence, companion)
+    except StorageFailed as exc:
+        raise SourceUnreadable(str(exc)) from exc
+
+
 def _package(archive: Archive, order: _Order, evidence: _Evidence, companion: str) -> Package:
     master = load_record(archive, MasterRef(item_id=order.item_id))
     assert isinstance(master, Master)
@@ -433,6 +451,7 @@ def _version(archive: Archive, ref: AnyRef, evidence: _Evidence) -> PackedVersio
         record=record,
         files=tuple(_file(str(ref), stored, known) for stored in files.values()),
         events=events,
+        kinds=tuple(told.ref.kind for told in chain_of(archive, ref)[:-1] if isinstance(told, StoryDerivation)),
         logged=evidence.of(events),
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from archive_restore.records.objects import Master
 from archive_restore.records.preservation import PreservationDerivation
 from archive_restore.records.provenance import Event
-from archive_restore.records.stories import StoryDerivation
+from archive_restore.records.stories import StoryDerivation, StoryKind
 
 
 class Side(StrEnum):
@@ -65,6 +65,8 @@ class PackedVersion:
     files: tuple[PackedFile, ...]
     events: tuple[Event, ...]
     """What the log tells of it, oldest first."""
+    kinds: tuple[StoryKind, ...] = ()
+    """Kinds of the stories that it was made from."""
     logged: tuple[LoggedEvent, ...] = ()
     """Lines of the audit log about it, in their order: those of `events`, and what else the log tells."""
 
@@ -92,3 +94,8 @@ class Package:
     """The log's signed checkpoint (C2SP signed note) that `logged` events are proved under."""
     log_key: bytes = b""
     """The log's public key as C2SP signed-note writes it."""
+
+    def mixed(self) -> tuple[str, ...]:
+        """REFs of versions that are not of this package's side: none, ever (promise P4)."""
+        stories = self.side is Side.STORIES
+        return tuple(part.ref for part in self.versions if isinstance(part.record, StoryDerivation) is not stories)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
@@ -109,7 +112,9 @@ UNMET = {
         Bag_Info={"Rights": {"required": True, "values": ["public", "restricted"]}}
     ),
     "BagIt version 0.96": profile(**{"Accept-BagIt-Version": ["0.96"]}),
-    "wants the bag as one file": profile(Serialization="required", Accept_Serialization=["application/zip"]),
+    "takes application/x-7z-compressed": profile(
+        Serialization="required", Accept_Serialization=["application/x-7z-compressed"]
+    ),
     "wants a fetch.txt": profile(**{"Allow-Fetch.txt": True, "Fetch.txt-Required": True}),
     "wants an empty payload": profile(Data_Empty=True),
     "not made here: whirlpool": profile(Manifests_Required=["whirlpool"]),
@@ -118,7 +123,7 @@ UNMET = {
     "it requires data/mets.xml": profile(Payload_Files_Required=["data/mets.xml"]),
     "it does not allow data/master/item.json and 1 more": profile(Payload_Files_Allowed=["data/*.tif"]),
 }
-NOT_JUDGED = {"not made here: whirlpool", "it allows none of the digests", "wants the bag as one file"}
+NOT_JUDGED = {"not made here: whirlpool", "it allows none of the digests", "takes application/x-7z-compressed"}
 """bagit-utils takes no profile with a digest that it does not know, and does not ask how a bag came."""
 
 
@@ -133,6 +138,31 @@ def test_a_profile_that_cannot_be_met_is_refused_before_a_byte_is_copied(package
             package, tmp_path / "plain", None, ("BagIt-Profile-Identifier", "https://example.org/profile.json")
         )
         assert not judge_says(plain_bag, UNMET[told])
+
+
+@pytest.mark.parametrize("form", ["tar", "zip"])
+def test_a_bag_becomes_one_file_where_a_profile_wants_it(package: Package, tmp_path: Path, form: str):
+    wanted = profile(Serialization="required", Accept_Serialization=[f"application/{form}", "application/gzip"])
+    to = written(package, tmp_path / "packed", wanted)
+    assert [path.name for path in to.iterdir()] == [f"one.{form}"]
+    names = subprocess.run(
+        ["tar", "-tf", to / "one.tar"] if form == "tar" else [sys.executable, "-m", "zipfile", "-l", to / "one.zip"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "one/data/master/scan.tif" in names and "one/bagit.txt" in names
+    shutil.unpack_archive(to / f"one.{form}", tmp_path / "out", **({"filter": "data"} if form == "tar" else {}))
+    bagit.Bag(str(tmp_path / "out" / "one")).validate()
+    assert judge_says(tmp_path / "out" / "one", wanted)
+    data = bytearray((to / f"one.{form}").read_bytes())
+    place = data.index(b"<premis/>")
+    data[place : place + 9] = b"<promis/>"
+    (to / f"one.{form}").write_bytes(data)
+    exporter = BagExporter().bound((tmp_path / "packed.json"), ())
+    if form == "tar":
+        assert {finding.code for finding in exporter.check(to)} == {"BAG_DIGEST_MISMATCH"}
+    else:
+        assert [finding.code for finding in exporter.check(to)] == ["BAG_PACKED_UNREADABLE"]
+    assert [path.name for path in to.iterdir()] == [f"one.{form}"]
 
 
 @pytest.mark.parametrize(

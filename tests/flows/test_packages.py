@@ -216,6 +216,8 @@ def test_ocfl_py_finds_our_roots_valid(kept: Shelf, out: Path):
     for package in made.values():
         store = ocfl.StorageRoot(package["path"])
         assert store.validate(validate_objects=True, check_digests=True)
+    assert list(OcflExporter().check(out / "record" / "one")) == []
+    assert "../../stories/one-stories" in (out / "record" / "one" / "about.txt").read_text()
     trees = sorted(path.parent.name for path in (out / "record" / "one").rglob("0=ocfl_object_1.1"))
     assert trees == ["one", "one%2frestoration"]
     inventory = json.loads(next((out / "record" / "one").rglob("one%2frestoration/inventory.json")).read_text())
@@ -326,7 +328,7 @@ def test_an_interrupted_export_goes_on(shelf: Shelf, out: Path, monkeypatch: pyt
     assert done.code == 1
     assert [package["name"] for package in done.json["unchanged"]] == ["one"]
     assert [package["name"] for package in done.json["exported"]] == [HARD]
-    assert [failed["ref"] for failed in done.json["failed"]] == ["one stories"]
+    assert [failed["ref"] for failed in done.json["failed"]] == ["one/stories"]
     shutil.rmtree(out / "stories" / "one-stories")
     done = shelf.ok(*words)
     assert len(done["unchanged"]) == 2 and len(done["exported"]) == 1 and not (out / STATE).exists()
@@ -353,6 +355,21 @@ def test_a_changed_file_is_found_and_nothing_half_made_stays(shelf: Shelf, out: 
     ran = shelf.run("export", "one/restoration@1", HARD, "--as", form, "--to", out)
     assert ran.code == 1 and [package["name"] for package in ran.json["exported"]] == [HARD]
     assert sorted(path.name for path in out.iterdir()) == [STATE, HARD]
+
+
+@pytest.mark.parametrize("form", ["bag", "ocfl"])
+@pytest.mark.parametrize("where", ["inventory.json", "v1/inventory.json", "v1/content/item.json"])
+def test_a_damaged_object_does_not_stop_the_rest(shelf: Shelf, out: Path, form: str, where: str):
+    victim = shelf.files("back_slash")["item.json"].parents[2] / where
+    victim.unlink()
+    ran = shelf.run("export", "--all", "--as", form, "--to", out)
+    names = {package["name"] for package in ran.json["exported"]}
+    if (form, where) == ("bag", "v1/inventory.json"):  # a bag takes files, not the object
+        assert ran.code == 0 and names == {"one", HARD, "back_slash"}
+    else:
+        assert ran.code == 1 and names == {"one", HARD}
+        assert [failed["ref"] for failed in ran.json["failed"]] == ["back_slash"]
+    assert not list(out.glob(".*unfinished"))
 
 
 def test_what_the_log_does_not_vouch_for_stays(shelf: Shelf, out: Path):
