@@ -5,7 +5,7 @@ from importlib import metadata
 
 import pytest
 
-from tests.benchmarks import enhancement, ingest, models, packages, publishing, restoration
+from tests.benchmarks import audit_log, enhancement, ingest, models, packages, publishing, restoration
 
 
 def carried() -> bool:
@@ -19,6 +19,14 @@ def test_ingest(capsys: pytest.CaptureFixture[str], tmp_path):
     ingest.main(["--files", "4", "--large-mib", "4", "--runs", "1", "--directory", str(tmp_path)])
     told = capsys.readouterr().out
     for words in ("ocfl-py: make objects", "identify (PRONOM)", "cp + sha512sum + sha256sum", "Deflate"):
+        assert words in told
+
+
+def test_audit_log(capsys: pytest.CaptureFixture[str], tmp_path):
+    for step in audit_log.STEPS:
+        audit_log.main(["--step", step, "--entries", "300", "--directory", str(tmp_path)])
+    told = capsys.readouterr().out
+    for words in ("| append |", "1 found", "each further one", "0 findings", "| export again |"):
         assert words in told
 
 

@@ -101,12 +101,12 @@ def log_export(session: Session, to: Path) -> int:
 
 
 @log_command.command("consistency")
-@click.argument("old", metavar="OLD_CHECKPOINT", type=_FILE)
+@click.argument("old", metavar="CHECKPOINT", type=_FILE)
 @click.option("--new", type=_FILE, metavar="FILE", help="A later checkpoint; by default the present one.")
 @click.option("--to", metavar="FILE", type=_NEW, help="Write the proof there, for people without the log.")
 @click.pass_obj
 def log_consistency(session: Session, old: Path, new: Path | None, to: Path | None) -> int:
-    """Prove that the log only grew since OLD_CHECKPOINT was made. Exit code 1 when it did not."""
+    """Prove that the log only grew since CHECKPOINT, an older one, was made. Exit code 1 when it did not."""
     from archive_restore.flows.log import consistency
 
     with session.open(write=False) as archive:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archive_restore.core.refs import AnyRef, make_ref, parse_ref
-from archive_restore.core.reviews import review_line, state_of
+from archive_restore.core.reviews import REVIEW, review_line, state_of
 from archive_restore.errors import ReferenceUnknown
 from archive_restore.flows.commit import load_record, stored_files
 from archive_restore.ports import Archive
@@ -36,9 +36,14 @@ class Shown:
         head = self._master(self.record) if isinstance(self.record, Master) else self._derivation(self.record)
         made = [f"derivatives: {', '.join(self.derivatives)}"] if self.derivatives else []
         files = ["files:", *(f"  {path}" for path in self.files.values())]
-        events = ["history:", *(f"  {e.date_time} {e.type}: {e.detail}" for e in self.events)]
+        events = ["history:", *map(self._event, self.events)]
         review = [f"review: {review_line(self.review)}"] if self.review else []
         return [self.ref, *head, *review, *made, *files, *events]
+
+    @staticmethod
+    def _event(event: Event) -> str:
+        who = f" (by {event.agent})" if event.type == REVIEW else ""
+        return f"  {event.date_time} {event.type}: {event.detail}{who}"
 
     @staticmethod
     def _master(master: Master) -> list[str]:

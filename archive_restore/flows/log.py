@@ -6,6 +6,7 @@ Proofs are verified before they are handed out; nothing here writes to the log.
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ def prove(archive: Archive, text: str, *, kind: str | None, every: bool, to: Pat
             to.mkdir(parents=True, exist_ok=True)
     proofs = []
     for line in found:
-        path = to / f"{line.index}-{line.event.type.replace(' ', '-')}{SUFFIX}" if folder else to
+        words = re.sub(r"[^a-z]+", "-", line.event.type)
+        path = to / f"{line.index}-{words}{SUFFIX}" if folder else to
         proofs.append(_proof(archive, line, path))
     return tuple(proofs)
 
