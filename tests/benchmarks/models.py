@@ -61,8 +61,8 @@ def calibrated(name: str) -> Mapping[str, float]:
     return {key: float(value) for key, value in classes[name].items()}
 
 
-def find(luma: Floats, *, alone: bool = False) -> Mask:
-    """What the damage network marks, with shape and contrast as `restore` does it, or alone."""
+def find(luma: Floats, *, alone: bool = False, leave_long: bool = False) -> Mask:
+    """What the damage network marks, with shape and contrast, or alone; `restore` leaves long dark lines too."""
     with_it = network("damage")
     order = damage_network.planes_of([group.meaning for group in with_it.card.output.planes])
     told = calibrated("both")
@@ -73,7 +73,15 @@ def find(luma: Floats, *, alone: bool = False) -> Mask:
         shapes = (damage.search(luma, low, damage.survey(luma)).probability, damage_network.Fusion(**weights))
     least = (calibrated("thin") if alone else told)["threshold"]
     found = damage_network.search(
-        luma, with_it.predict, order, damage.DamageParameters(), least, *_whole(luma.shape), _cells(with_it), shapes
+        luma,
+        with_it.predict,
+        order,
+        damage.DamageParameters(),
+        least,
+        *_whole(luma.shape),
+        _cells(with_it),
+        shapes,
+        leave_long=leave_long,
     )
     return np.asarray(found.codes > 0)
 
@@ -104,6 +112,7 @@ def finding(names: Iterable[str], seed: int) -> Iterator[tuple[object, ...]]:
         clean = photograph(name)
         truth = make_damage(clean, seed)
         methods: dict[str, Callable[[Floats], Mask]] = {
+            "both, long dark lines left": partial(find, leave_long=True),
             "both": find,
             "network": partial(find, alone=True),
             **{f"shapes at {least}": partial(find_by_shape, threshold=least) for least in SHAPES},
@@ -219,7 +228,7 @@ def cards() -> Iterator[tuple[object, ...]]:
 
 def sheet(picture: Floats, height: int = 420) -> Bytes:
     """Damaged, map over it, restored, side by side; RGB float32 (h, w, 3) to uint8."""
-    marked = find(luma_of(picture))
+    marked = find(luma_of(picture), leave_long=True)
     wanted = inpaint.with_rim(marked)
     thin, _ = inpaint.split_by_width(wanted, fill_network.WIDEST)
     coded = np.round(picture * 255).astype(np.uint8)
