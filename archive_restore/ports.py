@@ -19,6 +19,7 @@ import numpy.typing as npt
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
 from archive_restore.errors import ArchiveRestoreError, ModelUnusable
 from archive_restore.records.access import AccessCopy
+from archive_restore.records.credentials import CredentialChain
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region
 from archive_restore.records.labels import Labels
@@ -874,8 +875,10 @@ class Credentials(ABC):
         """Embed the manifest of an access copy, its history with it. Raise CredentialsFailed, SelfCheckFailed."""
 
     @abstractmethod
-    def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:
-        """Read and judge a file's credentials under the archive's own anchors; problems are findings."""
+    def read(
+        self, path: Path, mime: str, sidecar: Path | None, subject: str, anchors: str | None = None
+    ) -> CredentialReport:
+        """Read and judge a file's credentials under these roots (PEM), or the archive's own; problems are findings."""
 
     @abstractmethod
     def agents(self) -> tuple[SoftwareAgent, ...]:
@@ -898,6 +901,8 @@ class CredentialReport:
     """The synthesis map carried inside the manifest."""
     derivation: Mapping[str, Any] | None
     """The derivation assertion."""
+    chain: CredentialChain | None = None
+    """All manifests in plain words; None where none can be read."""
 
 
 # --- documents ---------------------------------------------------------------------------------------

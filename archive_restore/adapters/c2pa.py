@@ -186,12 +186,14 @@ class C2paCredentials(Credentials):
             raise
         return SignedFile(embedded=False, sidecar=sidecar)
 
-    def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:
-        """Read and judge a file's credentials under the archive's own anchors; problems are findings."""
+    def read(
+        self, path: Path, mime: str, sidecar: Path | None, subject: str, anchors: str | None = None
+    ) -> CredentialReport:
+        """Read and judge a file's credentials under these roots (PEM), or the archive's own; problems are findings."""
         try:
             with storage_errors("reading", sidecar or path):
                 manifest = sidecar.read_bytes() if sidecar is not None else None
-            store = read_store(path, mime, manifest, self._load_anchors())
+            store = read_store(path, mime, manifest, self._load_anchors() if anchors is None else anchors)
         except (CredentialsFailed, StorageFailed) as exc:
             return unreadable(subject, str(exc))
         return report(store, subject, datetime.now(UTC))

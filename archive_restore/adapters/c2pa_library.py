@@ -12,7 +12,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,8 @@ class Store:
     """When the signing certificate ends, RFC 3339; empty where the library could not say."""
     resources: Mapping[str, bytes]
     """Bytes of the active manifest's data ingredients, by title."""
+    signatures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is known of each manifest's signature by label: `algorithm`, `certificateInfo`."""
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -180,6 +182,17 @@ def failures(store: Store) -> Iterator[Mapping[str, Any]]:
         yield from delta.get("validationDeltas", {}).get("failure", ())
 
 
+def statuses(store: Store) -> Iterator[Mapping[str, Any]]:
+    """Everything that failed, and what was noted without being a failure, but for what offline work always is."""
+    yield from failures(store)
+    results = [store.results.get("activeManifest", {})]
+    results += [delta.get("validationDeltas", {}) for delta in store.results.get("ingredientDeltas", ())]
+    for found in results:
+        for status in found.get("informational", ()):
+            if not str(status.get("code", "")).startswith("signingCredential.ocsp."):
+                yield status
+
+
 # --- the library -------------------------------------------------------------------------------------
 
 
@@ -193,7 +206,8 @@ def _context(anchors_pem: str, process: int) -> c2pa.Context:
     # The library accepts unknown settings silently: these are the names that were seen to work.
     settings = {
         "trust": {
-            "user_anchors": anchors_pem,
+            # An empty list is refused as no certificate; left out, nobody is trusted.
+            **({"user_anchors": anchors_pem} if anchors_pem else {}),
             # Without this, certificates for document or C2PA claim signing read as Invalid.
             "trust_config": "".join(f"{purpose.dotted_string}\n" for purpose in SIGNING_PURPOSES),
         },
@@ -319,26 +333,24 @@ def _store(reader: c2pa.Reader) -> Store:
     content = json.loads(reader.json())
     active = str(content.get("active_manifest", ""))
     manifests = content.get("manifests", {})
-    exact = _exact(reader, active)
-    validity = exact.get("signature", {}).get("certificateInfo", {}).get("validity", {})
+    exact = _exact(reader)
+    newest = exact.get(active, {})
+    validity = newest.get("signature", {}).get("certificateInfo", {}).get("validity", {})
     return Store(
         state=str(reader.get_validation_state() or "Invalid"),
         active=active,
         manifests=manifests,
-        assertions=exact.get("assertions", {}),
+        assertions=newest.get("assertions", {}),
         results=reader.get_validation_results() or {},
         not_after=str(validity.get("notAfter", "")),
         resources=dict(_resources(reader, manifests.get(active, {}))),
+        signatures={label: manifest.get("signature", {}) for label, manifest in exact.items()},
     )
 
 
-def _exact(reader: c2pa.Reader, active: str) -> Mapping[str, Any]:
-    """The active manifest as crJSON: the library's other forms turn every list of small numbers into base64."""
-    for manifest in json.loads(reader.crjson()).get("manifests", ()):
-        if manifest.get("label") == active:
-            found: Mapping[str, Any] = manifest
-            return found
-    return {}
+def _exact(reader: c2pa.Reader) -> Mapping[str, Mapping[str, Any]]:
+    """Every manifest by label as crJSON: the library's other forms turn every list of small numbers into base64."""
+    return {str(manifest.get("label")): manifest for manifest in json.loads(reader.crjson()).get("manifests", ())}
 
 
 def _resources(reader: c2pa.Reader, manifest: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
