@@ -905,6 +905,57 @@ class CredentialReport:
     """All manifests in plain words; None where none can be read."""
 
 
+# --- kinship -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """What finds a picture again; small, and plain data that travels between processes."""
+
+    code: bytes
+    """Raw digest of the ISCC image code (ISO 24138), 32 bytes."""
+    words: npt.NDArray[np.uint16]
+    """(n,) bucket of each local feature."""
+    signatures: npt.NDArray[np.uint64]
+    """(n,) what tells features of one bucket apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kin:
+    """A picture of the archive that a candidate may come from: never a verdict."""
+
+    ref: str
+    """REF with its version."""
+    distance: int
+    """Bits of 256 in which the ISCC image codes differ, at best over mirrored, turned and trimmed variants."""
+    votes: float
+    """Weight of the local features that both have; 0 where none were compared."""
+
+
+class Fingerprints(ABC):
+    """Fingerprints of the archive's pictures: what can be made again at any time from the pictures alone."""
+
+    @abstractmethod
+    def covered(self) -> int:
+        """How many entries of the log are accounted for; 0 for an empty index."""
+
+    @abstractmethod
+    def known(self) -> frozenset[str]:
+        """REFs that are in it."""
+
+    @abstractmethod
+    def make(self, picture: npt.NDArray[np.uint8]) -> Fingerprint:
+        """Fingerprint of a picture as a person sees it: uint8 (h, w) or (h, w, 3), best 500 pixels or more."""
+
+    @abstractmethod
+    def add(self, prints: Mapping[str, Fingerprint], covered: int) -> None:
+        """Add REFs and say how many entries of the log are accounted for now; kept where the disk allows it."""
+
+    @abstractmethod
+    def find(self, picture: npt.NDArray[np.uint8], limit: int = 20) -> tuple[Kin, ...]:
+        """Pictures that may be its kin, likeliest first; `picture` as in `make`, mirrored, turned or cropped."""
+
+
 # --- documents ---------------------------------------------------------------------------------------
 
 
@@ -1113,6 +1164,8 @@ class Archive:
     access: AccessCopies
     credentials: Credentials
     documents: Documents
+    fingerprints: Fingerprints
+    """What finds the kin of a picture from outside."""
     models: Models
     executor: Executor
     """For batches of derivatives."""
