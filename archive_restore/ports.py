@@ -19,6 +19,7 @@ import numpy.typing as npt
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
 from archive_restore.errors import ArchiveRestoreError, ModelUnusable
 from archive_restore.records.access import AccessCopy
+from archive_restore.records.audits import Audit, Kinship, Subject
 from archive_restore.records.credentials import CredentialChain
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region
@@ -956,6 +957,85 @@ class Fingerprints(ABC):
         """Pictures that may be its kin, likeliest first; `picture` as in `make`, mirrored, turned or cropped."""
 
 
+# --- what comes from outside -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """A picture from outside as a person sees it."""
+
+    picture: npt.NDArray[np.uint8] | None
+    """uint8 (h, w) or (h, w, 3), upright, longest edge at most 2048; None where it cannot be decoded."""
+    findings: tuple[Finding, ...]
+    width: int | None = None
+    """Of the whole picture, upright, pixels; None where unknown."""
+    height: int | None = None
+
+
+class Foreign(ABC):
+    """Files and folders that somebody hands in, whoever made them. Reads only."""
+
+    @abstractmethod
+    def subject(self, path: Path) -> Subject:
+        """What a path is; raise SourceUnreadable where the system refuses to say."""
+
+    @abstractmethod
+    def look(self, path: Path, mime: str, subject: str) -> Looked:
+        """Check the structure of a picture's file and look at the picture; problems are findings."""
+
+    @abstractmethod
+    def image_code(self, picture: npt.NDArray[np.uint8]) -> bytes:
+        """Raw digest of the ISCC image code of a picture as `look` gives it, 32 bytes."""
+
+    @abstractmethod
+    def bag(self, path: Path) -> Iterator[Finding]:
+        """Check a bag (RFC 8493)."""
+
+    @abstractmethod
+    def ocfl_object(self, path: Path) -> Iterator[Finding]:
+        """Check an OCFL object, whoever wrote it."""
+
+    @abstractmethod
+    def ocfl_root(self, path: Path) -> Iterator[Finding]:
+        """Check an OCFL storage root and its objects, whoever wrote them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditView:
+    """Everything the report of an audit is made from."""
+
+    audit: Audit
+    credentials: CredentialReport | None
+    """None where credentials were not looked for."""
+    anchors: str
+    """Under which roots they were judged, in words."""
+    kinship: Kinship | None
+    candidate: npt.NDArray[np.uint8] | None
+    """The file as a person sees it: uint8 (h, w) or (h, w, 3)."""
+    reference: npt.NDArray[np.uint8] | None
+    """The archive's picture it was matched to, shaped likewise."""
+    matrix: Geometry
+    """From pixel centres of `candidate` to those of `reference`."""
+    scale: float
+    """Pixels of the file a pixel of `candidate`."""
+    strength: npt.NDArray[np.uint8] | None
+    """(h, w) 0 where everything is explained, else how far beyond it; any reduction of the candidate."""
+    flags: npt.NDArray[np.uint8] | None
+    """(h, w) of `candidate`: synthesis map of what it shows; None where there is none."""
+    caption: str
+    """Text of the band of the matched picture; empty where it is no story."""
+    made: str
+    """UTC, RFC 3339."""
+
+
+class AuditReports(ABC):
+    """The report of an audit."""
+
+    @abstractmethod
+    def render(self, view: AuditView) -> bytes:
+        """One self-contained HTML file."""
+
+
 # --- documents ---------------------------------------------------------------------------------------
 
 
@@ -1187,3 +1267,21 @@ class Archive:
     agent: str
     """Name and version of this program."""
     platform: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditDesk:
+    """What an audit has at hand: with an archive, or without one."""
+
+    archive: Archive | None
+    why_no_archive: str
+    """A sentence where there is none."""
+    foreign: Foreign
+    pictures: Pictures
+    credentials: Credentials
+    reports: AuditReports
+    clock: Clock
+    scratch: Path
+    """A folder of its own that goes away."""
+    open_archive: Callable[[Path], AbstractContextManager[Archive]]
+    """Opens another archive to be audited, read only."""

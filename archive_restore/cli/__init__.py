@@ -31,6 +31,7 @@ COMMANDS = {
     "palettes": ("palettes", "List, show, make and add palettes of eras, places and processes."),
     "export": ("export", "Copy pictures out of the archive, each with its credentials, its map and its words."),
     "verify": ("check", "Check every claim: fixity, structure, manifests, maps, log, catalog."),
+    "audit": ("audit", "Say what a file or package is: credentials, kinship, what was changed."),
     "reproduce": ("check", "Make a derivative again and say whether the same pixels come out."),
     "log": ("check", "Show or verify the tamper-evident audit log."),
     "recipes": ("recipes", "List recipes and steps."),
