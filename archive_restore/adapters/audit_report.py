@@ -17,10 +17,11 @@ from archive_restore.adapters import previews
 from archive_restore.adapters.caption import caption_band
 from archive_restore.adapters.report import csp_hash, data_uri, environment, flag_style, read_template
 from archive_restore.adapters.report_words import share_words
-from archive_restore.core.audit_words import kinship_words, manifest_words, percent, state_words
+from archive_restore.core.audit_words import LEVEL, WHOLE_FRAME, kinship_words, manifest_words, percent, state_words
 from archive_restore.core.synthesis_map import FLAG_MEANINGS
 from archive_restore.imaging.reduce import reduce_map
 from archive_restore.ports import AuditReports, AuditView
+from archive_restore.records.audits import Kinship
 from archive_restore.records.findings import Severity
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.labels import Labels
@@ -32,6 +33,11 @@ PICTURES_BUDGET = 1_400_000
 MARK = (214, 39, 40)
 """Colour of what was changed: red, and outlined, so that it does not rest on colour alone."""
 MAX_MANIFESTS = 30
+MAX_PLACES = 4
+"""Changed places shown enlarged."""
+PLACE_EDGE = 420
+"""Longest edge of one, pixels."""
+PLACES_BUDGET = 600_000
 Display = npt.NDArray[np.uint8]
 
 
@@ -65,7 +71,8 @@ class HtmlAuditReports(AuditReports):
             "audit": audit,
             "name": audit.path.replace("\\", "/").rstrip("/").rpartition("/")[2],
             "kinship": kinship,
-            "kin_sentences": list(kinship_words(kinship)) if kinship else [],
+            "kin_sentence": next(iter(kinship_words(kinship))) if kinship else "",
+            "treatment_rows": list(_treatment_rows(kinship)) if kinship else [],
             "confidence": f"{min(kinship.confidence, 0.999):.2f}" if kinship else "",
             "verdict": _verdict(view),
             "credentials": credentials,
@@ -81,7 +88,7 @@ class HtmlAuditReports(AuditReports):
 
     def _pictures(self, view: AuditView) -> dict[str, Any]:
         if view.candidate is None:
-            return {"candidate": "", "reference": "", "overlay": "", "map": "", "band": ""}
+            return {"candidate": "", "reference": "", "overlay": "", "map": "", "band": "", "places": []}
         shown = _fitted(view.candidate)
         pictures = [shown]
         if view.reference is not None:
@@ -96,10 +103,12 @@ class HtmlAuditReports(AuditReports):
             "reference_size": sizes[-1],
             "overlay": "",
             "map": "",
+            "places": [],
             "band": view.caption,
         }
         if view.strength is not None:
             made["overlay"] = data_uri(previews.jpeg_bytes(_overlaid(view, shown), 85))
+            made["places"] = list(_places(view))
         if view.flags is not None:
             flags = reduce_map(view.flags, LONGEST)
             made["map"] = data_uri(previews.map_over_picture(_same_size(flags, shown), shown))
@@ -144,6 +153,20 @@ def _objections(view: AuditView) -> list[dict[str, Any]]:
     return list(told.values())
 
 
+def _treatment_rows(kinship: Kinship) -> Iterator[tuple[str, str]]:
+    done = kinship.treatment
+    if done is None:
+        return
+    yield "Shows of the archive’s picture", percent(done.shown) if done.shown < WHOLE_FRAME else "all of it"
+    yield "Size", f"{done.resized:.3g} pixels for each of the archive’s"
+    yield "Turned", f"{done.rotation:.1f} degrees" if abs(done.rotation) > LEVEL else "no"
+    yield "Mirrored", "yes" if done.mirrored else "no"
+    yield "Border, caption or screen around it", "yes" if done.bordered else "no"
+    colours = "added: the archive’s picture has none" if done.tinted else "taken out" if done.grayscale else ""
+    yield "Colours", colours or "as in the archive, but for what is said of tones"
+    yield "Tones or colours of the whole", "changed" if done.graded else "as in the archive"
+
+
 def _shares(view: AuditView) -> Iterator[dict[str, str]]:
     shares = view.kinship.shares if view.kinship else {}
     for flag, meaning in FLAG_MEANINGS.items():
@@ -174,7 +197,7 @@ def _outlined(view: AuditView) -> Display:
     assert view.reference is not None and view.candidate is not None
     picture = _rgb(view.reference).copy()
     kinship = view.kinship
-    if kinship is None or kinship.treatment is None or kinship.treatment.shown > 0.97:
+    if kinship is None or kinship.treatment is None or kinship.treatment.shown >= WHOLE_FRAME:
         return picture
     height, width = view.candidate.shape[:2]
     corners = np.array([[0, 0, 1], [width - 1, 0, 1], [width - 1, height - 1, 1], [0, height - 1, 1]], np.float64)
@@ -213,6 +236,40 @@ def _framed(picture: Display, region: Region, factor: float, thick: int, label: 
     place = (begin[0] + 4, max(int(26 * size), begin[1] - 6))
     for colour, width in (((255, 255, 255), thick * 3), (MARK, thick)):
         cv2.putText(picture, label, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, width, cv2.LINE_AA)
+
+
+def _places(view: AuditView) -> Iterator[dict[str, Any]]:
+    """The largest changed places, cut out of the archive's picture and of the file."""
+    assert view.candidate is not None
+    if view.reference is None or view.kinship is None:
+        return
+    height, width = view.candidate.shape[:2]
+    matrix = np.array(view.matrix, np.float64)
+    for number, place in enumerate(view.kinship.changed[:MAX_PLACES], start=1):
+        region = place.region
+        margin = 0.25 * max(region.width, region.height, 8)
+        left, top = (max(0, int((edge - margin) / view.scale)) for edge in (region.left, region.top))
+        right = min(width, round((region.right + margin) / view.scale))
+        bottom = min(height, round((region.bottom + margin) / view.scale))
+        if right - left < 2 or bottom - top < 2:
+            continue
+        shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
+        before = cv2.warpPerspective(
+            view.reference, matrix @ shift, (right - left, bottom - top), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+        after = np.ascontiguousarray(view.candidate[top:bottom, left:right])
+        zoom = min(4.0, PLACE_EDGE / max(after.shape[:2]))
+        size = (max(1, round(after.shape[1] * zoom)), max(1, round(after.shape[0] * zoom)))
+        pair = [np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_CUBIC), np.uint8) for part in (before, after)]
+        encoded, _ = previews.encode_alike(pair, PLACES_BUDGET // MAX_PLACES)
+        yield {
+            "number": number,
+            "place": place,
+            "before": data_uri(encoded[0]),
+            "after": data_uri(encoded[1]),
+            "width": size[0],
+            "height": size[1],
+        }
 
 
 def _same_size(flags: npt.NDArray[np.uint8], shown: Display) -> npt.NDArray[np.uint8]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from archive_restore.adapters import iscc, previews
+from archive_restore.adapters.bagit_validate import validate_bag
 from archive_restore.adapters.file_bytes import FileBytes
 from archive_restore.adapters.finding_list import FindingList
 from archive_restore.adapters.picture_finder import family_of, find_picture
@@ -125,7 +126,7 @@ class ForeignFiles(Foreign):
 
     def bag(self, path: Path) -> Iterator[Finding]:
         """See ports.Foreign."""
-        raise NotImplementedError
+        yield from validate_bag(path, str(path))
 
     def ocfl_object(self, path: Path) -> Iterator[Finding]:
         """See ports.Foreign."""

@@ -66,12 +66,14 @@ def kinship_words(kinship: Kinship) -> Iterator[str]:
         )
         return
     yield _what(kinship)
-    if kinship.shares:
-        yield from map_words(kinship)
-    if kinship.treatment is not None:
-        yield from _treated(kinship.treatment)
-        yield from _changed(kinship.changed, kinship.identical)
     yield from _exported(kinship)
+    if not kinship.same_bytes:
+        yield from _changed(kinship.changed)
+        if kinship.story and kinship.treatment is not None and not kinship.treatment.bordered:
+            yield "The caption that says what it is does not stand beside it: it was cut off, or was never there."
+    yield from map_words(kinship)
+    if kinship.treatment is not None and not kinship.same_bytes:
+        yield from _treated(kinship.treatment)
 
 
 def _what(kinship: Kinship) -> str:
@@ -137,9 +139,7 @@ def _treated(treatment: Treatment) -> Iterator[str]:
         yield f"Between the archive and this file it was {_listed(done)}."
 
 
-def _changed(changed: Sequence[ChangedPlace], identical: bool) -> Iterator[str]:
-    if identical:
-        return
+def _changed(changed: Sequence[ChangedPlace]) -> Iterator[str]:
     if not changed:
         yield "Nothing in it departs from the archive’s version beyond what its encoding explains."
     for place in changed[:5]:
@@ -161,7 +161,7 @@ def place_words(place: ChangedPlace) -> str:
 def _exported(kinship: Kinship) -> Iterator[str]:
     for told in kinship.exported[:3]:
         yield f"The archive’s log knows this very file: exported as {told.ref} on {told.when[:10]} by {told.by}."
-    if kinship.judged and not kinship.exported and not kinship.identical:
+    if not kinship.same_bytes:
         yield "This very file did not leave the archive: it was made anew from something that did."
 
 

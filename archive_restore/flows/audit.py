@@ -207,13 +207,15 @@ class _Picture:
         for place in kinship.changed:
             self._say("AUDIT_CHANGED_REGION", Severity.ERROR, place_words(place))
         treatment = kinship.treatment
-        if treatment is not None and treatment.tinted:
+        if kinship.same_bytes or treatment is None:
+            return found
+        if treatment.tinted:
             self._say(
                 "AUDIT_COLOURS_ADDED",
                 Severity.WARNING,
                 "It has colours that the archive’s version does not have: somebody added them.",
             )
-        if treatment is not None and treatment.mirrored:
+        if treatment.mirrored:
             self._say("AUDIT_MIRRORED", Severity.WARNING, "It is mirrored: left and right are exchanged.")
         return found
 

@@ -129,14 +129,14 @@ def _told(
             tinted=found.tinted,
             graded=found.graded,
         ),
-        changed=() if identical else tuple(_changed(found, candidate.shape[:2], scale)),
+        changed=() if identical or exported else tuple(_changed(found, candidate.shape[:2], scale)),
         shares=_shares(flags, compared),
         exported=exported,
         others=tuple(one.match.kin.ref for one in explained if one is not best),
     )
     return KinFound(
         kinship=kinship, reference=match.reference, matrix=match.registration.matrix,
-        strength=found.strength, flags=flags,
+        strength=np.zeros_like(found.strength) if kinship.same_bytes else found.strength, flags=flags,
         caption=caption_of(chain, archive.settings.labels) if kinship.story else "", findings=notes,
     )  # fmt: skip
 

@@ -102,6 +102,11 @@ class Kinship:
     others: tuple[str, ...] = ()
     """REFs of other pictures it was registered to."""
 
+    @property
+    def same_bytes(self) -> bool:
+        """Whether these very bytes are stored in the archive or left it: nothing can have happened to them since."""
+        return self.identical or bool(self.exported)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
