@@ -162,7 +162,7 @@ def _exported(kinship: Kinship) -> Iterator[str]:
     for told in kinship.exported[:3]:
         yield f"The archive’s log knows this very file: exported as {told.ref} on {told.when[:10]} by {told.by}."
     if not kinship.same_bytes:
-        yield "This very file did not leave the archive: it was made anew from something that did."
+        yield "The log knows no export of these very bytes: the file was saved anew since, or left in another way."
 
 
 def _listed(words: Sequence[str]) -> str:
