@@ -6,10 +6,14 @@ Arrays in, facts out. The same arrays give the same answer; nothing here draws a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
+from archive_restore.imaging.alignment import Grid, Mask, Matrix, brought, normalized, reduced, refine, scale_of
+from archive_restore.imaging.features import Features, detect, match
 from archive_restore.records.imagery import Geometry, Region
 
 Picture = npt.NDArray[Any]
@@ -44,7 +48,255 @@ class Registration:
 MATCH = 0.5
 """Confidence from which two pictures are said to be related."""
 
+_LONGEST = 800
+"""Longest edge at which features are sought."""
+_FINE = 512
+"""Longest edge at which the matrix is made exact."""
+_FEATURES = 1200
+_RATIO = 0.85
+"""Largest distance to the nearest over that to the second best descriptor."""
+_HYPOTHESES = 300
+"""Pairs each of which proposes how the pictures lie."""
+_COARSE = 20.0
+"""Reference pixels within which a pair agrees with a hypothesis: one feature knows angle and size only roughly."""
+_CLOSE = (12.0, 6.0, 3.0)
+"""The same while the matrix is fitted to all that agree."""
+_FEWEST = 5
+"""Places that must agree."""
+_CLEAR = 40
+"""Places from which the mirror image is not tried."""
+_STRETCH = 1.35
+"""Largest ratio of the scales along and across."""
+_SCALES = (1 / 24, 24)
+_BLOCK = 24
+"""Pixels an edge of the blocks in which detail is correlated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A picture with its features, so that it is looked at once when many are compared with it."""
+
+    picture: Picture
+    grid: Grid
+    """Gray, reduced."""
+    features: Features
+
+    @cached_property
+    def flipped(self) -> Features:
+        """Features of the mirrored grid, in its own pixels."""
+        return detect(np.ascontiguousarray(self.grid.image[:, ::-1]), _FEATURES)
+
+
+def prepare(picture: Picture) -> Prepared:
+    """Find the features of a picture."""
+    grid = reduced(gray_of(picture), _LONGEST)
+    return Prepared(picture=picture, grid=grid, features=detect(grid.image, _FEATURES))
+
+
+def gray_of(picture: Picture) -> npt.NDArray[np.uint8]:
+    """Luma of a picture, uint8 (h, w) (Rec. ITU-R BT.601)."""
+    import cv2
+
+    return np.asarray(picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
 
 def register(candidate: Picture, reference: Picture) -> Registration | None:
     """Find the candidate in the reference; None where they are not related with confidence MATCH or more."""
-    raise NotImplementedError
+    return register_prepared(prepare(candidate), prepare(reference))
+
+
+def register_prepared(candidate: Prepared, reference: Prepared) -> Registration | None:
+    """As `register`, of pictures whose features are known. Steps: 1 propose, straight and mirrored; 2 refine; 3 judge."""
+    found = judged(candidate, reference)
+    return found if found is not None and found.confidence >= MATCH else None
+
+
+def judged(candidate: Prepared, reference: Prepared) -> Registration | None:
+    """The likeliest way in which the candidate lies in the reference, however unlikely; None where there is none."""
+    best, mirrored = _proposed(candidate.features, reference.features), False
+    if best.places < _CLEAR:
+        other = _proposed(candidate.flipped, reference.features)
+        if other.places > best.places:
+            best, mirrored = other, True
+    if best.places < _FEWEST:
+        return None
+    width = candidate.grid.image.shape[1]
+    mirror = np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]]) if mirrored else np.eye(3)
+    return _stated(candidate, reference, best, best.matrix @ mirror, mirrored)
+
+
+# --- 1 proposals -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Proposal:
+    matrix: Matrix
+    """From the grid of the candidate, or of its mirror image, to that of the reference."""
+    matches: int
+    """Pairs that agree."""
+    pairs: int
+    places: int
+    """Different places among them, in both pictures."""
+
+
+_NONE = _Proposal(matrix=np.eye(3), matches=0, pairs=0, places=0)
+
+
+def _proposed(ours: Features, theirs: Features) -> _Proposal:
+    """Every pair proposes a similarity; the one with which most places agree is fitted to them.
+
+    A generalized Hough transform without bins (Lowe, 2004, section 7.3), hence without chance.
+    """
+    pairs = match(ours, theirs, _RATIO)
+    if len(pairs) < _FEWEST:
+        return _NONE
+    from_points = ours.points[pairs[:, 0]].astype(np.float64)
+    to_points = theirs.points[pairs[:, 1]].astype(np.float64)
+    proposers = pairs[:_HYPOTHESES]
+    scale = theirs.sizes[proposers[:, 1]] / np.maximum(ours.sizes[proposers[:, 0]], 1e-3)
+    angle = theirs.angles[proposers[:, 1]] - ours.angles[proposers[:, 0]]
+    cos, sin = (scale * np.cos(angle)).astype(np.float64), (scale * np.sin(angle)).astype(np.float64)
+    count = len(proposers)
+    shift_x = to_points[:count, 0] - (cos * from_points[:count, 0] - sin * from_points[:count, 1])
+    shift_y = to_points[:count, 1] - (sin * from_points[:count, 0] + cos * from_points[:count, 1])
+    x = cos[:, None] * from_points[None, :, 0] - sin[:, None] * from_points[None, :, 1] + shift_x[:, None]
+    y = sin[:, None] * from_points[None, :, 0] + cos[:, None] * from_points[None, :, 1] + shift_y[:, None]
+    near = np.square(x - to_points[None, :, 0]) + np.square(y - to_points[None, :, 1]) < _COARSE**2
+    near[(scale < _SCALES[0]) | (scale > _SCALES[1])] = False
+    order = np.argsort(-near.sum(axis=1), kind="stable")[:6]
+    fitted = [_fitted(from_points, to_points, near[number]) for number in order]
+    return max(fitted, key=lambda proposal: proposal.places)
+
+
+def _fitted(from_points: Matrix, to_points: Matrix, near: Mask) -> _Proposal:
+    matrix = np.eye(3)
+    for distance in _CLOSE:
+        if _places(from_points[near], to_points[near]) < _FEWEST:
+            return _NONE
+        matrix = _least_squares(from_points[near], to_points[near])
+        if not _plausible(matrix):
+            return _NONE
+        reached = from_points @ matrix[:2, :2].T + matrix[:2, 2]
+        # A candidate that is enlarged cannot be placed more exactly than its own pixels.
+        limit = distance * max(1.0, scale_of(matrix))
+        near = np.asarray(np.square(reached - to_points).sum(axis=1) < limit**2)
+    places = _places(from_points[near], to_points[near])
+    if places < _FEWEST:
+        return _NONE
+    return _Proposal(matrix=matrix, matches=int(near.sum()), pairs=len(near), places=places)
+
+
+def _places(from_points: Matrix, to_points: Matrix) -> int:
+    """Different places: features with several angles or sizes lie upon one another."""
+    ours = {(int(x), int(y)) for x, y in from_points // 4}
+    theirs = {(int(x), int(y)) for x, y in to_points // 4}
+    return min(len(ours), len(theirs))
+
+
+def _least_squares(from_points: Matrix, to_points: Matrix) -> Matrix:
+    """A similarity for few points, an affinity for many."""
+    center, goal = from_points.mean(axis=0), to_points.mean(axis=0)
+    ours, theirs = from_points - center, to_points - goal
+    linear = np.eye(2)
+    if len(ours) >= 4 * _FEWEST:
+        linear = np.linalg.lstsq(ours, theirs, rcond=None)[0].T
+    else:
+        power = max(float(np.square(ours).sum()), 1e-9)
+        cos = float((ours * theirs).sum()) / power
+        sin = float((ours[:, 0] * theirs[:, 1] - ours[:, 1] * theirs[:, 0]).sum()) / power
+        linear = np.array([[cos, -sin], [sin, cos]])
+    matrix = np.eye(3)
+    matrix[:2, :2], matrix[:2, 2] = linear, goal - linear @ center
+    return matrix
+
+
+def _plausible(matrix: Matrix) -> bool:
+    """A scan, a crop, a screen: nearly a similarity, never mirrored here."""
+    if not np.isfinite(matrix).all() or np.linalg.det(matrix[:2, :2]) <= 0:
+        return False
+    large, small = np.linalg.svd(matrix[:2, :2], compute_uv=False)
+    return bool(small > _SCALES[0] and large < _SCALES[1] and large / small < _STRETCH)
+
+
+# --- 2 refinement, 3 judgement -----------------------------------------------------------------------
+
+
+def _stated(
+    candidate: Prepared, reference: Prepared, proposal: _Proposal, rough: Matrix, mirrored: bool
+) -> Registration | None:
+    grid, of_reference = candidate.grid, reference.grid
+    # The fine grid has pixels no smaller than those of either picture.
+    longest = min(_FINE, max(grid.image.shape) / max(1.0, 1 / scale_of(rough)))
+    fine = reduced(grid.image, max(longest, 48))
+    matrix = refine(fine.image, of_reference.image, rough @ fine.to_picture)
+    height, width = fine.image.shape
+    warped, inside = brought(of_reference.image, matrix, height, width)
+    correlation, agreeing = _correlated(fine.image, warped, inside)
+    full = of_reference.to_picture @ matrix @ np.linalg.inv(fine.to_picture) @ np.linalg.inv(grid.to_picture)
+    overlap = _overlap(full, candidate.picture.shape[:2], reference.picture.shape[:2])
+    if len(overlap) < 3:
+        return None
+    linear = full[:2, :2] @ (np.diag([-1.0, 1.0]) if mirrored else np.eye(2))
+    area = reference.picture.shape[0] * reference.picture.shape[1]
+    return Registration(
+        matrix=_geometry(full),
+        mirrored=mirrored,
+        rotation=float(np.degrees(np.arctan2(linear[0, 1] - linear[1, 0], linear[0, 0] + linear[1, 1]))),
+        scale=1 / scale_of(full),
+        content=_content(overlap, candidate.picture.shape[:2]),
+        overlap=tuple((float(x), float(y)) for x, y in overlap),
+        shown=min(1.0, _area(overlap) * scale_of(full) ** 2 / area),
+        matches=proposal.matches,
+        correlation=correlation,
+        confidence=_confidence(proposal, correlation, agreeing),
+    )
+
+
+def _correlated(candidate: Picture, warped: Picture, inside: Mask) -> tuple[float, float]:
+    """Correlation of detail, and the share of blocks with detail in which it is clear."""
+    import cv2
+
+    ours, theirs = normalized(candidate, inside), normalized(warped, inside)
+    kernel = (_BLOCK, _BLOCK)
+    both = cv2.blur(ours * theirs, kernel)[_BLOCK // 2 :: _BLOCK, _BLOCK // 2 :: _BLOCK]
+    one = cv2.blur(ours * ours, kernel)[_BLOCK // 2 :: _BLOCK, _BLOCK // 2 :: _BLOCK]
+    other = cv2.blur(theirs * theirs, kernel)[_BLOCK // 2 :: _BLOCK, _BLOCK // 2 :: _BLOCK]
+    detailed = (one > 0.05) & (other > 0.05)
+    if not detailed.any():
+        return 0.0, 0.0
+    block = both[detailed] / np.sqrt(one[detailed] * other[detailed])
+    power = float(np.sqrt(one.sum() * other.sum()))
+    return float(both.sum()) / max(power, 1e-9), float((block > 0.35).mean())
+
+
+def _confidence(proposal: _Proposal, correlation: float, agreeing: float) -> float:
+    evidence = 0.25 * min(proposal.places, 30) + 5 * correlation + 2 * agreeing - 4.5
+    return float(1 / (1 + np.exp(-evidence)))
+
+
+def _geometry(matrix: Matrix) -> Geometry:
+    rows = [tuple(float(value) for value in row) for row in matrix]
+    return ((rows[0][0], rows[0][1], rows[0][2]), (rows[1][0], rows[1][1], rows[1][2]), (0.0, 0.0, 1.0))
+
+
+def _overlap(matrix: Matrix, ours: tuple[int, int], theirs: tuple[int, int]) -> Matrix:
+    """Corners in candidate pixels of what both show: (n, 2), none where they do not meet."""
+    import cv2
+
+    height, width = theirs
+    corners = np.array([[0, 0, 1], [width - 1, 0, 1], [width - 1, height - 1, 1], [0, height - 1, 1]], np.float64)
+    there = (np.linalg.inv(matrix) @ corners.T).T[:, :2]
+    here = np.array([[0, 0], [ours[1] - 1, 0], [ours[1] - 1, ours[0] - 1], [0, ours[0] - 1]], np.float32)
+    _, common = cv2.intersectConvexConvex(there.astype(np.float32), here)
+    return np.zeros((0, 2)) if common is None else common.reshape(-1, 2).astype(np.float64)
+
+
+def _area(polygon: Matrix) -> float:
+    x, y = polygon[:, 0], polygon[:, 1]
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+
+def _content(overlap: Matrix, shape: tuple[int, int]) -> Region:
+    left, top = np.floor(overlap.min(axis=0)).astype(int)
+    right, bottom = np.ceil(overlap.max(axis=0)).astype(int) + 1
+    return Region(top=max(0, top), left=max(0, left), bottom=min(shape[0], bottom), right=min(shape[1], right))
