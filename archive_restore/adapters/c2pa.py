@@ -23,6 +23,7 @@ from archive_restore.adapters.c2pa_library import (
     sign_embedded,
     sign_sidecar,
     supports_embedding,
+    supports_reading,
 )
 from archive_restore.adapters.c2pa_report import report, unreadable
 from archive_restore.adapters.durable import hash_file, storage_errors
@@ -193,6 +194,8 @@ class C2paCredentials(Credentials):
         try:
             with storage_errors("reading", sidecar or path):
                 manifest = sidecar.read_bytes() if sidecar is not None else None
+            if manifest is None and not supports_reading(mime):
+                return report(None, subject, datetime.now(UTC))
             store = read_store(path, mime, manifest, self._load_anchors() if anchors is None else anchors)
         except (CredentialsFailed, StorageFailed) as exc:
             return unreadable(subject, str(exc))

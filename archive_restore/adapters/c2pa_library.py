@@ -165,6 +165,11 @@ def supports_embedding(mime: str) -> bool:
     return mime in c2pa.Builder.get_supported_mime_types()
 
 
+def supports_reading(mime: str) -> bool:
+    """Say whether the library looks for a manifest inside files of this type."""
+    return mime in c2pa.Reader.get_supported_mime_types()
+
+
 def library_version() -> str:
     """Versions of the binding and of the library below it."""
     return str(c2pa.sdk_version())

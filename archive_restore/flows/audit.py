@@ -24,6 +24,7 @@ import numpy as np
 from archive_restore.core.access_claims import ACCESS_ASSERTION
 from archive_restore.core.audit_words import kinship_words, place_words, state_words
 from archive_restore.core.canonical import Malformed, from_plain, to_plain
+from archive_restore.core.credential_words import ABSENT
 from archive_restore.core.manifests import DERIVATION_ASSERTION, MAP_ASSERTION
 from archive_restore.core.synthesis_map import PixelDigest, histogram
 from archive_restore.errors import (
@@ -52,6 +53,7 @@ MANY = 100_000
 OTHER_PICTURE = 80
 """Bits of 256 by which the image codes of two different pictures differ at least; one re-encoded differs by 14 at most,
 one cropped by a tenth by about 48 (measured)."""
+_BOX = b"jumb"
 _PICTURES = frozenset({SubjectKind.IMAGE, SubjectKind.VIDEO})
 
 
@@ -99,9 +101,9 @@ class _Picture:
         self.findings: list[Finding] = []
 
     def run(self) -> Audited:
-        size, sha256, sha512 = _digests(self.path)
+        size, sha256, sha512, holds_boxes = _digests(self.path)
         anchors = _anchors_words(self.desk, self.order)
-        report = self._credentials()
+        report = self._credentials(holds_boxes)
         if self.subject.kind is SubjectKind.VIDEO:
             self._say(
                 "AUDIT_VIDEO_NOT_COMPARED",
@@ -132,8 +134,12 @@ class _Picture:
 
     # -- 2. credentials ------------------------------------------------------------------------------------
 
-    def _credentials(self) -> CredentialReport:
+    def _credentials(self, holds_boxes: bool) -> CredentialReport:
         report = self._read(None)
+        if not holds_boxes and [finding.code for finding in report.findings] == ["C2PA_UNREADABLE"]:
+            # The library stumbles over the file itself, in which there is nothing of what credentials are made of.
+            none = Finding(code="C2PA_NONE", severity=Severity.INFO, subject=self.name, message=ABSENT)
+            report = replace(report, state="none", findings=(none,))
         sidecar = self._sidecar()
         if sidecar is not None and report.state == "none":
             report = self._read(sidecar)
@@ -357,17 +363,21 @@ def _not_judged(why: str) -> KinFound:
     return KinFound(kinship=Kinship(judged=False, why_not=why))
 
 
-def _digests(path: Path) -> tuple[int, str, str]:
+def _digests(path: Path) -> tuple[int, str, str, bool]:
+    """Size, sha256, sha512 of a file, and whether the type of a JUMBF box (ISO/IEC 19566-5) occurs in it."""
     one, other, size = hashlib.sha256(), hashlib.sha512(), 0
+    found, end = False, b""
     try:
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 one.update(block)
                 other.update(block)
                 size += len(block)
+                found = found or _BOX in block or _BOX in end + block[:3]
+                end = block[-3:]
     except OSError as exc:
         raise SourceUnreadable(f"{str(path)!r} cannot be read: {exc.strerror or exc}", hint="Check the disk") from exc
-    return size, one.hexdigest(), other.hexdigest()
+    return size, one.hexdigest(), other.hexdigest(), found
 
 
 def _anchors_words(desk: AuditDesk, order: AuditOrder) -> str:

@@ -1,0 +1,401 @@
+"""`audit`: judged beside a C2PA reader that we did not write; it writes nothing, and no file can crash it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from archive_restore.adapters import keys
+from archive_restore.adapters.c2pa_chain import chain
+from archive_restore.adapters.c2pa_library import Store, sign_embedded
+from archive_restore.core.credential_words import SOURCE_TYPES, STATUS
+from archive_restore.core.manifests import DIGITAL_SOURCE_TYPES
+from archive_restore.records.findings import Severity
+from archive_restore.records.stories import StoryKind
+from tests.adapters.credential_bench import stranger
+from tests.adapters.test_report import outline
+from tests.conftest import PHOTOGRAPHS, Ran
+from tests.support.archives import must, run
+from tests.support.stories import tint, told
+
+JPEG = "image/jpeg"
+ROOT = Path(__file__).resolve().parent.parent
+HOSTILE = (
+    '=HYPERLINK("http://x") \u202egpj <script>alert(1)</script> & "Käthe" \x1b[2J\x07 \'; DROP TABLE items;-- '
+    "<img src=http://x onerror=alert(1)> {{ 7*7 }} " + "long " * 2000
+)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """An archive with one item told as a story, and what left it."""
+
+    archive: Path
+    colour: Path
+    """Access copy of the colorization."""
+    restored: Path
+    master: Path
+    anchors: Path
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    folder = tmp_path_factory.mktemp("audit")
+    archive, scans = folder / "archive", folder / "scans"
+    scans.mkdir()
+    must("init", archive, "--organization", "Museum of Nipomo")
+    with Image.open(PHOTOGRAPHS / "airplane-from-above.jpg") as whole:
+        whole.convert("L").crop((520, 120, 840, 360)).resize((480, 360)).save(scans / "plane.tif")
+    with Image.open(PHOTOGRAPHS / "march-pastoral.jpg") as whole:
+        whole.convert("L").resize((400, 300)).save(scans / "other.tif")
+    (scans / "sheet.csv").write_text("file,item_id,title,source_type\nplane.tif,LHS-0002,Airplane,print\n")
+    must("-A", archive, "ingest", scans / "plane.tif", scans / "other.tif", "--metadata", scans / "sheet.csv")
+    must("-A", archive, "restore", "LHS-0002", "--recipe", "gentle")
+    told(archive, StoryKind.COLORIZATION, "LHS-0002/restoration@1", tint)
+    words = ("LHS-0002/colorization", "LHS-0002/restoration", "--with-stories", "--as", "access")
+    must("-A", archive, "export", *words, "--to", folder / "public")
+    anchors = folder / "roots.pem"
+    anchors.write_text(keys.load_anchors(archive / "keys"))
+    return Desk(
+        archive=archive,
+        colour=folder / "public" / "stories" / "LHS-0002-colorized-story-1.jpg",
+        restored=folder / "public" / "record" / "LHS-0002-restoration-1.jpg",
+        master=scans / "plane.tif",
+        anchors=anchors,
+    )
+
+
+def audit(*words: str | Path) -> Ran:
+    ran = run("--json", "audit", *words)
+    assert ran.code in (0, 1), ran.err
+    assert (ran.code == 0) == ran.json["ok"]
+    assert "Traceback" not in ran.err
+    return ran
+
+
+def severities(ran: Ran) -> dict[str, str]:
+    return {finding["code"]: finding["severity"] for finding in ran.json["findings"]}
+
+
+def state_of(path: Path | bytes, anchors: Path | None = None, **more: Any) -> str:
+    return str(stranger(path, anchors.read_text() if anchors else None, mime=JPEG, **more)["validation_state"]).lower()
+
+
+# --- credentials, without an archive -----------------------------------------------------------------
+
+
+def test_the_chain_is_told_from_the_newest_to_the_oldest(desk: Desk):
+    ran = audit(desk.colour)
+    said = ran.json["credentials"]
+    assert said["state"] == state_of(desk.colour) == "valid"
+    assert [m["title"] for m in said["manifests"]] == [
+        "LHS-0002-colorized-story-1.jpg", "plane-colorized-story.tif", "plane-restoration.tif", "plane.tif",
+    ]  # fmt: skip
+    assert said["parents"] == 4
+    newest, oldest = said["manifests"][0], said["manifests"][-1]
+    assert newest["own"] == ["org.archive-restore.access", "org.archive-restore.synthesis-map"]
+    assert [(i["relationship"], i["title"]) for i in newest["ingredients"]] == [
+        ("parentOf", "LHS-0002/colorization@1"), ("inputTo", "synthesis map"),
+    ]  # fmt: skip
+    assert newest["actions"][0]["source_words"] == "made by an algorithm, without training data"
+    assert oldest["actions"][0]["source_words"] == "digitized from a print"
+    assert "Museum of Nipomo" in newest["signer"] and "local root" in newest["issuer"]
+    assert newest["algorithm"] == "es256"
+    assert [m["trusted"] for m in said["manifests"]] == [False] * 4
+    assert severities(ran) == {"C2PA_UNTRUSTED": "warning", "AUDIT_KINSHIP_NOT_JUDGED": "info"}
+    assert ran.json["kinship"]["judged"] is False and ran.code == 0
+
+
+def test_trust_is_stated_under_the_roots_that_were_given(desk: Desk):
+    ran = audit(desk.colour, "--anchors", desk.anchors)
+    assert ran.json["credentials"]["state"] == state_of(desk.colour, desk.anchors) == "trusted"
+    assert ran.json["credentials"]["anchors"] == "the roots in roots.pem"
+    assert all(m["trusted"] for m in ran.json["credentials"]["manifests"])
+
+
+def test_a_file_without_certificates_is_no_anchor(desk: Desk, tmp_path: Path):
+    (tmp_path / "not.pem").write_text("-----BEGIN NOTHING-----")
+    ran = run("--json", "audit", desk.colour, "--anchors", tmp_path / "not.pem")
+    assert ran.code == 2 and "no certificates" in ran.json["error"]["message"]
+
+
+def test_a_changed_byte_breaks_them_and_says_what_that_does_not_mean(desk: Desk, tmp_path: Path):
+    data = bytearray(desk.colour.read_bytes())
+    data[-400] ^= 1
+    (tmp_path / "changed.jpg").write_bytes(data)
+    ran = audit(tmp_path / "changed.jpg", "--anchors", desk.anchors)
+    assert ran.json["credentials"]["state"] == state_of(bytes(data), desk.anchors) == "invalid"
+    assert {"C2PA_OTHER_BYTES": "error", "C2PA_SAVED_AGAIN": "info"}.items() <= severities(ran).items()
+    (objection,) = ran.json["credentials"]["objections"]
+    assert objection["code"] == "assertion.dataHash.mismatch"
+    assert "does not say who did it" in objection["means_not"]
+
+
+def test_a_manifest_of_another_picture_is_told_as_such(desk: Desk, tmp_path: Path):
+    store = next(iter(_stores(desk.colour)))
+    with Image.open(PHOTOGRAPHS / "march-pastoral.jpg") as image:
+        image.resize((400, 300)).save(tmp_path / "march.jpg")
+    (tmp_path / "march.jpg.c2pa").write_bytes(store)
+    ran = audit(tmp_path / "march.jpg", "--anchors", desk.anchors)
+    assert state_of(tmp_path / "march.jpg", desk.anchors, sidecar=store) == "invalid"
+    assert {"C2PA_OTHER_BYTES", "C2PA_MOVED"} <= severities(ran).keys()
+
+
+def _stores(path: Path) -> list[bytes]:
+    """JUMBF of a JPEG put together again from its APP11 segments (ISO/IEC 19566-5 Annex D)."""
+    data, at, parts = path.read_bytes(), 2, []
+    while data[at + 1] != 0xDA:
+        length = int.from_bytes(data[at + 2 : at + 4])
+        body = data[at + 4 : at + 2 + length]
+        if data[at + 1] == 0xEB and body[:2] == b"JP":
+            # Every segment but the first repeats the box header.
+            parts.append(body[8:] if not parts else body[16:])
+        at += 2 + length
+    return [b"".join(parts)]
+
+
+def test_a_sidecar_beside_the_file_is_found(desk: Desk, tmp_path: Path):
+    shown = json.loads(must("--json", "-A", desk.archive, "show", "LHS-0002").out)["files"]
+    for name in ("plane.tif", "plane.tif.c2pa"):
+        shutil.copy(shown[name], tmp_path)
+    ran = audit(tmp_path / "plane.tif", "--anchors", desk.anchors)
+    assert ran.json["credentials"]["state"] == "trusted"
+    assert ran.json["credentials"]["manifests"][0]["title"] == "plane.tif"
+    alone = audit(tmp_path / "plane.tif.c2pa")
+    assert "the file it belongs to" in alone.json["says"][0] and alone.code == 1
+
+
+def test_absence_is_no_guilt(desk: Desk, tmp_path: Path):
+    with Image.open(desk.colour) as image:
+        image.save(tmp_path / "stripped.jpg")
+    ran = audit(tmp_path / "stripped.jpg")
+    assert ran.code == 0 and severities(ran)["C2PA_NONE"] == "info"
+    assert any("no sign of guilt" in sentence for sentence in ran.json["says"])
+
+
+def test_credentials_that_lie_elsewhere_are_not_fetched(tmp_path: Path):
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/" '
+        'dcterms:provenance="http://127.0.0.1:9/m.c2pa"/></rdf:RDF></x:xmpmeta>'
+    )
+    Image.new("RGB", (64, 64), (90, 80, 70)).save(tmp_path / "remote.jpg", xmp=packet.encode())
+    assert severities(audit(tmp_path / "remote.jpg"))["C2PA_REMOTE"] == "warning"
+
+
+def test_every_status_says_what_it_does_not_mean():
+    assert {"assertion.dataHash.mismatch", "claimSignature.mismatch", "assertion.hashedURI.mismatch",
+            "signingCredential.untrusted", "signingCredential.expired", "ingredient.unknownProvenance",
+            "timeStamp.mismatch"} <= STATUS.keys()  # fmt: skip
+    for code, words in STATUS.items():
+        assert words.means.endswith(".") and words.means_not.endswith("."), code
+        assert words.means != words.means_not
+    assert STATUS["signingCredential.untrusted"].severity is Severity.WARNING
+    assert STATUS["ingredient.unknownProvenance"].severity is Severity.INFO
+    from archive_restore.core import claims, story_claims
+
+    used = set(claims.ACTIONS) | set(story_claims.ACTIONS) if hasattr(claims, "ACTIONS") else set()
+    assert used <= ACTIONS.keys() and SOURCE_TYPES.keys() >= DIGITAL_SOURCE_TYPES
+
+
+@pytest.mark.parametrize(
+    "junk", [None, 7, "x", [], [None, 3, "x"], {}, {"actions": 5}, [{"data": {"actions": [1, {}]}}]]
+)
+def test_no_shape_of_a_manifest_can_crash_the_reader(junk: Any):
+    """Whatever a stranger's store holds in place of what C2PA wants there."""
+    names = ("assertions", "ingredients", "signature_info", "claim_generator_info", "title", "claim_generator")
+    for name in names:
+        manifests = {"a": {name: junk, "title": "t"}}
+        store = Store(
+            state="Invalid", active="a", manifests=manifests, assertions={"c2pa.soft-binding": junk}, results={},
+            not_after="", resources={}, signatures={"a": {"certificateInfo": junk}},
+        )  # fmt: skip
+        assert len(chain(store).manifests) == 1
+
+
+def test_a_chain_that_leads_round_ends():
+    manifests = {
+        name: {"ingredients": [{"relationship": "parentOf", "active_manifest": parent}]}
+        for name, parent in (("a", "b"), ("b", "a"), ("c", "a"))
+    }
+    store = Store(
+        state="Valid", active="a", manifests=manifests, assertions={}, results={}, not_after="", resources={},
+    )  # fmt: skip
+    found = chain(store)
+    assert [m.label for m in found.manifests] == ["a", "b", "c"] and found.parents == 2
+
+
+# --- whatever is handed in ---------------------------------------------------------------------------
+
+
+def test_every_bad_file_gives_a_finding_and_no_traceback(capfd: pytest.CaptureFixture[str]):
+    files = sorted(path for path in (ROOT / "bad").rglob("*") if path.is_file() and path.suffix != ".txt")
+    assert len(files) > 150
+    for path in files:
+        ran = audit(path)
+        assert ran.json["findings"], path
+        if path.parent.name.startswith(("PICTURE_BOMB", "FILE_EMPTY", "TIFF_IFD_LOOP")):
+            assert ran.code == 1, path
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind", "code"),
+    [
+        ("nothing.jpg", b"", "unknown", "AUDIT_NOT_UNDERSTOOD"),
+        ("text.jpg", b"<html>", "unknown", "AUDIT_NOT_UNDERSTOOD"),
+        ("a.pdf", b"%PDF-1.7", "unknown", "AUDIT_NOT_UNDERSTOOD"),
+        ("cut.webp", b"RIFF\x10\0\0\0WEBPVP8 \0\0\0\0", "image", "AUDIT_PICTURE_UNREADABLE"),
+        ("cut.mkv", b"\x1aE\xdf\xa3" + bytes(60), "video", "AUDIT_VIDEO_NOT_COMPARED"),
+        ("cut.mp4", struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + bytes(8), "video", "AUDIT_VIDEO_NOT_COMPARED"),
+        ("a.heic", struct.pack(">I4s4sI", 16, b"ftyp", b"heic", 0) + bytes(8), "image", "AUDIT_PICTURE_UNREADABLE"),
+    ],
+)  # fmt: skip
+def test_what_it_is_is_decided_by_its_bytes(tmp_path: Path, name: str, data: bytes, kind: str, code: str):
+    (tmp_path / name).write_bytes(data)
+    ran = audit(tmp_path / name)
+    assert ran.json["kind"] == kind and code in severities(ran)
+
+
+@pytest.mark.parametrize("kind", ["webp", "gif", "png", "bmp", "avif", "palette.png", "cmyk.jpg", "16.png"])
+def test_pictures_of_the_web_are_looked_at(tmp_path: Path, kind: str):
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 255, (40, 60, 3), dtype=np.uint8))
+    if kind.startswith("palette"):
+        image = image.convert("P")
+    elif kind.startswith("cmyk"):
+        image = image.convert("CMYK")
+    elif kind.startswith("16"):
+        image = Image.fromarray(rng.integers(0, 65535, (40, 60), dtype=np.uint16))
+    path = tmp_path / f"picture.{kind}"
+    image.save(path)
+    ran = audit(path)
+    assert (ran.json["width"], ran.json["height"]) == (60, 40) and ran.code == 0, ran.out
+
+
+def test_a_folder_that_is_nothing_and_a_path_that_is_not_there(tmp_path: Path):
+    assert severities(audit(tmp_path)) == {"AUDIT_NOT_UNDERSTOOD": "error"}
+    assert run("--json", "audit", tmp_path / "none").code == 2
+
+
+def test_a_signed_video_is_read_and_said_not_to_be_compared(desk: Desk, tmp_path: Path):
+    plain, signed = tmp_path / "plain.mp4", tmp_path / "signed.mp4"
+    ftyp = struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 0, b"isom")
+    plain.write_bytes(ftyp + struct.pack(">I4s", 8 + 64, b"mdat") + bytes(64) + struct.pack(">I4s", 8, b"moov"))
+    definition = {"title": "clip", "claim_generator_info": [{"name": "camera"}], "assertions": [_created()]}
+    sign_embedded(plain, signed, "video/mp4", definition, keys.load_signer(desk.archive / "keys"))
+    ran = audit(signed, "--anchors", desk.anchors)
+    assert (ran.json["kind"], ran.json["credentials"]["state"], ran.code) == ("video", "trusted", 0)
+    assert severities(ran)["AUDIT_VIDEO_NOT_COMPARED"] == "warning"
+
+
+def _created(**more: Any) -> dict[str, Any]:
+    source = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
+    action = {"action": "c2pa.created", "digitalSourceType": source, **more}
+    return {"label": "c2pa.actions.v2", "created": True, "data": {"actions": [action]}}
+
+
+# --- packages ----------------------------------------------------------------------------------------
+
+
+def test_bags_are_judged_and_what_is_not_looked_at_is_said():
+    good, bad = ROOT / "good_bags" / "two_manifests_and_tags", ROOT / "bad_bags"
+    ran = audit(good)
+    assert ran.code == 0 and ran.json["kind"] == "bag" and severities(ran) == {"AUDIT_CONTENT_NOT_LOOKED_AT": "info"}
+    deep = audit(good, "--deep")
+    assert [Path(one["path"]).name for one in deep.json["inside"]] == ["scan.tif"] and deep.json["subjects"] == 2
+    broken = next(path for path in sorted(bad.iterdir()) if "CHECKSUM" in path.name or "DIGEST" in path.name)
+    assert audit(next(iter([broken, *broken.glob("*/bagit.txt")]))).code == 1
+
+
+def test_an_archive_is_verified_whole(desk: Desk):
+    ran = audit(desk.archive)
+    assert ran.code == 0 and ran.json["kind"] == "archive" and ran.json["subjects"] == 4
+
+
+# --- hostile words -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hostile(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of a stranger whose every text is an attack."""
+    folder = tmp_path_factory.mktemp("hostile")
+    with Image.open(desk.colour) as image:
+        image.crop((0, 0, 400, 300)).save(folder / "plain.jpg", xmp=None, comment=HOSTILE[:500])
+    definition = {
+        "title": HOSTILE,
+        "claim_generator_info": [{"name": HOSTILE, "version": HOSTILE}],
+        "assertions": [
+            _created(description=HOSTILE, softwareAgent={"name": HOSTILE}),
+            {"label": "org.archive-restore.access.v1", "kind": "Json", "created": True, "data": {"ref": HOSTILE}},
+        ],
+        "ingredients": [
+            {"title": HOSTILE, "format": "image/jpeg", "relationship": "componentOf", "description": HOSTILE}
+        ],
+    }
+    path = folder / "a\x1b[31m<b>\u202egpj.jpg"
+    sign_embedded(folder / "plain.jpg", path, JPEG, definition, keys.load_signer(desk.archive / "keys"))
+    return path
+
+
+def test_hostile_words_are_inert_in_terminal_and_json(hostile: Path):
+    for words in ((), ("-v",)):
+        shown = run(*words, "audit", hostile)
+        assert shown.code == 0, shown.err
+        assert not {c for c in shown.out if not c.isprintable() and c != "\n"}
+        assert len(shown.out) < 30_000
+    data = run("--json", "audit", hostile)
+    assert json.loads(data.out)["credentials"]["manifests"][0]["title"].startswith("=HYPERLINK")
+    assert "\x1b" not in data.out and "\x07" not in data.out
+
+
+def test_hostile_words_are_inert_in_the_report(hostile: Path, desk: Desk, tmp_path: Path):
+    must("audit", hostile, "--report", tmp_path / "r.html")
+    must("audit", desk.restored, "--report", tmp_path / "plain.html")
+    told_ = outline((tmp_path / "r.html").read_bytes())
+    tags = {tag for tag, _ in told_.elements}
+    assert "script" not in tags and not tags & {"iframe", "object", "link", "form", "a-b", "b"}
+    for tag, attributes in told_.elements:
+        assert not any(name.startswith("on") for name in attributes), (tag, attributes)
+        assert str(attributes.get("src", "data:image/")).startswith("data:image/")
+        assert tag != "a" or attributes["href"].startswith("#")
+    policy = next(a["content"] for t, a in told_.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-") and "script" not in policy
+    text = (tmp_path / "r.html").read_text()
+    assert "\u202e" not in text and "\x1b" not in text and "49" not in "".join(told_.words).split("{{")[0][-5:]
+
+
+# --- nothing is written ------------------------------------------------------------------------------
+
+
+def _contents(folder: Path) -> dict[str, tuple[str, int]]:
+    return {
+        path.relative_to(folder).as_posix(): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "cache" not in path.relative_to(folder).parts
+    }
+
+
+def test_the_archive_and_what_lies_beside_stay_as_they_are(desk: Desk, tmp_path: Path):
+    shutil.copy(desk.colour, tmp_path / "copy.jpg")
+    before = _contents(desk.archive), _contents(tmp_path)
+    assert run("--json", "-A", desk.archive, "audit", tmp_path / "copy.jpg").code == 0
+    assert (_contents(desk.archive), _contents(tmp_path)) == before
+
+
+def test_a_report_is_never_written_over_something_or_into_an_archive(desk: Desk, tmp_path: Path):
+    (tmp_path / "there.html").write_text("mine")
+    ran = run("--json", "audit", desk.colour, "--report", tmp_path / "there.html")
+    assert ran.code == 16 and (tmp_path / "there.html").read_text() == "mine"
+    assert run("-A", desk.archive, "audit", desk.colour, "--report", desk.archive / "r.html").code == 2
+    assert run("audit", desk.archive, "--report", desk.archive / "r.html").code == 2
+    assert not (desk.archive / "r.html").exists()
