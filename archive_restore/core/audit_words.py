@@ -61,8 +61,8 @@ def kinship_words(kinship: Kinship) -> Iterator[str]:
         return
     if not kinship.ref:
         yield (
-            "No picture of this archive was recognized in it. That does not prove that it comes from elsewhere: a small "
-            "part, a heavy change or a photograph of a print may not be recognized."
+            "No picture of this archive was recognized in it. That does not prove that it comes from elsewhere: a "
+            "small part, a heavy change or a photograph of a print may not be recognized."
         )
         return
     yield _what(kinship)
