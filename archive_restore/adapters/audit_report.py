@@ -17,7 +17,15 @@ from archive_restore.adapters import previews
 from archive_restore.adapters.caption import caption_band
 from archive_restore.adapters.report import csp_hash, data_uri, environment, flag_style, read_template
 from archive_restore.adapters.report_words import share_words
-from archive_restore.core.audit_words import LEVEL, WHOLE_FRAME, kinship_words, manifest_words, percent, state_words
+from archive_restore.core.audit_words import (
+    LEVEL,
+    WHOLE_FRAME,
+    confidence_words,
+    kinship_words,
+    manifest_words,
+    percent,
+    state_words,
+)
 from archive_restore.core.synthesis_map import FLAG_MEANINGS
 from archive_restore.imaging.reduce import reduce_map
 from archive_restore.ports import AuditReports, AuditView
@@ -73,7 +81,7 @@ class HtmlAuditReports(AuditReports):
             "kinship": kinship,
             "kin_sentence": next(iter(kinship_words(kinship))) if kinship else "",
             "treatment_rows": list(_treatment_rows(kinship)) if kinship else [],
-            "confidence": f"{min(kinship.confidence, 0.999):.2f}" if kinship else "",
+            "confidence": confidence_words(kinship.confidence) if kinship else "",
             "verdict": _verdict(view),
             "credentials": credentials,
             "state": state,

@@ -85,7 +85,12 @@ def _what(kinship: Kinship) -> str:
     treatment = kinship.treatment
     crop = treatment is not None and treatment.shown < WHOLE_FRAME
     form = f"a crop ({percent(treatment.shown)} of the area) of" if crop and treatment else "a copy of"
-    return f"This is {form} {named}{kind}; the match is stated with confidence {min(kinship.confidence, 0.999):.2f}."
+    return f"This is {form} {named}{kind}; the match is stated with confidence {confidence_words(kinship.confidence)}."
+
+
+def confidence_words(confidence: float) -> str:
+    """How sure a match is, 0..1; never certain."""
+    return f"{confidence:.2f}" if confidence < 0.995 else "over 0.99"
 
 
 def map_words(kinship: Kinship) -> Iterator[str]:
