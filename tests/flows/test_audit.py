@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ from PIL import Image
 
 from archive_restore.adapters import keys
 from archive_restore.adapters.c2pa_chain import chain
-from archive_restore.adapters.c2pa_library import Store, sign_embedded
+from archive_restore.adapters.c2pa_library import Store, read_store, sign_embedded
 from archive_restore.core.credential_words import SOURCE_TYPES, STATUS
 from archive_restore.core.manifests import DIGITAL_SOURCE_TYPES
+from archive_restore.imaging import engine
 from archive_restore.records.findings import Severity
 from archive_restore.records.stories import StoryKind
 from tests.adapters.credential_bench import stranger
@@ -75,7 +78,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 
 def audit(*words: str | Path) -> Ran:
-    ran = run("--json", "audit", *words)
+    head = words[:2] if words[0] == "-A" else ()
+    ran = run("--json", *head, "audit", *words[len(head) :])
     assert ran.code in (0, 1), ran.err
     assert (ran.code == 0) == ran.json["ok"]
     assert "Traceback" not in ran.err
@@ -396,3 +400,154 @@ def test_a_report_is_never_written_over_something_or_into_an_archive(desk: Desk,
     assert run("-A", desk.archive, "audit", desk.colour, "--report", desk.archive / "r.html").code == 2
     assert run("audit", desk.archive, "--report", desk.archive / "r.html").code == 2
     assert not (desk.archive / "r.html").exists()
+
+
+# --- kinship and difference --------------------------------------------------------------------------
+
+
+def published(desk: Desk, path: Path, change: Any = None, *, source: Path | None = None, **options: Any) -> Path:
+    """A copy as somebody may have put it on the web: without the band, without credentials."""
+    with Image.open(source or desk.colour) as image:
+        picture = image.crop((0, 0, 480, 360))
+    picture = change(picture) if change else picture
+    picture.save(path, **{"quality": 85, **options})
+    return path
+
+
+def held(desk: Desk, path: Path, *words: str | Path) -> Ran:
+    return audit("-A", desk.archive, path, *words)
+
+
+def test_a_crop_of_a_story_is_found_and_what_it_invents_is_said(desk: Desk, tmp_path: Path):
+    """The middle half was coloured: of a crop inside of it everything."""
+    ran = held(desk, published(desk, tmp_path / "crop.jpg", lambda p: p.crop((125, 95, 355, 265)).resize((460, 340))))
+    kin = ran.json["kinship"]
+    assert (kin["ref"], kin["story"], kin["title"]) == ("LHS-0002/colorization@1", True, "Airplane")
+    assert kin["pixels"]["COLORIZED"] > 0.98 and not kin["exported"]
+    difference = ran.json["difference"]
+    assert difference["shown"] == pytest.approx(230 * 170 / (480 * 360), abs=0.03)
+    assert difference["resized"] == pytest.approx(2, abs=0.05) and difference["changed"] == [] and ran.code == 0
+    assert any("entirely synthesized" in sentence for sentence in ran.json["says"])
+    assert any("The caption that says what it is does not stand" in sentence for sentence in ran.json["says"])
+
+
+def test_a_region_that_was_changed_after_export_is_found_where_it_is(desk: Desk, tmp_path: Path):
+    def tampered(picture: Image.Image) -> Image.Image:
+        picture.paste(picture.crop((60, 40, 120, 90)).transpose(Image.Transpose.FLIP_LEFT_RIGHT), (300, 220))
+        return picture
+
+    ran = held(desk, published(desk, tmp_path / "t.jpg", tampered), "--report", tmp_path / "r.html")
+    assert ran.code == 1 and severities(ran)["AUDIT_CHANGED_REGION"] == "error"
+    region = ran.json["difference"]["changed"][0]["region"]
+    assert region["left"] < 330 < region["right"] and region["top"] < 245 < region["bottom"]
+    assert region["right"] - region["left"] < 120 and region["bottom"] - region["top"] < 110
+    page = outline((tmp_path / "r.html").read_bytes())
+    assert "1: in the archive" in page.words and "1: in this file" in page.words
+    assert sum(tag == "img" for tag, _ in page.elements) == 6
+
+
+def test_saving_it_again_is_no_change(desk: Desk, tmp_path: Path):
+    ran = held(desk, published(desk, tmp_path / "again.jpg", source=desk.restored, quality=60))
+    assert ran.code == 0 and ran.json["difference"]["changed"] == []
+    assert ran.json["kinship"]["ref"] in ("LHS-0002", "LHS-0002/restoration@1") and not ran.json["kinship"]["story"]
+    assert "Nothing in it departs" in " ".join(ran.json["says"])
+
+
+def test_a_mirrored_picture_is_found_and_warned_of(desk: Desk, tmp_path: Path):
+    mirror = Image.Transpose.FLIP_LEFT_RIGHT
+    ran = held(desk, published(desk, tmp_path / "mirrored.webp", lambda p: p.transpose(mirror)))
+    assert severities(ran)["AUDIT_MIRRORED"] == "warning" and ran.code == 0
+
+
+def test_what_is_unrelated_stays_so(desk: Desk, tmp_path: Path):
+    with Image.open(PHOTOGRAPHS / "airplane-from-above.jpg") as image:
+        image.crop((0, 400, 320, 700)).save(tmp_path / "elsewhere.jpg")
+    ran = held(desk, tmp_path / "elsewhere.jpg")
+    assert ran.code == 0 and ran.json["kinship"]["ref"] == "" and "AUDIT_NO_KIN" in severities(ran)
+    assert "does not prove" in ran.json["says"][0]
+
+
+def test_the_very_file_that_was_exported_is_known(desk: Desk):
+    ran = held(desk, desk.colour)
+    (left,) = ran.json["kinship"]["exported"]
+    assert left["ref"] == "LHS-0002/colorization@1" and left["by"].startswith("archive-restore")
+    assert ran.code == 0 and ran.json["difference"]["changed"] == []
+    assert ran.json["credentials"]["state"] == "trusted" == state_of(desk.colour, desk.anchors)
+    assert any(sentence.startswith("The archive’s log knows this very file") for sentence in ran.json["says"])
+
+
+def test_colours_from_elsewhere_are_told_apart_from_the_archives_own(desk: Desk, tmp_path: Path):
+    def painted(picture: Image.Image) -> Image.Image:
+        gray = np.asarray(picture.convert("L"), np.float64)
+        across = np.linspace(0.6, 1.0, gray.shape[1])
+        return Image.fromarray(np.stack([gray, gray * across, gray * across[::-1]], axis=2).astype(np.uint8))
+
+    ran = held(desk, published(desk, tmp_path / "painted.png", painted, source=desk.restored))
+    assert ran.json["kinship"]["ref"].startswith("LHS-0002")
+    told_ = severities(ran)
+    assert told_.get("AUDIT_COLOURS_ADDED") == "warning" or told_.get("AUDIT_CHANGED_REGION") == "error"
+
+
+# --- files of ours -----------------------------------------------------------------------------------
+
+
+def stored(desk: Desk, ref: str, name: str) -> Path:
+    return Path(json.loads(must("--json", "-A", desk.archive, "show", ref).out)["files"][name])
+
+
+def test_a_derivative_is_held_against_the_master(desk: Desk, tmp_path: Path):
+    path = shutil.copy(stored(desk, "LHS-0002/restoration", "plane-restoration.tif"), tmp_path / "x.tif")
+    ran = held(desk, Path(path))
+    assert ran.code == 0 and ran.json["kinship"]["identical"] and "AUDIT_CLAIMS_CHECKED" in severities(ran)
+    assert ran.json["kinship"]["ref"] == "LHS-0002/restoration@1"
+    alone = audit(path)
+    assert alone.code == 0 and severities(alone)["AUDIT_MASTER_NOT_AT_HAND"] == "warning"
+
+
+def test_a_map_that_lies_is_found(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Made with the archive's own keys: everything agrees with everything, only the master says otherwise."""
+    archive = shutil.copytree(desk.archive, tmp_path / "archive")
+    honest = engine.run
+
+    def lying(*words: Any, **options: Any) -> Iterator[Any]:
+        for band in honest(*words, **options):
+            band.samples[3, 3, 0] ^= 1
+            band.flags[3, 3] = 0
+            yield band
+
+    with monkeypatch.context() as attack:
+        attack.setattr(engine, "run", lying)
+        attack.setattr("archive_restore.flows.restore.check_stored", lambda *_: None)
+        must("-A", archive, "restore", "LHS-0002", "--recipe", "gentle", "--seed", "7")
+    files = json.loads(must("--json", "-A", archive, "show", "LHS-0002/restoration@2").out)["files"]
+    path = shutil.copy(files["plane-restoration.tif"], tmp_path / "lying.tif")
+    ran = audit("-A", archive, path)
+    assert ran.json["credentials"]["state"] == "trusted" and ran.code == 1
+    assert severities(ran)["MAP_LIES"] == "error"
+
+
+def test_an_access_copy_whose_map_is_not_the_one_it_states(desk: Desk, tmp_path: Path):
+    with Image.open(desk.colour) as image:
+        image.save(tmp_path / "plain.jpg")
+    store = read_store(desk.colour, JPEG, None, desk.anchors.read_text())
+    assert store is not None
+    said = store.assertions["org.archive-restore.synthesis-map"]
+    blank = io.BytesIO()
+    Image.fromarray(np.zeros((said["height"], said["width"]), np.uint8)).save(blank, "PNG")
+    definition = {
+        "title": "forged", "claim_generator_info": [{"name": "archive-restore"}],
+        "ingredients": [{"title": "synthesis map", "relationship": "inputTo", "label": "map",
+                         "data": {"format": "image/png", "identifier": "map.png"}}],
+        "assertions": [
+            _created(),
+            *({"label": f"{name}.v1", "kind": "Json", "created": True, "data": store.assertions[name]}
+              for name in ("org.archive-restore.access", "org.archive-restore.synthesis-map")),
+        ],
+    }  # fmt: skip
+    sign_embedded(
+        tmp_path / "plain.jpg", tmp_path / "forged.jpg", JPEG, definition, keys.load_signer(desk.archive / "keys"),
+        resources={"map.png": blank.getvalue()},
+    )  # fmt: skip
+    ran = audit(tmp_path / "forged.jpg", "--anchors", desk.anchors)
+    assert ran.json["credentials"]["state"] == "trusted" == state_of(tmp_path / "forged.jpg", desk.anchors)
+    assert ran.code == 1 and severities(ran)["MAP_DISAGREES"] == "error"
