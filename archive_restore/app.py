@@ -242,6 +242,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.access import JpegCopies
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
+    from archive_restore.adapters.fingerprints import FolderFingerprints
     from archive_restore.adapters.kept import FolderKept
     from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.palettes import FolderPalettes
@@ -279,6 +280,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
             icc_of=icc_profile,
             labels=settings.labels,
         ),
+        fingerprints=FolderFingerprints(root / "fingerprints"),
         models=FolderModels(shipped.shipped("models"), root),
         executor=_executor(root, settings, secrets),
         intake=_intake(root, settings, secrets),

@@ -139,7 +139,9 @@ class _Curve:
         return (values + np.interp(values, self._at, self._shift)).astype(np.float32)
 
 
-def _curve(expected: npt.NDArray[np.float32], ours: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]) -> _Curve:
+def _curve(
+    expected: npt.NDArray[np.float32], ours: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
+) -> _Curve:
     """What a polynomial leaves, such as clipping: the median departure in bins of the expected value."""
     edges = np.unique(np.quantile(expected, np.linspace(0, 1, _BINS + 1)))
     if len(edges) < 3:
