@@ -16,7 +16,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from archive_restore import __version__, plugins
 from archive_restore.adapters import keys, ocfl, shipped
@@ -293,6 +292,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.access import JpegCopies
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
+    from archive_restore.adapters.fingerprints import FolderFingerprints
     from archive_restore.adapters.kept import FolderKept
     from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.palettes import FolderPalettes
@@ -330,7 +330,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
             icc_of=icc_profile,
             labels=settings.labels,
         ),
-        fingerprints=_later(),
+        fingerprints=FolderFingerprints(root / "fingerprints"),
         models=FolderModels(shipped.shipped("models"), root),
         executor=_executor(root, settings, secrets),
         intake=_intake(root, settings, secrets),
@@ -346,10 +346,6 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         agent=AGENT,
         platform=f"{platform.system()} {platform.machine()}",
     )
-
-
-def _later() -> Any:
-    return None
 
 
 def _executor(root: Path, settings: Settings, secrets: _Passphrase) -> Executor:

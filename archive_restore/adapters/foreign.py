@@ -16,20 +16,21 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageCms
 
-from archive_restore.adapters import iscc, previews
+from archive_restore.adapters import iscc
 from archive_restore.adapters.bagit_validate import validate_bag
 from archive_restore.adapters.file_bytes import FileBytes
 from archive_restore.adapters.finding_list import FindingList
+from archive_restore.adapters.picture_files import FilePictures
 from archive_restore.adapters.picture_finder import family_of, find_picture
-from archive_restore.adapters.rasters import open_picture
 from archive_restore.errors import PictureUnreadable, SourceUnreadable
-from archive_restore.imaging.engine import overview
 from archive_restore.imaging.planes import upright
-from archive_restore.ports import Foreign, Looked
+from archive_restore.imaging.seen import seen
+from archive_restore.ports import ColourSpace, Foreign, Looked
 from archive_restore.records.audits import Subject, SubjectKind
 from archive_restore.records.findings import Finding, Severity
+from archive_restore.records.imagery import PictureFacts
 
 LONGEST = 2048
 """Longest edge of a picture as it is looked at, pixels."""
@@ -52,7 +53,7 @@ class ForeignFiles(Foreign):
 
     def __init__(self, scratch: Path) -> None:
         """`scratch` is where pictures without random access are expanded."""
-        self._scratch = scratch
+        self._pictures = FilePictures(scratch)
 
     def subject(self, path: Path) -> Subject:
         """See ports.Foreign."""
@@ -73,7 +74,7 @@ class ForeignFiles(Foreign):
     def look(self, path: Path, mime: str, subject: str) -> Looked:
         """See ports.Foreign."""
         found = FindingList(subject)
-        seen: _Seen | None = None
+        shown: _Seen | None = None
         problem = ""
         try:
             with FileBytes(path) as source:
@@ -85,9 +86,9 @@ class ForeignFiles(Foreign):
             found.error("FILE_UNREADABLE", "checking the file needs more memory than there is")
         stopped = any(finding.code in _STOP for finding in found.findings())
         if not stopped:
-            seen, problem = self._picture(path, mime)
+            shown, problem = self._picture(path, mime)
         findings = found.findings()
-        if seen is not None:
+        if shown is not None:
             # It can be looked at: what would keep it out of an archive need not keep it from being judged.
             findings = tuple(_milder(finding) for finding in findings)
         elif not any(finding.severity is Severity.ERROR for finding in findings):
@@ -96,19 +97,18 @@ class ForeignFiles(Foreign):
                 *findings,
                 Finding(code="AUDIT_PICTURE_UNREADABLE", severity=Severity.ERROR, subject=subject, message=message),
             )
-        if seen is None:
+        if shown is None:
             return Looked(picture=None, findings=findings)
-        return Looked(picture=seen.picture, findings=findings, width=seen.width, height=seen.height)
+        return Looked(picture=shown.picture, findings=findings, width=shown.width, height=shown.height)
 
     def _picture(self, path: Path, mime: str) -> tuple[_Seen | None, str]:
         problem = ""
         if mime in ("image/tiff", "image/png", "image/jp2", "image/jpeg"):
             try:
-                with open_picture(path, scratch=self._scratch) as source:
-                    seen = overview(source)
-                transfer, facts = previews.transfer_for(seen.facts, seen.white), seen.facts
-                picture = previews.display_picture(seen.reduced, transfer, LONGEST)
-                size = (facts.width, facts.height) if transfer.orientation < 5 else (facts.height, facts.width)
+                with self._pictures.open(path) as source:
+                    facts = source.facts
+                    picture = seen(source, self._space(path, facts), LONGEST)
+                size = (facts.width, facts.height) if facts.orientation < 5 else (facts.height, facts.width)
                 return _Seen(picture=picture, width=size[0], height=size[1]), ""
             except (PictureUnreadable, MemoryError, ValueError, RuntimeError) as exc:
                 problem = " ".join(str(exc).split())
@@ -118,6 +118,13 @@ class ForeignFiles(Foreign):
             except Exception as exc:  # a decoder of a format with many ways to be wrong
                 problem = " ".join(str(exc).split()) or type(exc).__name__
         return None, problem or f"{mime or 'this format'} is not read by this program"
+
+    def _space(self, path: Path, facts: PictureFacts) -> ColourSpace | None:
+        """What code values mean; None where that is sRGB, or not understood."""
+        if not facts.icc_sha256 or "srgb" in facts.icc_description.lower():
+            return None
+        space = self._pictures.colour_space(path, facts)
+        return None if space.name.endswith("sRGB") else space
 
     def image_code(self, picture: npt.NDArray[np.uint8]) -> bytes:
         """See ports.Foreign."""
@@ -229,9 +236,22 @@ def _pillow(path: Path, name: str) -> _Seen:
             if flat.mode == "RGBA":
                 ground = Image.new("RGBA", flat.size, (255, 255, 255, 255))
                 flat = Image.alpha_composite(ground, flat)
-            shown = flat.convert("L" if flat.mode in ("1", "L", "I", "I;16", "F") else "RGB")
+            shown = _in_srgb(flat.convert("L" if flat.mode in ("1", "L", "I", "I;16", "F") else "RGB"), image)
             shown.thumbnail((LONGEST, LONGEST), Image.Resampling.BOX)
     if not 1 <= orientation <= 8:
         orientation = 1
     width, height = size if orientation < 5 else size[::-1]
     return _Seen(picture=np.ascontiguousarray(upright(np.asarray(shown), orientation)), width=width, height=height)
+
+
+def _in_srgb(shown: Image.Image, image: Image.Image) -> Image.Image:
+    """Colours converted by the profile of `image`, where it has one that fits and loads."""
+    profile = image.info.get("icc_profile")
+    if not isinstance(profile, bytes) or shown.mode != "RGB" or image.mode not in ("RGB", "RGBA"):
+        return shown
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(shown, source, ImageCms.createProfile("sRGB"))
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return shown
+    return converted or shown

@@ -112,7 +112,7 @@ def refine(candidate: npt.NDArray[np.uint8], reference: npt.NDArray[np.uint8], m
     height, width = candidate.shape
     brought_first, inside = brought(reference, matrix, height, width)
     fixed = normalized(candidate, inside)
-    gy, gx = np.gradient(fixed)
+    gy, gx = (np.asarray(part, np.float32) for part in np.gradient(fixed))
     rows, columns = np.nonzero(_eroded(inside))
     if len(rows) < 256:
         return matrix

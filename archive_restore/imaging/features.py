@@ -39,7 +39,7 @@ def detect(gray: npt.NDArray[np.uint8], count: int) -> Features:
     """The `count` strongest features of a picture, uint8 (h, w); fewer where there are not so many."""
     import cv2
 
-    finder = cv2.SIFT_create(count, _LAYERS, _CONTRAST, _EDGE, _FIRST_BLUR, enable_precise_upscale=True)
+    finder = cv2.SIFT.create(count, _LAYERS, _CONTRAST, _EDGE, _FIRST_BLUR, enable_precise_upscale=True)
     keypoints, found = finder.detectAndCompute(gray, None)
     if found is None or not len(keypoints):
         nothing = np.zeros(0, np.float32)

@@ -106,7 +106,7 @@ def register(candidate: Picture, reference: Picture) -> Registration | None:
 
 
 def register_prepared(candidate: Prepared, reference: Prepared) -> Registration | None:
-    """As `register`, of pictures whose features are known. Steps: 1 propose, straight and mirrored; 2 refine; 3 judge."""
+    """As `register`, of pictures whose features are known. Steps: 1 propose; 2 refine; 3 judge."""
     found = judged(candidate, reference)
     return found if found is not None and found.confidence >= MATCH else None
 
@@ -297,6 +297,6 @@ def _area(polygon: Matrix) -> float:
 
 
 def _content(overlap: Matrix, shape: tuple[int, int]) -> Region:
-    left, top = np.floor(overlap.min(axis=0)).astype(int)
-    right, bottom = np.ceil(overlap.max(axis=0)).astype(int) + 1
+    left, top = (int(value) for value in np.floor(overlap.min(axis=0)))
+    right, bottom = (int(value) + 1 for value in np.ceil(overlap.max(axis=0)))
     return Region(top=max(0, top), left=max(0, left), bottom=min(shape[0], bottom), right=min(shape[1], right))

@@ -382,7 +382,7 @@ def _contents(folder: Path) -> dict[str, tuple[str, int]]:
     return {
         path.relative_to(folder).as_posix(): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "cache" not in path.relative_to(folder).parts
+        if path.is_file() and path.relative_to(folder).parts[0] != "fingerprints"
     }
 
 

@@ -30,7 +30,7 @@ class Scenario:
 
 def scenarios(donor: p.Picture) -> tuple[Scenario, ...]:
     """All of them; `donor` is a face for those that put one in."""
-    return tuple((*_whole(), *_combined(), *_altered(donor)))
+    return (*_whole(), *_combined(), *_altered(donor))
 
 
 def _whole() -> Iterator[Scenario]:
@@ -77,7 +77,9 @@ def _combined() -> Iterator[Scenario]:
     yield Scenario(name="cropped 40%, enlarged, q40", changes=(p.crop(0.4), p.resize(1.4), p.jpeg(40)))
     yield Scenario(name="letterboxed, resized to 40%, q60", changes=(p.letterbox(0.1), p.resize(0.4), p.jpeg(60)))
     yield Scenario(name="screenshot of a crop, q30", changes=(p.crop(0.25), p.screenshot(0.7, 1.1), p.jpeg(30)))
-    yield Scenario(name="grayscale, mirrored, resized to 50%", changes=(p.saturate(0), p.mirror, p.resize(0.5), p.jpeg(75)))
+    yield Scenario(
+        name="grayscale, mirrored, resized to 50%", changes=(p.saturate(0), p.mirror, p.resize(0.5), p.jpeg(75))
+    )
     yield Scenario(name="sepia, turned 3°, q50", changes=(p.sepia, p.rotate(3), p.jpeg(50)))
     yield Scenario(name="sharpened, q30, resized to 80%, q70",
                    changes=(p.sharpen(0.5), p.jpeg(30), p.resize(0.8), p.jpeg(70)))  # fmt: skip
