@@ -90,7 +90,7 @@ class HtmlAuditReports(AuditReports):
             "objections": _objections(view),
             "shares": list(_shares(view)),
             "findings": sorted(audit.findings, key=lambda f: list(Severity).index(f.severity)),
-            "changed_share": percent(sum(place.share for place in kinship.changed)) if kinship else "",
+            "changed_share": percent(sum(place.share for place in kinship.altered)) if kinship else "",
             **self._pictures(view),
         }
 
@@ -133,9 +133,9 @@ def _verdict(view: AuditView) -> dict[str, str]:
             "a story, not a record" if kinship.story else "the record" if kinship.ref else "in this archive"
         )
         if kinship.ref:
-            places = len(kinship.changed)
+            places = len(kinship.altered)
             made["changed"] = str(places) if places else "None"
-            made["changed_note"] = f"{percent(sum(p.share for p in kinship.changed))} of the picture" if places else ""
+            made["changed_note"] = f"{percent(sum(p.share for p in kinship.altered))} of the picture" if places else ""
             made["left"] = kinship.exported[0].when[:10] if kinship.exported else "No"
     if credentials is not None:
         made["signed"] = {"none": "None", "invalid": "Broken", "valid": "Intact", "trusted": "Trusted"}.get(

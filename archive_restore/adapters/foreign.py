@@ -46,6 +46,10 @@ _LENIENT = {"image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF", "ima
 """Formats that Pillow may look at, and its names of them."""
 _STOP = frozenset({"PICTURE_BOMB", "PICTURE_TOO_LARGE", "FILE_EMPTY"})
 """Findings after which nothing is decoded."""
+_SOUND = "cannot be restored"
+"""What our reader says of such a file."""
+_UNUSUAL = ("_NOT_RESTORABLE", "_UNSUPPORTED")
+"""Ends of codes that say that a file is sound and no picture for an archive, such as a palette or CMYK."""
 
 
 class ForeignFiles(Foreign):
@@ -84,9 +88,11 @@ class ForeignFiles(Foreign):
             found.error("FILE_UNREADABLE", str(exc))
         except MemoryError:
             found.error("FILE_UNREADABLE", "checking the file needs more memory than there is")
-        stopped = any(finding.code in _STOP for finding in found.findings())
-        if not stopped:
-            shown, problem = self._picture(path, mime)
+        errors = [finding.code for finding in found.findings() if finding.severity is Severity.ERROR]
+        if not _STOP.intersection(errors):
+            # What our own reader finds broken is not shown to a decoder in C that checks less.
+            lenient = all(code.endswith(_UNUSUAL) for code in errors)
+            shown, problem = self._picture(path, mime, lenient)
         findings = found.findings()
         if shown is not None:
             # It can be looked at: what would keep it out of an archive need not keep it from being judged.
@@ -101,7 +107,7 @@ class ForeignFiles(Foreign):
             return Looked(picture=None, findings=findings)
         return Looked(picture=shown.picture, findings=findings, width=shown.width, height=shown.height)
 
-    def _picture(self, path: Path, mime: str) -> tuple[_Seen | None, str]:
+    def _picture(self, path: Path, mime: str, lenient: bool) -> tuple[_Seen | None, str]:
         problem = ""
         if mime in ("image/tiff", "image/png", "image/jp2", "image/jpeg"):
             try:
@@ -112,7 +118,8 @@ class ForeignFiles(Foreign):
                 return _Seen(picture=picture, width=size[0], height=size[1]), ""
             except (PictureUnreadable, MemoryError, ValueError, RuntimeError) as exc:
                 problem = " ".join(str(exc).split())
-        if mime in _LENIENT:
+                lenient = lenient and _SOUND in problem
+        if lenient and mime in _LENIENT:
             try:
                 return _pillow(path, _LENIENT[mime]), ""
             except Exception as exc:  # a decoder of a format with many ways to be wrong

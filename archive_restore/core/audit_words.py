@@ -156,6 +156,11 @@ def _changed(changed: Sequence[ChangedPlace]) -> Iterator[str]:
 def place_words(place: ChangedPlace) -> str:
     """One changed place."""
     region = place.region
+    if place.faint:
+        return (
+            f"A small place at {place.where} (columns {region.left}–{region.right}, rows {region.top}–{region.bottom}) "
+            "departs a little; it may be a trace of encoding. Look at it."
+        )
     what = "The colours of the region" if place.colour_only else "The region"
     return (
         f"{what} at {place.where} (columns {region.left}–{region.right}, rows {region.top}–{region.bottom}; "

@@ -211,7 +211,10 @@ class _Picture:
         else:
             self._say("AUDIT_KIN_FOUND", Severity.INFO, next(iter(kinship_words(kinship))))
         for place in kinship.changed:
-            self._say("AUDIT_CHANGED_REGION", Severity.ERROR, place_words(place))
+            if place.faint:
+                self._say("AUDIT_FAINT_DEPARTURE", Severity.WARNING, place_words(place))
+            else:
+                self._say("AUDIT_CHANGED_REGION", Severity.ERROR, place_words(place))
         treatment = kinship.treatment
         if kinship.same_bytes or treatment is None:
             return found

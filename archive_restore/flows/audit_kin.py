@@ -34,6 +34,10 @@ from archive_restore.records.stories import StoryDerivation
 
 CANDIDATES = 6
 """Matches whose difference is measured."""
+COLOURS_APART = 4
+"""Code values by which colours of two copies of one picture may lie apart through encoding."""
+SMALL, WEAK = 0.002, 1.0
+"""Share of the picture and strength (1: all that encoding explains) below both of which a departure is faint."""
 Plane = npt.NDArray[np.uint8]
 
 
@@ -58,14 +62,36 @@ class _Explained:
     found: Difference
 
     def cost(self) -> tuple[Any, ...]:
-        """How much it leaves unexplained; least is best. Ties go to the record, and to what it was made from."""
+        """How much it leaves unexplained; least is best. Ties go to the record, then to the surer match."""
         found = self.found
-        changed = round(sum(region.share for region in found.regions), 3)
-        story = "/" in self.match.kin.ref and not self.match.kin.ref.partition("/")[2].startswith("restoration")
+        changed = sum(region.share for region in found.regions if region.share >= SMALL or region.strength >= WEAK)
+        kind = self.match.kin.ref.partition("/")[2].partition("@")[0]
         return (
-            found.tinted, changed, found.grayscale, found.graded, round(found.noise, 1), story,
+            found.tinted, round(changed, 2), round(_colour_apart(self.match, found) / COLOURS_APART), found.graded,
+            round(changed, 3), round(found.noise, 1), kind not in ("", "restoration"),
             -self.match.registration.confidence,
         )  # fmt: skip
+
+
+def _colour_apart(match: Match, found: Difference) -> float:
+    """How far the colours of both lie apart: mean distance of red-green and blue-yellow, code values."""
+    height, width = match.candidate.shape[:2]
+    size = (max(1, width // 4), max(1, height // 4))
+    shrink = np.diag([width / size[0], height / size[1], 1.0])
+    matrix = np.array(match.registration.matrix, np.float64) @ shrink
+    ours = _opponents(cv2.resize(match.candidate, size, interpolation=cv2.INTER_AREA))
+    reference = cv2.blur(match.reference, (5, 5))
+    theirs = _opponents(cv2.warpPerspective(reference, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
+    inside = cv2.resize(found.compared.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) != 0
+    return float(np.abs(ours - theirs)[inside].mean()) if inside.any() else 0.0
+
+
+def _opponents(picture: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Red minus green and blue minus green: float32 (h, w, 2), zeros for gray."""
+    if picture.ndim == 2:
+        return np.zeros((*picture.shape, 2), np.float32)
+    values = picture.astype(np.float32)
+    return values[:, :, [0, 2]] - values[:, :, 1:2]
 
 
 def find(archive: Archive, looked: Looked, *, sha256: str, sha512: str, claimed: Sequence[str] = ()) -> KinFound:
@@ -150,7 +176,8 @@ def _changed(found: Difference, shape: tuple[int, int], scale: float) -> Iterato
             bottom=round(inner.bottom * scale), right=round(inner.right * scale),
         )  # fmt: skip
         where = where_words(inner, width, height)
-        yield ChangedPlace(region=region, where=where, share=place.share, colour_only=place.colour_only)
+        faint = place.share < SMALL and place.strength < WEAK
+        yield ChangedPlace(region=region, where=where, share=place.share, colour_only=place.colour_only, faint=faint)
 
 
 def _resized(archive: Archive, ref: str, match: Match, scale: float) -> float:

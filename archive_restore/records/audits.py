@@ -64,6 +64,8 @@ class ChangedPlace:
     share: float
     """Of the picture's area, 0..1."""
     colour_only: bool
+    faint: bool = False
+    """Small and weak: it may be a trace of encoding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,11 @@ class Kinship:
     exported: tuple[Dissemination, ...] = ()
     others: tuple[str, ...] = ()
     """REFs of other pictures it was registered to."""
+
+    @property
+    def altered(self) -> tuple[ChangedPlace, ...]:
+        """Places that were changed beyond doubt."""
+        return tuple(place for place in self.changed if not place.faint)
 
     @property
     def same_bytes(self) -> bool:
