@@ -37,7 +37,7 @@ FEATURES = 128
 ASKED_LONGEST = 640
 ASKED = 400
 """Local features of a picture from outside that are sought."""
-PROBES = 10
+PROBES = 8
 NEAR = 76
 """Bits of the ISCC image code within which a picture is a candidate; others are at 116 to 144."""
 SEGMENTS = 8

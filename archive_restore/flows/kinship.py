@@ -30,7 +30,7 @@ PARCEL = 16
 """Pictures that travel to a worker together."""
 GROUP = 4000
 """Fingerprints kept together, so that an interruption costs no more than these."""
-TRIED = 6
+TRIED = 3
 """Candidates of the index that are registered when none fits."""
 
 

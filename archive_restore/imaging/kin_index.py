@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from archive_restore.imaging.feature_codes import BUCKETS, SIGNATURE_BITS
+from archive_restore.imaging.feature_codes import BUCKETS
 
 CODE_BYTES = 32
 _ROWS = 1 << 15
 """Codes looked at together: what fits into a processor's cache."""
-_ALIKE = 20
-"""Bits of a signature in which copies of a feature differ at most."""
-_EACH = 40
-"""Pictures of the index that one feature may vote for: what more have tells nothing."""
+_ALIKE = 13
+"""Bits of a signature, of 64, in which copies of a feature differ at most."""
+_SHARP = 5.0
+"""Bits at which a vote has lost four tenths of its weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ def votes(
     """How much of a picture's features each picture of the index has: float32 (n,).
 
     `probes` (q, k) are the buckets of each feature, `signatures` (q,). A feature votes once for a picture, more the
-    nearer the signatures are and the fewer pictures have it.
+    nearer the signatures are.
     """
     total = np.zeros(len(index), np.float32)
     for buckets, signature in zip(probes, signatures, strict=True):
@@ -116,12 +116,9 @@ def votes(
         if not pieces:
             continue
         items, apart = np.concatenate(pieces), np.concatenate(near)
-        weight = np.exp(-0.5 * np.square(apart / (SIGNATURE_BITS / 6))).astype(np.float32)
         order = np.lexsort((apart, items))
-        items, weight = items[order], weight[order]
+        items, apart = items[order], apart[order]
         once = np.ones(len(items), bool)
         once[1:] = items[1:] != items[:-1]
-        items, weight = items[once], weight[once]
-        if len(items) <= max(_EACH, len(index) // 500):
-            total[items] += weight / np.float32(np.sqrt(len(items)))
+        total[items[once]] += np.exp(-0.5 * np.square(apart[once] / _SHARP)).astype(np.float32)
     return total

@@ -68,6 +68,18 @@ _CLEAR = 40
 _STRETCH = 1.35
 """Largest ratio of the scales along and across."""
 _SCALES = (1 / 24, 24)
+_LINES = 5
+"""Lines of the fine grid that are judged together, and that are left out beside what is no part of the picture."""
+_AGREES = 0.4
+"""Correlation from which lines show the same."""
+_DENIES = 0.15
+"""Correlation below which they do not."""
+_NEAR = 20
+"""Lines of the fine grid around a border in which its edge is sought."""
+_STEP = 6.0
+"""Mean code values by which lines differ at the edge of a border."""
+_ROUNDING = 0.05
+"""Pixels that are no part of a pixel."""
 _BLOCK = 24
 """Pixels an edge of the blocks in which detail is correlated."""
 
@@ -231,9 +243,13 @@ def _stated(
     matrix = refine(fine.image, of_reference.image, rough @ fine.to_picture)
     height, width = fine.image.shape
     warped, inside = brought(of_reference.image, matrix, height, width)
+    kept = _agreeing(fine.image, warped, inside)
+    inside[: kept.top] = inside[kept.bottom :] = False
+    inside[:, : kept.left] = inside[:, kept.right :] = False
     correlation, agreeing = _correlated(fine.image, warped, inside)
     full = of_reference.to_picture @ matrix @ np.linalg.inv(fine.to_picture) @ np.linalg.inv(grid.to_picture)
-    overlap = _overlap(full, candidate.picture.shape[:2], reference.picture.shape[:2])
+    to_candidate = grid.to_picture @ fine.to_picture
+    overlap = _overlap(full, _placed(kept, to_candidate, fine.image), reference.picture.shape[:2])
     if len(overlap) < 3:
         return None
     linear = full[:2, :2] @ (np.diag([-1.0, 1.0]) if mirrored else np.eye(2))
@@ -279,15 +295,92 @@ def _geometry(matrix: Matrix) -> Geometry:
     return ((rows[0][0], rows[0][1], rows[0][2]), (rows[1][0], rows[1][1], rows[1][2]), (0.0, 0.0, 1.0))
 
 
-def _overlap(matrix: Matrix, ours: tuple[int, int], theirs: tuple[int, int]) -> Matrix:
-    """Corners in candidate pixels of what both show: (n, 2), none where they do not meet."""
+def _agreeing(candidate: Picture, warped: Picture, inside: Mask) -> Region:
+    """Rectangle of the candidate without what, from an edge inwards, all along shows something else.
+
+    So is the page around a crop of the reference, which lies where the reference goes on.
+    """
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    height, width = candidate.shape
+    if not len(rows):
+        return Region(top=0, left=0, bottom=height, right=width)
+    ours, theirs = normalized(candidate, inside), normalized(warped, inside)
+    top, bottom = _span(ours, theirs, rows[0], rows[-1] + 1)
+    left, right = _span(ours[top:bottom].T, theirs[top:bottom].T, columns[0], columns[-1] + 1)
+    top, bottom = _span(ours[:, left:right], theirs[:, left:right], rows[0], rows[-1] + 1)
+    part = (slice(top, bottom), slice(left, right))
+    extra = _added_steps(candidate[:, part[1]], warped[:, part[1]])
+    top, bottom = _sharp(extra, top, rows[0]), _sharp(extra[::-1], height - bottom, height - rows[-1] - 1, height)
+    extra = _added_steps(candidate[part[0]].T, warped[part[0]].T)
+    left, right = _sharp(extra, left, columns[0]), _sharp(extra[::-1], width - right, width - columns[-1] - 1, width)
+    # What was inside to the edge stays so: beyond it lies a border that the reference does not reach.
+    return Region(
+        top=0 if top == rows[0] else top, left=0 if left == columns[0] else left,
+        bottom=height if bottom == rows[-1] + 1 else bottom, right=width if right == columns[-1] + 1 else right,
+    )  # fmt: skip
+
+
+def _span(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32], first: int, last: int) -> tuple[int, int]:
+    """First and last line, of those between, of what agrees."""
+    both, one, other = ((x * y).sum(axis=1) for x, y in ((ours, theirs), (ours, ours), (theirs, theirs)))
+    even = np.ones(_LINES)
+    both, one, other = (np.convolve(values, even, "same") for values in (both, one, other))
+    detailed = np.maximum(one, other) > 0.05 * _LINES * ours.shape[1]
+    alike = both / np.sqrt(np.maximum(one * other, 1e-9))
+    agrees = detailed & (alike > _AGREES)
+    denies = detailed & (alike < _DENIES)
+    return (
+        _edge(agrees[first:last], denies[first:last]) + first,
+        last - _edge(agrees[first:last][::-1], denies[first:last][::-1]),
+    )
+
+
+def _added_steps(candidate: Picture, warped: Picture) -> npt.NDArray[np.float32]:
+    """How much more each line differs from the one before in the candidate than in the reference: (lines,)."""
+    ours, theirs = (np.abs(np.diff(lines.astype(np.float32), axis=0)).mean(axis=1) for lines in (candidate, warped))
+    return np.concatenate([np.zeros(1, np.float32), ours - theirs]).astype(np.float32)
+
+
+def _sharp(extra: npt.NDArray[np.float32], line: int, outermost: int, length: int = 0) -> int:
+    """The line at which the picture begins, near `line`, where an edge was added; counted from `length` backwards."""
+    if line > outermost:
+        first, last = max(outermost + 1, line - _NEAR), min(len(extra), line + _LINES)
+        steps = np.flatnonzero(extra[first:last] > max(_STEP, 0.3 * float(extra[first:last].max(initial=0))))
+        if len(steps):  # the innermost: a page has edges of its own
+            line = first + int(steps[-1]) + 1
+    return length - line if length else line
+
+
+def _edge(agrees: Mask, denies: Mask) -> int:
+    """Lines at the beginning that are none of the picture's."""
+    there = np.flatnonzero(agrees)
+    count = int(there[0]) if len(there) else 0
+    if count < _LINES or denies[:count].mean() < 0.5:
+        return 0
+    return count + _LINES
+
+
+def _placed(kept: Region, to_candidate: Matrix, grid: Picture) -> Matrix:
+    """Corners of a rectangle of the fine grid in candidate pixels: (4, 2)."""
+    height, width = grid.shape
+    left, right = (-0.5 if kept.left == 0 else kept.left), (width - 0.5 if kept.right == width else kept.right - 1)
+    top, bottom = (-0.5 if kept.top == 0 else kept.top), (height - 0.5 if kept.bottom == height else kept.bottom - 1)
+    corners = np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1]])
+    return np.asarray((to_candidate @ corners.T).T[:, :2])
+
+
+def _overlap(matrix: Matrix, here: Matrix, theirs: tuple[int, int]) -> Matrix:
+    """Corners in candidate pixels of what both show: (n, 2), none where they do not meet.
+
+    `here` are the corners of what of the candidate counts. Corners are those of pixels, not their centres.
+    """
     import cv2
 
     height, width = theirs
-    corners = np.array([[0, 0, 1], [width - 1, 0, 1], [width - 1, height - 1, 1], [0, height - 1, 1]], np.float64)
+    left, top, right, bottom = -0.5, -0.5, width - 0.5, height - 0.5
+    corners = np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1]])
     there = (np.linalg.inv(matrix) @ corners.T).T[:, :2]
-    here = np.array([[0, 0], [ours[1] - 1, 0], [ours[1] - 1, ours[0] - 1], [0, ours[0] - 1]], np.float32)
-    _, common = cv2.intersectConvexConvex(there.astype(np.float32), here)
+    _, common = cv2.intersectConvexConvex(there.astype(np.float32), here.astype(np.float32))
     return np.zeros((0, 2)) if common is None else common.reshape(-1, 2).astype(np.float64)
 
 
@@ -297,6 +390,7 @@ def _area(polygon: Matrix) -> float:
 
 
 def _content(overlap: Matrix, shape: tuple[int, int]) -> Region:
-    left, top = (int(value) for value in np.floor(overlap.min(axis=0)))
-    right, bottom = (int(value) + 1 for value in np.ceil(overlap.max(axis=0)))
+    # Corners of pixels lie half a pixel from their centres.
+    left, top = (int(value) for value in np.floor(overlap.min(axis=0) + 0.5 + _ROUNDING))
+    right, bottom = (int(value) for value in np.ceil(overlap.max(axis=0) + 0.5 - _ROUNDING))
     return Region(top=max(0, top), left=max(0, left), bottom=min(shape[0], bottom), right=min(shape[1], right))
