@@ -22,6 +22,7 @@ from archive_restore.adapters import iscc
 from archive_restore.adapters.bagit_validate import validate_bag
 from archive_restore.adapters.file_bytes import FileBytes
 from archive_restore.adapters.finding_list import FindingList
+from archive_restore.adapters.ocfl_foreign import validate_object, validate_root
 from archive_restore.adapters.picture_files import FilePictures
 from archive_restore.adapters.picture_finder import family_of, find_picture
 from archive_restore.errors import PictureUnreadable, SourceUnreadable
@@ -144,11 +145,11 @@ class ForeignFiles(Foreign):
 
     def ocfl_object(self, path: Path) -> Iterator[Finding]:
         """See ports.Foreign."""
-        raise NotImplementedError
+        yield from validate_object(path, str(path))
 
     def ocfl_root(self, path: Path) -> Iterator[Finding]:
         """See ports.Foreign."""
-        raise NotImplementedError
+        yield from validate_root(path, str(path))
 
 
 @dataclass(frozen=True, kw_only=True)
