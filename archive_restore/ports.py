@@ -1038,6 +1038,8 @@ class AuditView:
     """Text of the band of the matched picture; empty where it is no story."""
     made: str
     """UTC, RFC 3339."""
+    inside: tuple[Audit, ...] = ()
+    """Of a package: its pictures and videos that were audited."""
 
 
 class AuditReports(ABC):

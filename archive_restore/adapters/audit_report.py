@@ -26,6 +26,7 @@ from archive_restore.core.audit_words import (
     percent,
     state_words,
 )
+from archive_restore.core.labels import plain_text
 from archive_restore.core.synthesis_map import FLAG_MEANINGS
 from archive_restore.imaging.reduce import reduce_map
 from archive_restore.ports import AuditReports, AuditView
@@ -126,7 +127,15 @@ class HtmlAuditReports(AuditReports):
 def _verdict(view: AuditView) -> dict[str, str]:
     """The figures at the top: kin, what was changed, credentials, whether it was exported."""
     kinship, credentials = view.kinship, view.credentials
-    made = {"kin": "Not judged", "kin_note": "", "changed": "–", "changed_note": "", "signed": "–", "left": "–"}
+    made = {
+        "kin": "Not judged",
+        "kin_note": "",
+        "changed": "–",
+        "changed_note": "",
+        "signed": "–",
+        "signer": "",
+        "left": "–",
+    }
     if kinship is not None and kinship.judged:
         made["kin"] = kinship.ref or "None found"
         made["kin_note"] = (
@@ -138,6 +147,7 @@ def _verdict(view: AuditView) -> dict[str, str]:
             made["changed_note"] = f"{percent(sum(p.share for p in kinship.altered))} of the picture" if places else ""
             made["left"] = kinship.exported[0].when[:10] if kinship.exported else "No"
     if credentials is not None:
+        made["signer"] = plain_text(credentials.signer, 200)
         made["signed"] = {"none": "None", "invalid": "Broken", "valid": "Intact", "trusted": "Trusted"}.get(
             credentials.state, credentials.state
         )

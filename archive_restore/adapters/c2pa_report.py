@@ -12,6 +12,7 @@ from typing import Any
 from archive_restore.adapters.c2pa_chain import chain
 from archive_restore.adapters.c2pa_library import Store, failures
 from archive_restore.core.credential_words import ABSENT, REMOTE, status_words
+from archive_restore.core.labels import plain_text
 from archive_restore.core.manifests import DERIVATION_ASSERTION, MAP_ASSERTION
 from archive_restore.ports import CredentialReport
 from archive_restore.records.findings import Finding, Severity
@@ -50,7 +51,7 @@ def unreadable(subject: str, why: str) -> CredentialReport:
             code="C2PA_REMOTE", severity=Severity.WARNING, subject=subject, message=REMOTE, clause="C2PA 2.2 §11.4"
         )
         return _empty("none", remote)
-    message = f"The content credentials cannot be read: {why}"
+    message = f"The content credentials cannot be read: {plain_text(why, 500)}"
     finding = Finding(
         code="C2PA_UNREADABLE", severity=Severity.ERROR, subject=subject, message=message, clause="C2PA 2.2 §15.5"
     )

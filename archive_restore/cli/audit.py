@@ -12,6 +12,8 @@ from archive_restore.cli.output import Session, printable
 if TYPE_CHECKING:
     from archive_restore.flows.audit import Audited
 
+SHOWN = 20
+"""Findings on the screen without -v."""
 ANCHORS_LIMIT = 4 << 20
 """Bytes of a file with roots."""
 
@@ -78,8 +80,8 @@ def _say(session: Session, found: Audited) -> None:
 
     made, chain = found.audit, found.view.credentials.chain if found.view.credentials else None
     size = f", {made.width}×{made.height} pixels" if made.width else ""
-    told = f" ({made.subject.mime}{size}, sha256 {made.sha256[:16]}…)" if made.sha256 else ""
-    session.say(f"{printable(made.path)}: {made.subject.kind.value.replace('-', ' ')}{printable(told)}")
+    about = f" ({made.subject.mime}{size}, sha256 {made.sha256[:16]}…)" if made.sha256 else ""
+    session.say(f"{printable(made.path)}: {made.subject.kind.value.replace('-', ' ')}{printable(about)}")
     session.say()
     for sentence in made.says:
         session.say(f"  {printable(sentence)}")
@@ -92,10 +94,12 @@ def _say(session: Session, found: Audited) -> None:
         if len(lines) > 24 and not session.verbose:
             session.say(f"  … {len(lines) - 24} more lines with -v, all in --json and --report")
     session.say()
-    shown = [f for f in made.findings if session.verbose or f.severity is not Severity.INFO]
-    session.findings(shown)
-    if len(shown) < len(made.findings):
-        session.say(f"{len(made.findings) - len(shown)} more findings are only worth knowing: -v")
+    told = sorted(made.findings, key=lambda finding: list(Severity).index(finding.severity))
+    shown = [f for f in told if f.severity is not Severity.INFO][:SHOWN]
+    session.findings(told if session.verbose else shown)
+    rest = len(told) - len(shown)
+    if rest and not session.verbose:
+        session.say(f"{rest} more with -v{'' if len(shown) == SHOWN else ', only worth knowing'}")
 
 
 def as_json(found: Audited, report: Path | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from archive_restore.core.labels import plain_text
 from archive_restore.records.findings import Severity
 
 RELATIONSHIPS: Mapping[str, str] = {
@@ -221,7 +222,7 @@ def status_words(code: str, explanation: str) -> StatusWords:
     """What a status code that is no success says; one that is not in the table is told as the library puts it."""
     return STATUS.get(code) or _error(
         "C2PA_INVALID",
-        f"The C2PA library objects to the manifest: {explanation or 'no explanation given'}.",
+        f"The C2PA library objects to the manifest: {plain_text(explanation, 300) or 'no explanation given'}.",
         "This program has no words of its own for this objection; it does not say what is true of the pixels.",
     )
 

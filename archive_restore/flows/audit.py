@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from archive_restore.core.access_claims import ACCESS_ASSERTION
 from archive_restore.core.audit_words import kinship_words, place_words, state_words
 from archive_restore.core.canonical import Malformed, from_plain, to_plain
 from archive_restore.core.credential_words import ABSENT
+from archive_restore.core.labels import plain_text
 from archive_restore.core.manifests import DERIVATION_ASSERTION, MAP_ASSERTION
 from archive_restore.core.synthesis_map import PixelDigest, histogram
 from archive_restore.errors import (
@@ -46,6 +48,8 @@ from archive_restore.records.imagery import IDENTITY, MapSummary, Region
 from archive_restore.records.preservation import PreservationDerivation
 from archive_restore.records.stories import StoryDerivation
 
+WHOLE_LIMIT = 256 << 20
+"""Bytes up to which a file is searched for credentials even where no box of theirs occurs in it."""
 SIDECAR_LIMIT = 256 << 20
 """Bytes of a sidecar that is read."""
 MANY = 100_000
@@ -103,7 +107,7 @@ class _Picture:
     def run(self) -> Audited:
         size, sha256, sha512, holds_boxes = _digests(self.path)
         anchors = _anchors_words(self.desk, self.order)
-        report = self._credentials(holds_boxes)
+        report = self._credentials(size, holds_boxes)
         if self.subject.kind is SubjectKind.VIDEO:
             self._say(
                 "AUDIT_VIDEO_NOT_COMPARED",
@@ -134,12 +138,11 @@ class _Picture:
 
     # -- 2. credentials ------------------------------------------------------------------------------------
 
-    def _credentials(self, holds_boxes: bool) -> CredentialReport:
-        report = self._read(None)
+    def _credentials(self, size: int, holds_boxes: bool) -> CredentialReport:
+        # Where no box of theirs occurs there is at most an address; the library reads some formats into memory whole.
+        report = self._read(None) if holds_boxes or size <= WHOLE_LIMIT else self._none()
         if not holds_boxes and [finding.code for finding in report.findings] == ["C2PA_UNREADABLE"]:
-            # The library stumbles over the file itself, in which there is nothing of what credentials are made of.
-            none = Finding(code="C2PA_NONE", severity=Severity.INFO, subject=self.name, message=ABSENT)
-            report = replace(report, state="none", findings=(none,))
+            report = self._none()  # it stumbled over the file itself
         sidecar = self._sidecar()
         if sidecar is not None and report.state == "none":
             report = self._read(sidecar)
@@ -149,8 +152,15 @@ class _Picture:
                 Severity.WARNING,
                 f"{sidecar.name!r} lies beside the file and was not looked at, since there are credentials inside.",
             )
-        self.findings += report.findings
+        # What the archive itself should do about its certificate is none of a reader's business.
+        self.findings += [finding for finding in report.findings if finding.code != "C2PA_EXPIRES_SOON"]
         return report
+
+    def _none(self) -> CredentialReport:
+        finding = Finding(code="C2PA_NONE", severity=Severity.INFO, subject=self.name, message=ABSENT)
+        return CredentialReport(
+            state="none", signer="", algorithm="", when="", findings=(finding,), map_png=None, derivation=None
+        )
 
     def _read(self, sidecar: Path | None) -> CredentialReport:
         return self.desk.credentials.read(self.path, self.subject.mime, sidecar, self.name, self.order.anchors)
@@ -202,7 +212,7 @@ class _Picture:
                 found = find(archive, looked, sha256=sha256, sha512=sha512, claimed=_claimed(report))
             except ArchiveRestoreError as exc:
                 found = _not_judged(f"{exc}.")
-        self.findings += [replace(finding, subject=self.name) for finding in found.findings]
+        self.findings += found.findings
         kinship = found.kinship
         if not kinship.judged:
             self._say("AUDIT_KINSHIP_NOT_JUDGED", Severity.INFO, f"Kinship could not be judged: {kinship.why_not}")
@@ -240,7 +250,7 @@ class _Picture:
                 self._access(statements, report)
             elif DERIVATION_ASSERTION in statements:
                 self._derivation(statements[DERIVATION_ASSERTION], report)
-        except (Malformed, KeyError, TypeError, ValueError) as exc:
+        except (Malformed, KeyError, IndexError, TypeError, ValueError) as exc:
             self._say("AUDIT_CLAIM_MALFORMED", Severity.ERROR, f"The manifest’s own statement cannot be read: {exc}.")
         except (ArchiveRestoreError, OSError) as exc:
             self._say("COULD_NOT_BE_CHECKED", Severity.ERROR, f"What the manifest claims could not be checked: {exc}.")
@@ -445,6 +455,7 @@ def _package(
     view = AuditView(
         audit=made, credentials=None, anchors="", kinship=None, candidate=None, reference=None, matrix=IDENTITY,
         scale=1.0, strength=None, flags=None, caption="", made=desk.clock.now(),
+        inside=tuple(one.audit for one in inside),
     )  # fmt: skip
     return Audited(audit=made, view=view, inside=tuple(inside))
 
@@ -499,7 +510,11 @@ def _says(made: Audit, report: CredentialReport, kinship: Kinship | None, anchor
     if any(finding.code == "C2PA_REMOTE" for finding in made.findings):
         yield "Credentials: elsewhere on the network, where this program never goes."
         return
-    signer = f" The signer calls itself {report.signer}." if report.signer and report.state != "none" else ""
+    signer = (
+        f" The signer calls itself {plain_text(report.signer, 200)}."
+        if report.signer and report.state != "none"
+        else ""
+    )
     yield f"Credentials: {state_words(report.state, anchors)}.{signer}"
     if report.state == "none":
         yield "That is no sign of guilt: most pictures never had any, and many programs take them out."
@@ -523,7 +538,7 @@ def check_report_place(desk: AuditDesk, report: Path, path: Path) -> None:
 def write_report(desk: AuditDesk, found: Audited, report: Path) -> None:
     """Write the HTML report to a new file, whole or not at all; raise StorageConflict, StorageFailed."""
     page = desk.reports.render(found.view)
-    partial = report.with_name(f".{report.name}.unfinished")
+    partial = report.with_name(f".audit-{uuid.uuid4().hex[:12]}.unfinished")
     try:
         with partial.open("xb") as file:
             file.write(page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import struct
 from collections.abc import Iterator
@@ -316,6 +317,32 @@ def test_bags_are_judged_and_what_is_not_looked_at_is_said():
     assert [Path(one["path"]).name for one in deep.json["inside"]] == ["scan.tif"] and deep.json["subjects"] == 2
     broken = next(path for path in sorted(bad.iterdir()) if "CHECKSUM" in path.name or "DIGEST" in path.name)
     assert audit(next(iter([broken, *broken.glob("*/bagit.txt")]))).code == 1
+
+
+def test_ocfl_objects_and_roots_are_judged_whoever_wrote_them(desk: Desk, tmp_path: Path):
+    root = desk.archive / "preservation"
+    ran = audit(root)
+    assert ran.code == 0 and ran.json["kind"] == "ocfl-root" and "AUDIT_CONTENT_NOT_LOOKED_AT" in severities(ran)
+    one = next(root.rglob("0=ocfl_object_1.1")).parent
+    copy = shutil.copytree(one, tmp_path / "object")
+    deep = held(desk, copy, "--deep", "--report", tmp_path / "r.html")
+    assert deep.json["kind"] == "ocfl-object" and deep.code == 0 and deep.json["inside"]
+    assert all(inner["says"] for inner in deep.json["inside"])
+    next(path for path in copy.rglob("*") if path.suffix == ".tif").write_bytes(b"II*\0")
+    assert audit(copy).code == 1
+
+
+def test_a_package_full_of_faults_stays_on_one_screen(tmp_path: Path):
+    bag = shutil.copytree(ROOT / "good_bags" / "two_manifests_and_tags", tmp_path / "bag")
+    for number in range(300):
+        (bag / "data" / f"stray\x1b[31m{number}.txt").write_text("x")
+    ran = run("audit", bag)
+    assert ran.code == 1 and ran.out.count("\n") < 40 and "\x1b[31m" not in ran.out
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert severities(audit(tmp_path / "pipe.jpg")) == {"AUDIT_NOT_UNDERSTOOD": "error"}
 
 
 def test_an_archive_is_verified_whole(desk: Desk):
