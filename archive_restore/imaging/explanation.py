@@ -28,8 +28,8 @@ _ENOUGH = 40
 """Pixels a bin has at least."""
 _SIGMAS = (0.7, 1.4, 2.8)
 """Bands of detail whose gains tell sharpness, in grid pixels."""
-_COLOURED = 3.0
-"""Code values of chroma, for one pixel in fifty, from which a picture has colours."""
+_COLOURED = 5.0
+"""Code values of chroma from which a pixel has colours of its own."""
 _GRADED = 4.0
 """Code values by which tones must have moved in the mean to be called graded."""
 _GAIN = 1.0
@@ -61,10 +61,10 @@ def planes_of(picture: npt.NDArray[Any]) -> Planes:
     return np.asarray(np.stack([luma, blue - 127.5, red - 127.5], axis=2), np.float32)
 
 
-def has_colour(planes: Planes, mask: Mask) -> bool:
-    """Whether a picture has colours, and not one tint alone."""
+def colour_share(planes: Planes, mask: Mask) -> float:
+    """Share of pixels that have colours of their own, 0..1: one tint of the whole is none."""
     if planes.shape[2] == 1 or not mask.any():
-        return False
+        return 0.0
     import cv2
 
     # Sepia is one colour for each tone: what luma predicts is no colour of its own.
@@ -75,14 +75,14 @@ def has_colour(planes: Planes, mask: Mask) -> bool:
     for plane in (1, 2):
         mean = np.bincount(bins, weights=smooth[:, plane], minlength=32) / counts
         distance += np.square(smooth[:, plane] - mean[bins])
-    return bool(np.quantile(np.sqrt(distance), 0.98) > _COLOURED)
+    return float((np.sqrt(distance) > _COLOURED).mean())
 
 
-def explain(ours: Planes, theirs: Planes, mask: Mask, *, coloured: bool) -> Explained:
-    """Fit tones, then detail; with `coloured` chroma is expected and compared too, else luma alone."""
+def explain(ours: Planes, theirs: Planes, mask: Mask, *, chroma: bool) -> Explained:
+    """Fit tones, then detail; with `chroma` that of a candidate in colours is expected too, else luma alone."""
     import cv2
 
-    count = min(ours.shape[2], theirs.shape[2]) if coloured else 1
+    count = ours.shape[2] if chroma else 1
     ours = ours[:, :, :count]
     look = np.zeros_like(mask)
     look[::_STRIDE, ::_STRIDE] = True
@@ -104,7 +104,8 @@ def explain(ours: Planes, theirs: Planes, mask: Mask, *, coloured: bool) -> Expl
         if plane == 0:
             expected[:, :, 0] = _curve(soft_terms @ fit, soft_ours[:, 0])(expected[:, :, 0])
     tone = _tone(theirs[look][:, 0], expected[look][:, 0])
-    moved = float(np.abs(expected[look] - theirs[look][:, :count]).mean(axis=0).max())
+    both = min(count, theirs.shape[2])
+    moved = float(np.abs(expected[look][:, :both] - theirs[look][:, :both]).mean(axis=0).max())
     sharpened, detail = _sharpened(ours, expected, look)
     # Encoders keep strong detail and drop the faint: whatever lies between is explained.
     low, high = np.minimum(expected, sharpened), np.maximum(expected, sharpened)

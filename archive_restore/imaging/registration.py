@@ -78,6 +78,9 @@ _NEAR = 20
 """Lines of the fine grid around a border in which its edge is sought."""
 _STEP = 6.0
 """Mean code values by which lines differ at the edge of a border."""
+_SHARE = 0.15
+"""Share of a picture below which what is common says little."""
+_SMALL = 12.0
 _ROUNDING = 0.05
 """Pixels that are no part of a pixel."""
 _BLOCK = 24
@@ -253,7 +256,8 @@ def _stated(
     if len(overlap) < 3:
         return None
     linear = full[:2, :2] @ (np.diag([-1.0, 1.0]) if mirrored else np.eye(2))
-    area = reference.picture.shape[0] * reference.picture.shape[1]
+    shown = min(1.0, _area(overlap) * scale_of(full) ** 2 / (reference.picture.shape[0] * reference.picture.shape[1]))
+    filled = min(1.0, _area(overlap) / (candidate.picture.shape[0] * candidate.picture.shape[1]))
     return Registration(
         matrix=_geometry(full),
         mirrored=mirrored,
@@ -261,10 +265,10 @@ def _stated(
         scale=1 / scale_of(full),
         content=_content(overlap, candidate.picture.shape[:2]),
         overlap=tuple((float(x), float(y)) for x, y in overlap),
-        shown=min(1.0, _area(overlap) * scale_of(full) ** 2 / area),
+        shown=shown,
         matches=proposal.matches,
         correlation=correlation,
-        confidence=_confidence(proposal, correlation, agreeing),
+        confidence=_confidence(proposal, correlation, agreeing, max(shown, filled)),
     )
 
 
@@ -285,8 +289,10 @@ def _correlated(candidate: Picture, warped: Picture, inside: Mask) -> tuple[floa
     return float(both.sum()) / max(power, 1e-9), float((block > 0.35).mean())
 
 
-def _confidence(proposal: _Proposal, correlation: float, agreeing: float) -> float:
-    evidence = 0.25 * min(proposal.places, 30) + 5 * correlation + 2 * agreeing - 4.5
+def _confidence(proposal: _Proposal, correlation: float, agreeing: float, share: float) -> float:
+    """`share` is the larger of the shares of either picture that is common: two pages with one emblem are no kin."""
+    evidence = -_SMALL * max(0.0, 1 - share / _SHARE)
+    evidence += min(0.25 * proposal.places, 4) + 5 * correlation + 2 * agreeing - 5.5
     return float(1 / (1 + np.exp(-evidence)))
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from archive_restore.imaging.difference import Difference, difference
+from archive_restore.imaging.difference import STRENGTH_UNIT, Difference, difference
 from archive_restore.imaging.registration import MATCH, Prepared, Registration, judged, prepare
 from tests.support.published import Picture, Published
 from tests.support.published_scenarios import Scenario, scenarios
@@ -167,7 +167,7 @@ def _line(verdict: Verdict) -> str:
     if compared is None:
         return text
     regions = [f"{r.share:.4f}×{r.strength:.1f}{'c' if r.colour_only else ''}" for r in compared.regions[:4]]
-    strongest = int(compared.strength.max()) / 64
+    strongest = int(compared.strength.max()) / STRENGTH_UNIT
     return f"{text} noise {compared.noise:.1f} detail {compared.detail:.2f} max {strongest:.2f} {' '.join(regions)}"
 
 
