@@ -93,7 +93,7 @@ def explain(ours: Planes, theirs: Planes, mask: Mask, *, chroma: bool) -> Explai
     soft_ours = cv2.GaussianBlur(ours, (0, 0), 1.5).reshape(ours.shape)[look]
     soft_theirs = cv2.GaussianBlur(theirs, (0, 0), 1.5).reshape(theirs.shape)[look]
     # A curve first, since a gamma is no polynomial; then what colours do to luma and to one another.
-    first = _curve(soft_theirs[:, 0], soft_ours[:, 0])
+    first = tone_curve(soft_theirs[:, 0], soft_ours[:, 0])
     theirs_toned, soft_theirs = theirs.copy(), soft_theirs.copy()
     theirs_toned[:, :, 0], soft_theirs[:, 0] = first(theirs[:, :, 0]), first(soft_theirs[:, 0])
     terms, soft_terms = _terms(theirs_toned), _terms(soft_theirs)
@@ -102,7 +102,7 @@ def explain(ours: Planes, theirs: Planes, mask: Mask, *, chroma: bool) -> Explai
         fit = _robust(soft_terms, soft_ours[:, plane])
         expected[:, :, plane] = terms @ fit
         if plane == 0:
-            expected[:, :, 0] = _curve(soft_terms @ fit, soft_ours[:, 0])(expected[:, :, 0])
+            expected[:, :, 0] = tone_curve(soft_terms @ fit, soft_ours[:, 0])(expected[:, :, 0])
     tone = _tone(theirs[look][:, 0], expected[look][:, 0])
     both = min(count, theirs.shape[2])
     moved = float(np.abs(expected[look][:, :both] - theirs[look][:, :both]).mean(axis=0).max())
@@ -137,17 +137,18 @@ def _robust(terms: Planes, goal: npt.NDArray[np.float32]) -> npt.NDArray[np.floa
     return fit
 
 
-class _Curve:
+class Curve:
     """A curve through medians of bins; straight beyond them."""
 
     def __init__(self, at: npt.NDArray[np.float64], shift: npt.NDArray[np.float64]) -> None:
         self._at, self._shift = at, shift
 
     def __call__(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What becomes of values."""
         return (values + np.interp(values, self._at, self._shift)).astype(np.float32)
 
 
-def _curve(expected: npt.NDArray[np.float32], ours: npt.NDArray[np.float32]) -> _Curve:
+def tone_curve(expected: npt.NDArray[np.float32], ours: npt.NDArray[np.float32]) -> Curve:
     """The median departure in narrow bins of the expected value."""
     order = np.argsort(expected, kind="stable")
     values, shifts = expected[order], (ours - expected)[order]
@@ -160,7 +161,7 @@ def _curve(expected: npt.NDArray[np.float32], ours: npt.NDArray[np.float32]) -> 
         at.append(float(np.median(values[first:last])))
         shift.append(float(np.median(shifts[first:last])))
         first = last
-    return _Curve(np.array(at), np.array(shift)) if at else _Curve(np.zeros(1), np.zeros(1))
+    return Curve(np.array(at), np.array(shift)) if at else Curve(np.zeros(1), np.zeros(1))
 
 
 def _tone(reference: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> tuple[tuple[int, int], ...]:
