@@ -22,6 +22,8 @@ _NORMAL_SIGMA = 5.0
 _FLOOR = 3.0
 """Code values of contrast below which nothing is amplified."""
 _ITERATIONS = 12
+_SOFT = 0.4
+"""Blur, in pixels of the coarser grid, before pixels are skipped; a little less than an area average's."""
 _STILL = 0.01
 """Pixels of motion at the corners below which the refinement stops."""
 
@@ -69,9 +71,12 @@ def brought(reference: npt.NDArray[Any], matrix: Matrix, height: int, width: int
     import cv2
 
     coarser = scale_of(matrix)
-    if coarser > 1.02:
-        grid = reduced(reference, max(8.0, max(reference.shape[:2]) / coarser))
+    if coarser > 2:
+        grid = reduced(reference, max(8.0, max(reference.shape[:2]) * 1.5 / coarser))
         reference, matrix = grid.image, np.linalg.inv(grid.to_picture) @ matrix
+        coarser = scale_of(matrix)
+    if coarser > 1.01:
+        reference = cv2.GaussianBlur(reference, (0, 0), _SOFT * float(np.sqrt(coarser**2 - 1)))
     if max(reference.shape[:2]) >= 32767:  # what OpenCV can index
         raise ValueError("the reference is too large to be brought onto a grid")
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP

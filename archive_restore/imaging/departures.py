@@ -18,10 +18,12 @@ _FLOOR = 1.5
 """Code values of luma below which nothing is a departure."""
 _FLOOR_MEAN = 1.2
 _FLOOR_COLOUR = 2.0
-_ENERGY = ((2.0, 4.2), (4.0, 3.6), (8.0, 3.2))
+_BLEED = 3.0
+"""How much more contrast of chroma lets one expect of a residual of chroma than contrast of luma does."""
+_ENERGY = ((2.0, 5.6), (4.0, 4.8), (8.0, 4.4))
 """(sigma in grid pixels, largest ratio of local to expected residual that is explained)."""
-_MEAN = ((3.0, 6.0), (8.0, 6.0))
-_COLOUR = ((3.0, 4.5), (8.0, 4.0))
+_MEAN = ((3.0, 7.0), (8.0, 7.0))
+_COLOUR = ((3.0, 5.5), (8.0, 5.0))
 
 
 def departures(told: Explained, mask: Mask) -> tuple[Plane, Plane]:
@@ -30,7 +32,7 @@ def departures(told: Explained, mask: Mask) -> tuple[Plane, Plane]:
     colour = np.zeros(mask.shape, np.float32)
     if mask.sum() < 256:
         return luma, colour
-    activity = _activity(told, mask)
+    activity = _activity(told, (0,))
     residual = np.where(mask, told.residual[:, :, 0], 0)
     for sigma, limit in _ENERGY:
         luma = np.maximum(luma, _ratio(_rms(residual, mask, sigma), activity, mask, _FLOOR) / limit)
@@ -38,6 +40,8 @@ def departures(told: Explained, mask: Mask) -> tuple[Plane, Plane]:
         mean = np.abs(_mean(residual, mask, sigma))
         luma = np.maximum(luma, _ratio(mean, activity, mask, _FLOOR_MEAN) / limit)
     if told.residual.shape[2] == 3:
+        # Encoders halve the resolution of chroma, so that its edges bleed.
+        activity = np.hypot(activity, _BLEED * _activity(told, (1, 2)))
         chroma = np.where(mask[:, :, None], told.residual[:, :, 1:], 0)
         for sigma, limit in _COLOUR:
             parts = [np.square(_mean(chroma[:, :, plane], mask, sigma)) for plane in (0, 1)]
@@ -66,12 +70,13 @@ def _rms(values: Plane, mask: Mask, sigma: float) -> Plane:
     return np.sqrt(np.maximum(_mean(np.square(values), mask, sigma), 0))
 
 
-def _activity(told: Explained, mask: Mask) -> Plane:
-    """Local contrast of the expected luma: code values."""
-    luma = told.expected[:, :, 0]
-    found = np.zeros(mask.shape, np.float32)
-    for sigma in (2.0, 5.0):
-        found = np.maximum(found, np.sqrt(_blur(np.square(luma - _blur(luma, sigma)), sigma)))
+def _activity(told: Explained, planes: tuple[int, ...]) -> Plane:
+    """Local contrast of the expected planes: code values, float32 (h, w)."""
+    found = np.zeros(told.expected.shape[:2], np.float32)
+    for plane in planes:
+        values = np.ascontiguousarray(told.expected[:, :, plane])
+        for sigma in (2.0, 5.0):
+            found = np.maximum(found, np.sqrt(_blur(np.square(values - _blur(values, sigma)), sigma)))
     return found
 
 

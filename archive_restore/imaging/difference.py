@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from archive_restore.imaging.alignment import Grid, Mask, brought, reduced
 from archive_restore.imaging.departures import departures, noise_of
-from archive_restore.imaging.explanation import explain, has_colour, planes_of
+from archive_restore.imaging.explanation import colour_share, explain, planes_of
 from archive_restore.imaging.registration import Picture, Registration
 from archive_restore.records.imagery import Region
 
@@ -36,7 +36,7 @@ class Difference:
     """What departs, and what was done to the whole picture."""
 
     strength: npt.NDArray[np.uint8]
-    """(h, w) of the candidate reduced by `scale`: 0 where everything is explained, else how far beyond it, to 255."""
+    """(h, w) of the candidate reduced by `scale`: 0 where all is explained, else the departure, 16 at the limit."""
     compared: npt.NDArray[np.bool_]
     """(h, w): where both pictures have pixels."""
     scale: float
@@ -66,7 +66,9 @@ class Difference:
     """What the encoding adds, as estimated: standard deviation in code values 0..255."""
 
 
-_LONGEST = 1024
+STRENGTH_UNIT = 16
+"""What stands in a map of strength where a departure reaches the limit of what is explained."""
+_LONGEST = 800
 """Longest edge of the grid on which pictures are compared."""
 _MARGIN = 3
 """Grid pixels along the edge of what both show that are not compared."""
@@ -74,6 +76,14 @@ _FIND = 1.0
 """Strength a region must reach somewhere."""
 _GROW = 0.6
 """Strength down to which it extends."""
+_COLOURS = 0.02
+"""Share of pixels with colours of their own from which a reference has colours."""
+_NO_COLOURS = 0.004
+"""Share below which a candidate has none."""
+_TINTED = 0.25
+"""Share from which colours over a gray reference are those of the whole; less is a change somewhere."""
+_HALO = 0.15
+"""Share of a region's peak below which it is the blur of the measurement that reaches out."""
 _JOIN = 7
 """Grid pixels within which places are one."""
 _FEWEST = 12
@@ -98,12 +108,14 @@ def difference(candidate: Picture, reference: Picture, registration: Registratio
     warped, inside = brought(reference, matrix @ grid.to_picture, height, width)
     compared = _shrunk(inside & _content(registration.content, grid, height, width))
     ours, theirs = planes_of(grid.image), planes_of(warped)
-    coloured = has_colour(ours, compared), has_colour(theirs, compared)
-    told = explain(ours, theirs, compared, coloured=all(coloured))
+    share, of_reference = colour_share(ours, compared), colour_share(theirs, compared)
+    grayscale = of_reference > _COLOURS and share < _NO_COLOURS
+    tinted = of_reference <= _COLOURS and share > _TINTED
+    told = explain(ours, theirs, compared, chroma=ours.shape[2] == 3 and not (grayscale or tinted))
     luma, colour = departures(told, compared)
     strength = np.maximum(luma, colour)
     return Difference(
-        strength=np.clip(strength * 64, 0, 255).astype(np.uint8) * (strength >= _GROW).astype(np.uint8),
+        strength=np.clip(strength * STRENGTH_UNIT, 0, 255).astype(np.uint8) * (strength >= _GROW).astype(np.uint8),
         compared=compared,
         scale=grid.scale,
         regions=_regions(strength, luma, compared, grid),
@@ -112,8 +124,8 @@ def difference(candidate: Picture, reference: Picture, registration: Registratio
         resized=registration.scale,
         shown=registration.shown,
         bordered=_bordered(registration, candidate.shape[:2]),
-        grayscale=coloured[1] and not coloured[0],
-        tinted=coloured[0] and not coloured[1],
+        grayscale=grayscale,
+        tinted=tinted,
         graded=told.graded,
         tone=told.tone,
         detail=told.detail,
@@ -161,6 +173,8 @@ def _regions(
         values = strength[rows, columns]
         if not len(values) or values.max() < _FIND or len(values) < max(_FEWEST, _AREA * whole):
             continue
+        core = values >= _HALO * values.max()
+        rows, columns, values = rows[core], columns[core], values[core]
         found.append(
             ChangedRegion(
                 region=_box(rows, columns, grid),

@@ -22,14 +22,17 @@ _STRIDE = 3
 _ROUNDS = 6
 _TUNING = 2.5
 """Deviations, in robust standard deviations, beyond which a pixel counts little in a fit."""
-_BINS = 24
+_WIDTH = 6.0
+"""Code values a bin of a curve."""
+_ENOUGH = 40
+"""Pixels a bin has at least."""
 _SIGMAS = (0.7, 1.4, 2.8)
 """Bands of detail whose gains tell sharpness, in grid pixels."""
-_COLOURED = 3.0
-"""Code values of chroma, for one pixel in fifty, from which a picture has colours."""
+_COLOURED = 5.0
+"""Code values of chroma from which a pixel has colours of its own."""
 _GRADED = 4.0
 """Code values by which tones must have moved in the mean to be called graded."""
-_GAIN = 1.5
+_GAIN = 1.0
 """Largest change of a band's gain."""
 
 
@@ -58,10 +61,10 @@ def planes_of(picture: npt.NDArray[Any]) -> Planes:
     return np.asarray(np.stack([luma, blue - 127.5, red - 127.5], axis=2), np.float32)
 
 
-def has_colour(planes: Planes, mask: Mask) -> bool:
-    """Whether a picture has colours, and not one tint alone."""
+def colour_share(planes: Planes, mask: Mask) -> float:
+    """Share of pixels that have colours of their own, 0..1: one tint of the whole is none."""
     if planes.shape[2] == 1 or not mask.any():
-        return False
+        return 0.0
     import cv2
 
     # Sepia is one colour for each tone: what luma predicts is no colour of its own.
@@ -72,50 +75,55 @@ def has_colour(planes: Planes, mask: Mask) -> bool:
     for plane in (1, 2):
         mean = np.bincount(bins, weights=smooth[:, plane], minlength=32) / counts
         distance += np.square(smooth[:, plane] - mean[bins])
-    return bool(np.quantile(np.sqrt(distance), 0.98) > _COLOURED)
+    return float((np.sqrt(distance) > _COLOURED).mean())
 
 
-def explain(ours: Planes, theirs: Planes, mask: Mask, *, coloured: bool) -> Explained:
-    """Fit tones, then detail; with `coloured` chroma is expected and compared too, else luma alone."""
+def explain(ours: Planes, theirs: Planes, mask: Mask, *, chroma: bool) -> Explained:
+    """Fit tones, then detail; with `chroma` that of a candidate in colours is expected too, else luma alone."""
     import cv2
 
-    count = min(ours.shape[2], theirs.shape[2]) if coloured else 1
+    count = ours.shape[2] if chroma else 1
     ours = ours[:, :, :count]
     look = np.zeros_like(mask)
     look[::_STRIDE, ::_STRIDE] = True
     look &= mask
     if look.sum() < 64:
         look = mask
-    terms = _terms(theirs)
     # Fitted to what is a little blurred: neither grain nor sharpness is a matter of tone.
     soft_ours = cv2.GaussianBlur(ours, (0, 0), 1.5).reshape(ours.shape)[look]
-    soft_terms = _terms(cv2.GaussianBlur(theirs, (0, 0), 1.5).reshape(theirs.shape))[look]
+    soft_theirs = cv2.GaussianBlur(theirs, (0, 0), 1.5).reshape(theirs.shape)[look]
+    # A curve first, since a gamma is no polynomial; then what colours do to luma and to one another.
+    first = tone_curve(soft_theirs[:, 0], soft_ours[:, 0])
+    theirs_toned, soft_theirs = theirs.copy(), soft_theirs.copy()
+    theirs_toned[:, :, 0], soft_theirs[:, 0] = first(theirs[:, :, 0]), first(soft_theirs[:, 0])
+    terms, soft_terms = _terms(theirs_toned), _terms(soft_theirs)
     expected = np.empty_like(ours)
     for plane in range(count):
-        weights, fit = _robust(soft_terms, soft_ours[:, plane])
+        fit = _robust(soft_terms, soft_ours[:, plane])
         expected[:, :, plane] = terms @ fit
         if plane == 0:
-            curve = _curve(soft_terms @ fit, soft_ours[:, 0], weights)
-            expected[:, :, 0] = curve(expected[:, :, 0])
+            expected[:, :, 0] = tone_curve(soft_terms @ fit, soft_ours[:, 0])(expected[:, :, 0])
     tone = _tone(theirs[look][:, 0], expected[look][:, 0])
-    moved = float(np.abs(expected[look] - theirs[look][:, :count]).mean(axis=0).max())
-    expected, detail = _sharpened(ours, expected, look)
-    return Explained(
-        expected=expected, residual=ours - expected, graded=moved > _GRADED, tone=tone, detail=detail
-    )  # fmt: skip
+    both = min(count, theirs.shape[2])
+    moved = float(np.abs(expected[look][:, :both] - theirs[look][:, :both]).mean(axis=0).max())
+    sharpened, detail = _sharpened(ours, expected, look)
+    # Encoders keep strong detail and drop the faint: whatever lies between is explained.
+    low, high = np.minimum(expected, sharpened), np.maximum(expected, sharpened)
+    residual = ours - np.clip(ours, low, high)
+    return Explained(expected=expected, residual=residual, graded=moved > _GRADED, tone=tone, detail=detail)
 
 
 def _terms(planes: Planes) -> Planes:
-    """Polynomials of second degree in what a pixel has: (h, w, 3 or 10)."""
-    scaled = [planes[:, :, plane] / 128 for plane in range(planes.shape[2])]
+    """Polynomials of second degree in what a pixel has: (..., 3 or 10) of (..., 1 or 3)."""
+    scaled = [planes[..., plane] / 128 for plane in range(planes.shape[-1])]
     terms = [np.ones_like(scaled[0]), *scaled]
     for first in range(len(scaled)):
         terms.extend(scaled[first] * scaled[second] for second in range(first, len(scaled)))
     return np.stack(terms, axis=-1)
 
 
-def _robust(terms: Planes, goal: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Iteratively reweighted least squares with Cauchy weights: (weights, coefficients)."""
+def _robust(terms: Planes, goal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Coefficients by iteratively reweighted least squares with Cauchy weights."""
     weights = np.ones(len(goal), np.float32)
     ridge = np.eye(terms.shape[1]) * 1e-4 * len(goal)
     ridge[0, 0] = 0
@@ -126,37 +134,34 @@ def _robust(terms: Planes, goal: npt.NDArray[np.float32]) -> tuple[npt.NDArray[n
         error = goal - terms @ fit
         spread = max(1.4826 * float(np.median(np.abs(error))), 0.5)
         weights = (1 / (1 + np.square(error / (_TUNING * spread)))).astype(np.float32)
-    return weights, fit
+    return fit
 
 
-class _Curve:
+class Curve:
     """A curve through medians of bins; straight beyond them."""
 
     def __init__(self, at: npt.NDArray[np.float64], shift: npt.NDArray[np.float64]) -> None:
         self._at, self._shift = at, shift
 
     def __call__(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What becomes of values."""
         return (values + np.interp(values, self._at, self._shift)).astype(np.float32)
 
 
-def _curve(
-    expected: npt.NDArray[np.float32], ours: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
-) -> _Curve:
-    """What a polynomial leaves, such as clipping: the median departure in bins of the expected value."""
-    edges = np.unique(np.quantile(expected, np.linspace(0, 1, _BINS + 1)))
-    if len(edges) < 3:
-        return _Curve(np.zeros(1), np.array([float(np.median(ours - expected))]))
-    bins = np.clip(np.searchsorted(edges, expected, side="right") - 1, 0, len(edges) - 2)
-    at, shift = [], []
-    sure = weights > 0.2
-    for number in range(len(edges) - 1):
-        inside = sure & (bins == number)
-        if inside.sum() >= 12:
-            at.append(float(expected[inside].mean()))
-            shift.append(float(np.median(ours[inside] - expected[inside])))
-    if not at:
-        return _Curve(np.zeros(1), np.zeros(1))
-    return _Curve(np.array(at), np.array(shift))
+def tone_curve(expected: npt.NDArray[np.float32], ours: npt.NDArray[np.float32]) -> Curve:
+    """The median departure in narrow bins of the expected value."""
+    order = np.argsort(expected, kind="stable")
+    values, shifts = expected[order], (ours - expected)[order]
+    at, shift, first = [], [], 0
+    while first < len(values):
+        last = int(np.searchsorted(values, values[first] + _WIDTH))
+        last = min(len(values), max(last, first + _ENOUGH))
+        if len(values) - last < _ENOUGH:
+            last = len(values)
+        at.append(float(np.median(values[first:last])))
+        shift.append(float(np.median(shifts[first:last])))
+        first = last
+    return Curve(np.array(at), np.array(shift)) if at else Curve(np.zeros(1), np.zeros(1))
 
 
 def _tone(reference: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> tuple[tuple[int, int], ...]:
@@ -180,7 +185,7 @@ def _sharpened(ours: Planes, expected: Planes, look: Mask) -> tuple[Planes, floa
         bands.append(finer - coarser)
         finer = coarser
     terms = np.stack([np.ones_like(luma), *bands], axis=-1)
-    _, fit = _robust(terms[look], (ours[:, :, 0] - luma)[look])
+    fit = _robust(terms[look], (ours[:, :, 0] - luma)[look])
     gains = np.clip(fit[1:], -_GAIN, _GAIN)
     result = expected.copy()
     result[:, :, 0] = luma + np.asarray(np.stack(bands, axis=-1) @ gains, np.float32)

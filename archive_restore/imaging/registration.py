@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.imaging.alignment import Grid, Mask, Matrix, brought, normalized, reduced, refine, scale_of
+from archive_restore.imaging.explanation import tone_curve
 from archive_restore.imaging.features import Features, detect, match
 from archive_restore.records.imagery import Geometry, Region
 
@@ -68,16 +69,17 @@ _CLEAR = 40
 _STRETCH = 1.35
 """Largest ratio of the scales along and across."""
 _SCALES = (1 / 24, 24)
-_LINES = 5
-"""Lines of the fine grid that are judged together, and that are left out beside what is no part of the picture."""
-_AGREES = 0.4
-"""Correlation from which lines show the same."""
-_DENIES = 0.15
-"""Correlation below which they do not."""
-_NEAR = 20
-"""Lines of the fine grid around a border in which its edge is sought."""
-_STEP = 6.0
-"""Mean code values by which lines differ at the edge of a border."""
+_NEAR = 15
+"""Pixels an edge of the squares in which detail must agree to say what tones are."""
+_AGREES = 0.5
+"""Correlation from which it does."""
+_TOLERANCE = 8.0
+"""Code values by which a pixel may differ and still show the same, besides what the encoding leaves."""
+_LINES = 3
+"""Lines of the picture that a border must outweigh."""
+_SHARE = 0.15
+"""Share of a picture below which what is common says little."""
+_SMALL = 12.0
 _ROUNDING = 0.05
 """Pixels that are no part of a pixel."""
 _BLOCK = 24
@@ -253,7 +255,8 @@ def _stated(
     if len(overlap) < 3:
         return None
     linear = full[:2, :2] @ (np.diag([-1.0, 1.0]) if mirrored else np.eye(2))
-    area = reference.picture.shape[0] * reference.picture.shape[1]
+    shown = min(1.0, _area(overlap) * scale_of(full) ** 2 / (reference.picture.shape[0] * reference.picture.shape[1]))
+    filled = min(1.0, _area(overlap) / (candidate.picture.shape[0] * candidate.picture.shape[1]))
     return Registration(
         matrix=_geometry(full),
         mirrored=mirrored,
@@ -261,10 +264,10 @@ def _stated(
         scale=1 / scale_of(full),
         content=_content(overlap, candidate.picture.shape[:2]),
         overlap=tuple((float(x), float(y)) for x, y in overlap),
-        shown=min(1.0, _area(overlap) * scale_of(full) ** 2 / area),
+        shown=shown,
         matches=proposal.matches,
         correlation=correlation,
-        confidence=_confidence(proposal, correlation, agreeing),
+        confidence=_confidence(proposal, correlation, agreeing, max(shown, filled)),
     )
 
 
@@ -285,8 +288,10 @@ def _correlated(candidate: Picture, warped: Picture, inside: Mask) -> tuple[floa
     return float(both.sum()) / max(power, 1e-9), float((block > 0.35).mean())
 
 
-def _confidence(proposal: _Proposal, correlation: float, agreeing: float) -> float:
-    evidence = 0.25 * min(proposal.places, 30) + 5 * correlation + 2 * agreeing - 4.5
+def _confidence(proposal: _Proposal, correlation: float, agreeing: float, share: float) -> float:
+    """`share` is the larger of the shares of either picture that is common: two pages with one emblem are no kin."""
+    evidence = -_SMALL * max(0.0, 1 - share / _SHARE)
+    evidence += min(0.25 * proposal.places, 4) + 5 * correlation + 2 * agreeing - 5.5
     return float(1 / (1 + np.exp(-evidence)))
 
 
@@ -296,68 +301,40 @@ def _geometry(matrix: Matrix) -> Geometry:
 
 
 def _agreeing(candidate: Picture, warped: Picture, inside: Mask) -> Region:
-    """Rectangle of the candidate without what, from an edge inwards, all along shows something else.
+    """Rectangle of the candidate without what, from an edge inwards, shows something else.
 
-    So is the page around a crop of the reference, which lies where the reference goes on.
+    So is the page around a crop of the reference, which lies where the reference goes on. Each line scores by how much
+    of it is what the tones of the part that surely agrees make one expect; a side is cut where the rest scores most.
     """
-    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    import cv2
+
     height, width = candidate.shape
-    if not len(rows):
-        return Region(top=0, left=0, bottom=height, right=width)
     ours, theirs = normalized(candidate, inside), normalized(warped, inside)
-    top, bottom = _span(ours, theirs, rows[0], rows[-1] + 1)
-    left, right = _span(ours[top:bottom].T, theirs[top:bottom].T, columns[0], columns[-1] + 1)
-    top, bottom = _span(ours[:, left:right], theirs[:, left:right], rows[0], rows[-1] + 1)
-    part = (slice(top, bottom), slice(left, right))
-    extra = _added_steps(candidate[:, part[1]], warped[:, part[1]])
-    top, bottom = _sharp(extra, top, rows[0]), _sharp(extra[::-1], height - bottom, height - rows[-1] - 1, height)
-    extra = _added_steps(candidate[part[0]].T, warped[part[0]].T)
-    left, right = _sharp(extra, left, columns[0]), _sharp(extra[::-1], width - right, width - columns[-1] - 1, width)
-    # What was inside to the edge stays so: beyond it lies a border that the reference does not reach.
-    return Region(
-        top=0 if top == rows[0] else top, left=0 if left == columns[0] else left,
-        bottom=height if bottom == rows[-1] + 1 else bottom, right=width if right == columns[-1] + 1 else right,
-    )  # fmt: skip
-
-
-def _span(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32], first: int, last: int) -> tuple[int, int]:
-    """First and last line, of those between, of what agrees."""
-    both, one, other = ((x * y).sum(axis=1) for x, y in ((ours, theirs), (ours, ours), (theirs, theirs)))
-    even = np.ones(_LINES)
-    both, one, other = (np.convolve(values, even, "same") for values in (both, one, other))
-    detailed = np.maximum(one, other) > 0.05 * _LINES * ours.shape[1]
-    alike = both / np.sqrt(np.maximum(one * other, 1e-9))
-    agrees = detailed & (alike > _AGREES)
-    denies = detailed & (alike < _DENIES)
-    return (
-        _edge(agrees[first:last], denies[first:last]) + first,
-        last - _edge(agrees[first:last][::-1], denies[first:last][::-1]),
+    both, one, other = (cv2.blur(x * y, (_NEAR, _NEAR)) for x, y in ((ours, theirs), (ours, ours), (theirs, theirs)))
+    sure = inside & (both > _AGREES * np.sqrt(np.maximum(one * other, 0))) & (np.minimum(one, other) > 0.05)
+    if sure.sum() < 64:
+        return Region(top=0, left=0, bottom=height, right=width)
+    expected = tone_curve(warped[sure].astype(np.float32), candidate[sure].astype(np.float32))(
+        warped.astype(np.float32)
     )
+    residual = np.abs(cv2.blur(candidate.astype(np.float32) - expected, (3, 3)))
+    limit = _TOLERANCE + 4 * float(np.median(residual[sure]))
+    score = np.where(inside, np.clip(1 - residual / limit, -1, 1), 0)
+    top, bottom = _best_part(score)
+    left, right = _best_part(score[top:bottom].T)
+    top, bottom = _best_part(score[:, left:right])
+    return Region(top=top, left=left, bottom=bottom, right=right)
 
 
-def _added_steps(candidate: Picture, warped: Picture) -> npt.NDArray[np.float32]:
-    """How much more each line differs from the one before in the candidate than in the reference: (lines,)."""
-    ours, theirs = (np.abs(np.diff(lines.astype(np.float32), axis=0)).mean(axis=1) for lines in (candidate, warped))
-    return np.concatenate([np.zeros(1, np.float32), ours - theirs]).astype(np.float32)
-
-
-def _sharp(extra: npt.NDArray[np.float32], line: int, outermost: int, length: int = 0) -> int:
-    """The line at which the picture begins, near `line`, where an edge was added; counted from `length` backwards."""
-    if line > outermost:
-        first, last = max(outermost + 1, line - _NEAR), min(len(extra), line + _LINES)
-        steps = np.flatnonzero(extra[first:last] > max(_STEP, 0.3 * float(extra[first:last].max(initial=0))))
-        if len(steps):  # the innermost: a page has edges of its own
-            line = first + int(steps[-1]) + 1
-    return length - line if length else line
-
-
-def _edge(agrees: Mask, denies: Mask) -> int:
-    """Lines at the beginning that are none of the picture's."""
-    there = np.flatnonzero(agrees)
-    count = int(there[0]) if len(there) else 0
-    if count < _LINES or denies[:count].mean() < 0.5:
-        return 0
-    return count + _LINES
+def _best_part(score: npt.NDArray[np.float32]) -> tuple[int, int]:
+    """First and last line of the part that scores most; all where little is gained by a cut."""
+    lines = score.mean(axis=1)
+    total = np.concatenate([np.zeros(1), np.cumsum(lines)])
+    first, last = int(np.argmin(total[: len(lines) // 2 + 1])), len(lines)
+    last -= int(np.argmax(total[len(lines) // 2 :][::-1]))
+    least = _LINES * max(float(np.median(lines)), 0.1)
+    first = first if -total[first] > least else 0
+    return first, last if total[last] - total[-1] > least else len(lines)
 
 
 def _placed(kept: Region, to_candidate: Matrix, grid: Picture) -> Matrix:
