@@ -81,7 +81,7 @@ def _what(kinship: Kinship) -> str:
     named = f"{kinship.ref} (“{title}”)" if title else kinship.ref
     kind = ", a story and not a record" if kinship.story else ""
     if kinship.identical:
-        return f"This is, byte for byte, the stored file of {named}{kind}."
+        return f"This is, byte for byte, a file that the archive keeps in {named}{kind}."
     treatment = kinship.treatment
     crop = treatment is not None and treatment.shown < WHOLE_FRAME
     form = f"a crop ({percent(treatment.shown)} of the area) of" if crop and treatment else "a copy of"
