@@ -91,17 +91,36 @@ def run(paths: Sequence[Path], every: int = 1, first: int = 0) -> Iterator[Verdi
             yield judge(path.stem, scenario, scenario.apply(picture, number), reference)
 
 
-def distractors(folder: Path, count: int) -> Iterator[tuple[str, Picture]]:
+@dataclass(frozen=True, kw_only=True)
+class Foreign:
+    """A picture that has nothing to do with the archive's."""
+
+    path: Path
+    quarter: int | None = None
+    """Which quarter of it; all of it where None."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.path.name if self.quarter is None else f"{self.path.name} quarter {self.quarter + 1}"
+
+    def picture(self) -> Picture:
+        """Read it."""
+        picture = load(self.path)
+        if self.quarter is None:
+            return picture
+        height, width = picture.shape[0] // 2, picture.shape[1] // 2
+        top, left = (self.quarter // 2) * height, (self.quarter % 2) * width
+        return picture[top : top + height, left : left + width]
+
+
+def distractors(folder: Path, count: int) -> Iterator[Foreign]:
     """Foreign pictures: whole ones first, then quarters of them."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".png", ".jpg"))
     for path in paths[:count]:
-        yield path.name, load(path)
+        yield Foreign(path=path)
     for number in range(max(0, count - len(paths))):
-        path, part = paths[number % len(paths)], number // len(paths)
-        picture = load(path)
-        height, width = picture.shape[0] // 2, picture.shape[1] // 2
-        top, left = (part // 2) * height, (part % 2) * width
-        yield f"{path.name} quarter {part + 1}", picture[top : top + height, left : left + width]
+        yield Foreign(path=paths[number % len(paths)], quarter=number // len(paths))
 
 
 def table(verdicts: Sequence[Verdict], held_out: frozenset[str]) -> str:
@@ -118,7 +137,7 @@ def table(verdicts: Sequence[Verdict], held_out: frozenset[str]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--distractors", type=Path, help="folder of foreign photographs")
     parser.add_argument("--photographs", type=Path, nargs="*", help="photographs instead of the open ones")
@@ -126,14 +145,16 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=DISTRACTORS)
+    parser.add_argument("--against", type=int, default=9, help="photographs with which each is compared")
+    parser.add_argument("--unrelated-only", action="store_true", help="distractors alone")
     parser.add_argument("--verbose", action="store_true")
-    wanted = parser.parse_args()
+    wanted = parser.parse_args(arguments)
     paths = sorted(wanted.photographs or (PHOTOGRAPHS / "open").glob("*.jpg"))
     held_out = frozenset(path.stem for path in (paths if wanted.photographs else paths[DEVELOPMENT:]))
     if wanted.only:
         paths = paths[slice(*wanted.only)]
     verdicts = []
-    for verdict in run(paths, wanted.every, wanted.first):
+    for verdict in run(paths, wanted.every, wanted.first) if not wanted.unrelated_only else ():
         verdicts.append(verdict)
         if wanted.verbose or not verdict.right:
             print("ok " if verdict.right else "BAD", _line(verdict), flush=True)
@@ -142,7 +163,8 @@ def main() -> None:
         for name, group in (("development", False), ("held out", True)):
             _summary(name, [v for v in verdicts if (v.photograph in held_out) is group])
     if wanted.distractors:
-        _unrelated(paths, wanted.distractors, wanted.count, sum(v.matched for v in verdicts))
+        foreign = list(distractors(wanted.distractors, wanted.count))[wanted.first :: wanted.every]
+        _unrelated(paths, foreign, wanted.against, sum(v.matched for v in verdicts))
 
 
 def _summary(name: str, of: Sequence[Verdict]) -> None:
@@ -171,18 +193,21 @@ def _line(verdict: Verdict) -> str:
     return f"{text} noise {compared.noise:.1f} detail {compared.detail:.2f} max {strongest:.2f} {' '.join(regions)}"
 
 
-def _unrelated(paths: Sequence[Path], folder: Path, count: int, matched: int) -> None:
-    """Precision: how many of those said to match do, when foreign pictures are compared with every photograph."""
+def _unrelated(paths: Sequence[Path], foreign: Sequence[Foreign], against: int, matched: int) -> None:
+    """Precision: how many of those said to match do, when foreign pictures are compared with some photographs each."""
     references = [prepare(load(path)) for path in paths]
     wrong, pairs, pictures, highest = 0, 0, 0, 0.0
-    for name, picture in distractors(folder, count):
-        candidate = prepare(picture)
+    for foreigner in foreign:
+        name, candidate = foreigner.name, prepare(foreigner.picture())
         pictures += 1
-        for path, reference in zip(paths, references, strict=True):
+        for turn in range(min(against, len(paths))):
+            at = (pictures + turn * max(1, len(paths) // against)) % len(paths)
+            path, reference = paths[at], references[at]
             found = judged(candidate, reference)
             pairs += 1
             if found is not None:
                 highest = max(highest, found.confidence)
+                print("near", name, path.stem, f"{found.confidence:.3f}", flush=True)
                 if found.confidence >= MATCH:
                     wrong += 1
                     print("WRONG", name, path.stem, f"{found.confidence:.3f}", flush=True)

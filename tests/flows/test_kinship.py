@@ -15,7 +15,7 @@ from archive_restore.errors import PictureUnreadable
 from archive_restore.flows.kinship import find_kin, look, look_at, refresh
 from archive_restore.ports import Archive
 from tests.conftest import PHOTOGRAPHS
-from tests.support.archives import must
+from tests.support.archives import copy_of, must, restored
 
 NAMES = ("black-canyon", "dust-bowl-home", "nagasaki-boats")
 FINGERPRINTS = "fingerprints"
@@ -56,12 +56,19 @@ def test_what_comes_later_is_added(place: Path) -> None:
     with open_archive(place / "a", write=False) as archive:
         refresh(archive)
     must("-A", place / "a", "ingest", small(place / "in", NAMES[2]))
-    must("-A", place / "a", "restore", NAMES[2])
     told: list[str] = []
     with open_archive(place / "a", write=False) as archive:
         assert refresh(archive, told.append) == ()
-        assert sorted(told) == ["nagasaki-boats", "nagasaki-boats/restoration@1"]
-        assert len(archive.fingerprints.known()) == 4
+        assert told == ["nagasaki-boats"]
+        assert len(archive.fingerprints.known()) == 3
+
+
+def test_derivatives_are_fingerprinted_too(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with open_archive(copy_of("restored", tmp_path / "a", tmp_path_factory, restored), write=False) as archive:
+        assert refresh(archive) == ()
+        assert archive.fingerprints.known() == {
+            "one", "one/restoration@1", "one/restoration@2", "two", "two/restoration@1",
+        }  # fmt: skip
 
 
 def test_a_crop_is_found_in_its_picture_and_a_stranger_nowhere(place: Path, archive: Archive) -> None:
