@@ -996,6 +996,10 @@ class Foreign(ABC):
         """Check the structure of a picture's file and look at the picture; problems are findings."""
 
     @abstractmethod
+    def thumbnail(self, data: bytes) -> npt.NDArray[np.uint8] | None:
+        """A small encoded picture as a person sees it: uint8 (h, w) or (h, w, 3); None where it cannot be decoded."""
+
+    @abstractmethod
     def image_code(self, picture: npt.NDArray[np.uint8]) -> bytes:
         """Raw digest of the ISCC image code of a picture as `look` gives it, 32 bytes."""
 
@@ -1040,6 +1044,8 @@ class AuditView:
     """UTC, RFC 3339."""
     inside: tuple[Audit, ...] = ()
     """Of a package: its pictures and videos that were audited."""
+    signed: npt.NDArray[np.uint8] | None = None
+    """Small picture of what was signed, where the credentials do not hold for this file; None where there is none."""
 
 
 class AuditReports(ABC):

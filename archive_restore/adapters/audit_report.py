@@ -89,6 +89,7 @@ class HtmlAuditReports(AuditReports):
             "state_sentence": state_words(state, view.anchors) if credentials else "",
             "chain": list(_chain(view)),
             "objections": _objections(view),
+            "signed": data_uri(previews.jpeg_bytes(_small(view.signed))) if view.signed is not None else "",
             "shares": list(_shares(view)),
             "findings": sorted(audit.findings, key=lambda f: list(Severity).index(f.severity)),
             "changed_share": percent(sum(place.share for place in kinship.altered)) if kinship else "",
@@ -202,6 +203,13 @@ def _fitted(picture: Display) -> Display:
     scale = LONGEST / max(height, width)
     if scale >= 1:
         return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _small(picture: Display) -> Display:
+    height, width = picture.shape[:2]
+    scale = min(1.0, PLACE_EDGE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 

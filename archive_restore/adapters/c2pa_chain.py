@@ -27,6 +27,8 @@ OWN_ASSERTIONS = (ACCESS_ASSERTION, DERIVATION_ASSERTION, MAP_ASSERTION)
 MAX_MANIFESTS = 100
 MAX_LISTED = 200
 """Actions, ingredients and assertions told of one manifest."""
+MAX_THUMBNAIL = 4 << 20
+"""Bytes."""
 MAX_TEXT = 2_000
 """Characters of one text."""
 
@@ -46,6 +48,7 @@ def chain(store: Store) -> CredentialChain:
         objections=objections,
         statements=_statements(store),
         soft_binding=_soft_binding(store),
+        thumbnail=store.thumbnail if len(store.thumbnail) <= MAX_THUMBNAIL else b"",
     )
 
 

@@ -64,6 +64,8 @@ class Store:
     """When the signing certificate ends, RFC 3339; empty where the library could not say."""
     resources: Mapping[str, bytes]
     """Bytes of the active manifest's data ingredients, by title."""
+    thumbnail: bytes = b""
+    """Small picture of what was signed, of the active manifest (C2PA 2.2 §18.11); empty where there is none."""
     signatures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What is known of each manifest's signature by label: `algorithm`, `certificateInfo`."""
 
@@ -349,6 +351,7 @@ def _store(reader: c2pa.Reader) -> Store:
         results=reader.get_validation_results() or {},
         not_after=str(validity.get("notAfter", "")),
         resources=dict(_resources(reader, manifests.get(active, {}))),
+        thumbnail=_thumbnail(reader, manifests.get(active, {})),
         signatures={label: manifest.get("signature", {}) for label, manifest in exact.items()},
     )
 
@@ -365,3 +368,15 @@ def _resources(reader: c2pa.Reader, manifest: Mapping[str, Any]) -> Iterator[tup
             content = io.BytesIO()
             reader.resource_to_stream(identifier, content)
             yield str(ingredient.get("title", "")), content.getvalue()
+
+
+def _thumbnail(reader: c2pa.Reader, manifest: Mapping[str, Any]) -> bytes:
+    identifier = (manifest.get("thumbnail") or {}).get("identifier")
+    if not identifier:
+        return b""
+    content = io.BytesIO()
+    try:
+        reader.resource_to_stream(identifier, content)
+    except c2pa.C2paError:  # named and not there: the results of the validation tell of it
+        return b""
+    return content.getvalue()

@@ -134,6 +134,15 @@ class ForeignFiles(Foreign):
         space = self._pictures.colour_space(path, facts)
         return None if space.name.endswith("sRGB") else space
 
+    def thumbnail(self, data: bytes) -> npt.NDArray[np.uint8] | None:
+        """See ports.Foreign."""
+        for name in ("JPEG", "PNG", "WEBP"):
+            try:
+                return _decoded(data, name).picture
+            except Exception:  # noqa: S112  (of another format, or broken in one of many ways)
+                continue
+        return None
+
     def image_code(self, picture: npt.NDArray[np.uint8]) -> bytes:
         """See ports.Foreign."""
         gray = picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
@@ -229,10 +238,13 @@ def _milder(finding: Finding) -> Finding:
 
 def _pillow(path: Path, name: str) -> _Seen:
     """Decode with Pillow in bounded memory, upright; may raise anything."""
+    with path.open("rb") as file:
+        return _decoded(file.read(1 << 30), name)
+
+
+def _decoded(data: bytes, name: str) -> _Seen:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with path.open("rb") as file:
-            data = file.read(1 << 30)
         with Image.open(io.BytesIO(data), formats=[name]) as image:
             size = image.size
             if size[0] * size[1] > MAX_PIXELS:

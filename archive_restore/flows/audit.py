@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from archive_restore.core.access_claims import ACCESS_ASSERTION
 from archive_restore.core.audit_words import kinship_words, place_words, state_words
@@ -41,6 +42,7 @@ from archive_restore.flows.browse import resolve
 from archive_restore.flows.commit import load_record
 from archive_restore.flows.verify import pixel_findings, verify
 from archive_restore.imaging.engine import bands
+from archive_restore.imaging.registration import register
 from archive_restore.ports import AuditDesk, AuditView, CredentialReport, Looked, PictureSource
 from archive_restore.records.audits import Audit, Kinship, Subject, SubjectKind
 from archive_restore.records.findings import Finding, Severity
@@ -114,12 +116,12 @@ class _Picture:
                 Severity.WARNING,
                 "Pictures of a video are not compared with the archive: only its credentials were judged.",
             )
-            looked, kin = Looked(picture=None, findings=()), None
+            looked, kin, signed = Looked(picture=None, findings=()), None, None
         else:
             looked = self.desk.foreign.look(self.path, self.subject.mime, self.name)
             self.findings += looked.findings
             kin = self._kin(looked, sha256, sha512, report)
-            self._moved(looked, report)
+            signed = self._moved(looked, report, kin.kinship)
         self._claims(report)
         kinship = kin.kinship if kin else None
         made = Audit(
@@ -132,7 +134,7 @@ class _Picture:
             audit=made, credentials=report, anchors=anchors, kinship=kinship,
             candidate=looked.picture, reference=kin.reference if kin else None, matrix=kin.matrix if kin else IDENTITY,
             scale=scale, strength=kin.strength if kin else None, flags=kin.flags if kin else None,
-            caption=kin.caption if kin else "", made=self.desk.clock.now(),
+            caption=kin.caption if kin else "", made=self.desk.clock.now(), signed=signed,
         )  # fmt: skip
         return Audited(audit=made, view=view)
 
@@ -175,29 +177,36 @@ class _Picture:
                 continue
         return None
 
-    def _moved(self, looked: Looked, report: CredentialReport) -> None:
-        """Tell a manifest of another picture from one whose picture was saved again: by the image code in it."""
-        signed = report.chain.soft_binding if report.chain else b""
-        if not signed or looked.picture is None or report.state != "invalid":
-            return
-        if not any(finding.code == "C2PA_OTHER_BYTES" for finding in report.findings):
-            return
+    def _moved(self, looked: Looked, report: CredentialReport, kinship: Kinship) -> npt.NDArray[np.uint8] | None:
+        """Tell a manifest of another picture from one whose picture was saved again; the picture that was signed.
+
+        By the code of the picture in the manifest, else by that of the small picture in it.
+        """
+        if not any(finding.code == "C2PA_OTHER_BYTES" for finding in report.findings) or report.chain is None:
+            return None
+        thumbnail = self.desk.foreign.thumbnail(report.chain.thumbnail) if report.chain.thumbnail else None
+        signed = report.chain.soft_binding
+        if not signed and thumbnail is not None:
+            signed = self.desk.foreign.image_code(thumbnail)
+        if not signed or looked.picture is None:
+            return thumbnail
         code = self.desk.foreign.image_code(looked.picture)
         apart = (int.from_bytes(signed) ^ int.from_bytes(code)).bit_count()
-        if apart >= OTHER_PICTURE:
-            self._say(
-                "C2PA_MOVED",
-                Severity.ERROR,
-                "The manifest was signed for another picture and moved here: what it says is not about this one.",
-                f"ISO 24138: {apart} of 256 bits differ",
+        clause = f"ISO 24138: {apart} of 256 bits differ"
+        # A crop is far from the whole by its code: features, or the archive, may know better.
+        item = kinship.ref.partition("/")[0]
+        same = bool(item) and any(ref.partition("/")[0].partition("@")[0] == item for ref in _claimed(report))
+        same = same or apart < OTHER_PICTURE
+        if not same and (thumbnail is None or register(looked.picture, thumbnail) is None):
+            words = (
+                "The picture is far from the one that was signed: the manifest was moved here from another picture, "
+                "or a small part of that one was kept. What it says is not about this picture."
             )
+            self._say("C2PA_MOVED", Severity.ERROR, words, clause)
         else:
-            self._say(
-                "C2PA_SAVED_AGAIN",
-                Severity.INFO,
-                "The picture looks like the one that was signed: it was saved again, or changed in a part.",
-                f"ISO 24138: {apart} of 256 bits differ",
-            )
+            words = "The picture looks like the one that was signed: it was saved again, or changed in a part."
+            self._say("C2PA_SAVED_AGAIN", Severity.INFO, words, clause)
+        return thumbnail
 
     # -- 3. kinship ----------------------------------------------------------------------------------------
 

@@ -99,5 +99,7 @@ class CredentialChain:
     objections: tuple[Objection, ...]
     statements: Mapping[str, Any] = field(default_factory=dict)
     """Content of the newest manifest's assertions of this program, by their full label."""
+    thumbnail: bytes = b""
+    """The signer's small picture of what was signed, encoded; empty where the newest manifest has none."""
     soft_binding: bytes = b""
     """Raw ISCC image code of the picture that was signed; empty where the newest manifest names none."""

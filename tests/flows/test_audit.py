@@ -168,6 +168,32 @@ def _stores(path: Path) -> list[bytes]:
     return [b"".join(parts)]
 
 
+def test_a_crop_that_kept_the_manifest_is_told_from_a_manifest_that_was_moved(desk: Desk, tmp_path: Path):
+    """A foreign manifest with a small picture of what was signed, as cameras and editors write them."""
+    with Image.open(desk.colour) as image:
+        whole = image.crop((0, 0, 480, 360)).resize((960, 720))
+    whole.save(tmp_path / "plain.jpg", quality=92)
+    small = io.BytesIO()
+    whole.resize((480, 360)).save(small, "JPEG")
+    definition = {
+        "title": "plain", "claim_generator_info": [{"name": "camera"}], "assertions": [_created()],
+        "thumbnail": {"format": "image/jpeg", "identifier": "thumb.jpg"},
+    }  # fmt: skip
+    signer = keys.load_signer(desk.archive / "keys")
+    resources: dict[str, bytes | Path] = {"thumb.jpg": small.getvalue()}
+    signed = tmp_path / "signed.jpg"
+    sign_embedded(tmp_path / "plain.jpg", signed, JPEG, definition, signer, resources=resources)
+    store = _stores(signed)[0]
+    whole.crop((300, 100, 900, 600)).save(tmp_path / "crop.jpg")
+    with Image.open(PHOTOGRAPHS / "march-pastoral.jpg") as image:
+        image.resize((960, 720)).save(tmp_path / "other.jpg")
+    for name, code in (("crop", "C2PA_SAVED_AGAIN"), ("other", "C2PA_MOVED")):
+        (tmp_path / f"{name}.c2pa").write_bytes(store)
+        ran = audit(tmp_path / f"{name}.jpg", "--report", tmp_path / f"{name}.html")
+        assert ran.code == 1 and code in severities(ran), name
+        assert "What was signed" in outline((tmp_path / f"{name}.html").read_bytes()).words
+
+
 def test_a_sidecar_beside_the_file_is_found(desk: Desk, tmp_path: Path):
     shown = json.loads(must("--json", "-A", desk.archive, "show", "LHS-0002").out)["files"]
     for name in ("plane.tif", "plane.tif.c2pa"):
