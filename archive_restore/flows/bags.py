@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from archive_restore.core.bag_description import bag_identifier, describe, merged, names_of, sheet_row
+from archive_restore.core.bagit import shown
 from archive_restore.core.canonical import Malformed, from_plain
 from archive_restore.core.refs import identifier_problem
 from archive_restore.core.rules import Row, Sheet, read_sheet
@@ -70,7 +71,7 @@ def _pictures(bag: Bag, subject: str, notes: list[Finding]) -> list[BagFile]:
             continue
         master = own.get(_folder(file.path))
         beside = master is not None and _name(file.path) != master.file.name
-        if file.is_picture and not beside:
+        if file.is_picture and not beside and not _name(file.path).startswith("._"):  # AppleDouble: no picture
             kept.append(file)
         elif file.is_picture or (master is None and _name(file.path) != ITEM_RECORD):
             passed.append(file.path)
@@ -78,7 +79,7 @@ def _pictures(bag: Bag, subject: str, notes: list[Finding]) -> list[BagFile]:
         message = "Made from a master by an archive like this one: it is not taken in as a master."
         notes.append(_note("BAG_DERIVATIVE_PASSED_OVER", f"{subject}: {folder}", message))
     if passed:
-        named = ", ".join(repr(path) for path in passed[:_NAMED])
+        named = ", ".join(shown(path) for path in passed[:_NAMED])
         more = f" and {len(passed) - _NAMED} more" if len(passed) > _NAMED else ""
         message = f"No pictures, and not taken in: {named}{more}."
         notes.append(_note("BAG_FILES_PASSED_OVER", subject, message))

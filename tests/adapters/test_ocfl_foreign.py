@@ -26,6 +26,7 @@ WE_REFUSE = {
     "E033_member_twice",
     "E037_root_id_twice",
     "E038_type_of_another_version",
+    "E052_logical_not_text",
     "E081_root_older_than_object",
     "E090_root_link",
     "E102_unknown_member",

@@ -13,6 +13,7 @@ import pytest
 
 from archive_restore.adapters import bags as bags_adapter
 from archive_restore.adapters.bagit_validate import validate_bag
+from archive_restore.errors import StorageFailed
 from archive_restore.flows import ingest as ingest_flow
 from tests.conftest import Ran, Shelf
 from tests.support import bad_bags
@@ -52,7 +53,7 @@ def codes(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_bag_of_one_picture_gives_it_name_and_description(shelf: Shelf, tmp_path: Path):
-    box = put(tmp_path / "box", {"data/scan.tif": scan(1), "data/notes.txt": b"notes"})
+    box = put(tmp_path / "box", {"data/scan.tif": scan(1), "data/notes.txt": b"notes", "data/._scan.tif": b"x"})
     told = shelf.ok("ingest", box)
     (accepted,) = told["accepted"]
     assert accepted["item_id"] == "LHS-0014"
@@ -222,6 +223,30 @@ def test_a_file_that_changes_after_validation_is_refused(shelf: Shelf, tmp_path:
     assert [entry["item_id"] for entry in ran.json["accepted"]] == ["b"]
     assert codes(ran.json["quarantined"][0]["findings"]) == ["BAG_DIGEST_MISMATCH"]
     assert [row["item_id"] for row in shelf.ok("list")["items"]] == ["b"]
+
+
+def test_an_interrupted_bag_is_finished_by_the_same_command(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What was committed is whole, the rest comes in the next time."""
+    box = put(tmp_path / "box", {f"data/{name}.tif": scan(ord(name)) for name in "abcd"}, info="")
+    monkeypatch.setattr(ingest_flow, "GROUP", 2)
+    real, calls = ingest_flow.commit, []
+
+    def full(archive: Any, group: Any) -> None:
+        calls.append(group)
+        if len(calls) > 1:
+            raise StorageFailed("the disk is full", hint="Free some space")
+        real(archive, group)
+
+    monkeypatch.setattr(ingest_flow, "commit", full)
+    assert shelf.run("ingest", box).json["error"]["class"] == "StorageFailed"
+    monkeypatch.setattr(ingest_flow, "commit", real)
+    assert [row["item_id"] for row in shelf.ok("list")["items"]] == ["a", "b"]
+    told = shelf.ok("ingest", box)
+    assert [entry["item_id"] for entry in told["accepted"]] == ["c", "d"]
+    assert [entry["item_id"] for entry in told["duplicates"]] == ["a", "b"]
+    assert shelf.ok("verify", "--all")["ok"]
 
 
 def test_bad_bags_leave_nothing_behind(shelf: Shelf):

@@ -223,6 +223,7 @@ def _blocks() -> Pairs:
     yield "E050_paths_text", state(lambda s: s.update({SUM: "scan.tif"}))
     yield "E052_logical_up", state(lambda s: s[SUM].append("../../scan.tif"))
     yield "E052_logical_two_slashes", state(lambda s: s[SUM].append("a//scan.tif"))
+    yield "E052_logical_not_text", state(lambda s: s[SUM].append("\udcff.tif"))
     yield "E053_logical_absolute", state(lambda s: s[SUM].append("/scan.tif"))
     yield "E053_logical_directory", state(lambda s: s[SUM].append("scan/"))
     yield "E054_user_text", version(user="A. Adams")
@@ -241,6 +242,7 @@ def _blocks() -> Pairs:
     both = {digest(SCAN, "md5"): ["v1/content/scan.tif"], digest(SCAN, "md5").upper(): ["v1/content/scan.tif"]}
     yield "E097_fixity_digest_in_two_cases", fixity({"md5": both})
     yield "E099_content_up", listed(lambda m: m[SUM].append("v1/content/../../../secret"))
+    yield "E099_content_not_text", listed(lambda m: m[SUM].append("v1/content/\ud800.tif"))
     yield "E100_content_absolute", listed(lambda m: m[SUM].append("/etc/passwd"))
     yield "E101_content_twice", listed(lambda m: m[SUM].append("v1/content/scan.tif"))
     yield "E101_file_and_directory", listed(lambda m: m[SUM].append("v1/content/text"))
