@@ -91,7 +91,7 @@ def audit(
     """Audit one path. Raise SourceUnreadable where it cannot be read at all; everything else is a finding."""
     subject = desk.foreign.subject(path)
     if subject.kind in _PICTURES:
-        return _Picture(desk, path, subject, order).run()
+        return _Picture(desk, path, subject, order, progress).run()
     return _package(desk, path, subject, order, progress)
 
 
@@ -101,8 +101,10 @@ def audit(
 class _Picture:
     """The audit of one file; its steps gather findings, and what the report needs."""
 
-    def __init__(self, desk: AuditDesk, path: Path, subject: Subject, order: AuditOrder) -> None:
-        self.desk, self.path, self.subject, self.order = desk, path, subject, order
+    def __init__(
+        self, desk: AuditDesk, path: Path, subject: Subject, order: AuditOrder, progress: Callable[[str], None]
+    ) -> None:
+        self.desk, self.path, self.subject, self.order, self.progress = desk, path, subject, order, progress
         self.name = str(path)
         self.findings: list[Finding] = []
 
@@ -218,7 +220,8 @@ class _Picture:
             found = _not_judged("the picture cannot be decoded.")
         else:
             try:
-                found = find(archive, looked, sha256=sha256, sha512=sha512, claimed=_claimed(report))
+                claimed = _claimed(report)
+                found = find(archive, looked, sha256=sha256, sha512=sha512, claimed=claimed, progress=self.progress)
             except ArchiveRestoreError as exc:
                 found = _not_judged(f"{exc}.")
         self.findings += found.findings
@@ -484,7 +487,7 @@ def _inside(
                 passed_over += 1
                 continue
             progress(str(file))
-            one = _Picture(desk, file, subject, order).run()
+            one = _Picture(desk, file, subject, order, progress).run()
             # Only what is said stays in memory, not the pictures.
             done.append(replace(one, view=replace(one.view, candidate=None, reference=None, strength=None, flags=None)))
         except SourceUnreadable:

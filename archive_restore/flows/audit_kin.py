@@ -5,7 +5,7 @@ Never a verdict on people: it says what differs, not who changed it or why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,10 +94,18 @@ def _opponents(picture: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return values[:, :, [0, 2]] - values[:, :, 1:2]
 
 
-def find(archive: Archive, looked: Looked, *, sha256: str, sha512: str, claimed: Sequence[str] = ()) -> KinFound:
+def find(
+    archive: Archive,
+    looked: Looked,
+    *,
+    sha256: str,
+    sha512: str,
+    claimed: Sequence[str] = (),
+    progress: Callable[[str], None] = lambda ref: None,
+) -> KinFound:
     """Find the kin of a picture; `claimed` are REFs that its manifest names. Raise what reading the archive raises."""
     assert looked.picture is not None
-    notes = refresh(archive)
+    notes = refresh(archive, progress)
     matches = find_kin(archive, looked.picture, limit=CANDIDATES)
     explained = sorted(
         (_Explained(match=m, found=difference(m.candidate, m.reference, m.registration)) for m in matches),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
@@ -61,7 +62,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         whole.convert("L").crop((520, 120, 840, 360)).resize((480, 360)).save(scans / "plane.tif")
     with Image.open(PHOTOGRAPHS / "march-pastoral.jpg") as whole:
         whole.convert("L").resize((400, 300)).save(scans / "other.tif")
-    (scans / "sheet.csv").write_text("file,item_id,title,source_type\nplane.tif,LHS-0002,Airplane,print\n")
+    with (scans / "sheet.csv").open("w", newline="", encoding="utf-8") as sheet:
+        rows = [["plane.tif", "LHS-0002", "Airplane", "print"], ["other.tif", "other", HOSTILE, ""]]
+        csv.writer(sheet).writerows([["file", "item_id", "title", "source_type"], *rows])
     must("-A", archive, "ingest", scans / "plane.tif", scans / "other.tif", "--metadata", scans / "sheet.csv")
     must("-A", archive, "restore", "LHS-0002", "--recipe", "gentle")
     told(archive, StoryKind.COLORIZATION, "LHS-0002/restoration@1", tint)
@@ -401,12 +404,15 @@ def hostile(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_hostile_words_are_inert_in_terminal_and_json(hostile: Path):
+def test_hostile_words_are_inert_in_terminal_and_json(hostile: Path, desk: Desk):
     for words in ((), ("-v",)):
         shown = run(*words, "audit", hostile)
         assert shown.code == 0, shown.err
         assert not {c for c in shown.out if not c.isprintable() and c != "\n"}
         assert len(shown.out) < 30_000
+    ours = run("-A", desk.archive, "audit", desk.master.with_name("other.tif"))
+    assert "HYPERLINK" in ours.out and "byte for byte" in ours.out
+    assert not {c for c in ours.out if not c.isprintable() and c != "\n"} and len(ours.out) < 5_000
     data = run("--json", "audit", hostile)
     assert json.loads(data.out)["credentials"]["manifests"][0]["title"].startswith("=HYPERLINK")
     assert "\x1b" not in data.out and "\x07" not in data.out
