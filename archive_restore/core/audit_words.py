@@ -16,6 +16,8 @@ ENTIRE = 0.995
 """Share from which something is said of the whole."""
 WHOLE_FRAME = 0.97
 """Share of a picture from which a file shows all of it: trimming of a border is no crop."""
+SURE = 0.8
+"""Confidence below which a person should look."""
 SAME_SIZE = 0.02
 """Relative change of size that is none."""
 LEVEL = 0.3
@@ -66,12 +68,17 @@ def kinship_words(kinship: Kinship) -> Iterator[str]:
         )
         return
     yield _what(kinship)
+    if kinship.confidence < SURE and not kinship.same_bytes:
+        yield "That is not sure: look at both pictures before you rely on it."
     yield from _exported(kinship)
     if not kinship.same_bytes:
         yield from _changed(kinship.changed)
         if kinship.story and kinship.treatment is not None and not kinship.treatment.bordered:
             yield "The caption that says what it is does not stand beside it: it was cut off, or was never there."
-    yield from map_words(kinship)
+    if "/" in kinship.ref:
+        yield from map_words(kinship)
+    else:
+        yield "The archive’s version is the digitized master: the archive made up nothing in it."
     if kinship.treatment is not None and not kinship.same_bytes:
         yield from _treated(kinship.treatment)
 

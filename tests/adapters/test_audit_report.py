@@ -168,4 +168,6 @@ def test_bytes_that_left_the_archive_cannot_have_been_changed_since():
     assert "knows this very file" in exported and "changed after export" not in exported
     again = " ".join(kinship_words(replace(kinship, exported=())))
     assert "no export of these very bytes" in again and "changed after export" in again
+    unsure = " ".join(kinship_words(replace(kinship, exported=(), confidence=0.6)))
+    assert "That is not sure" in unsure and "That is not sure" not in again
     assert "caption that says what it is does not stand" in again and "mirrored, turned by 2.0 degrees" in again
