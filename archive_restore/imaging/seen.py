@@ -18,8 +18,8 @@ from archive_restore.records.imagery import Region
 LONGEST = 2048
 """Longest edge."""
 _ROWS = 512
-_WHOLE = 40_000_000
-"""Pixels up to which a picture is read whole, which is faster."""
+_WHOLE = 160_000_000
+"""Bytes up to which a picture is read whole, which is faster."""
 
 
 def seen(source: PictureSource, space: ColourSpace | None = None, longest: int = LONGEST) -> npt.NDArray[np.uint8]:
@@ -33,7 +33,10 @@ def seen(source: PictureSource, space: ColourSpace | None = None, longest: int =
         raise PictureUnreadable("a picture has neither gray nor red, green and blue")
     roles = [facts.roles[index] for index in kept]
     white = float(np.iinfo(source.dtype).max) if source.dtype.kind in "ui" else 1.0
-    small = source.dtype in (np.uint8, np.uint16, np.float32) and facts.width * facts.height <= _WHOLE
+    small = (
+        source.dtype in (np.uint8, np.uint16, np.float32)
+        and facts.width * facts.height * len(kept) * source.dtype.itemsize <= _WHOLE
+    )
     values = _whole(source, kept, longest) if small else _reduced(source, kept, longest)
     if source.dtype.kind == "f":
         finite = values[np.isfinite(values)]
