@@ -14,7 +14,6 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -31,6 +30,8 @@ MAX_LINE = 65_536
 """Characters in a line of a tag file; paths that systems can store are far shorter."""
 MAX_INFO = 1 << 20
 """Bytes of bag-info.txt that are read."""
+GROUP = 1024
+"""Files that are hashed before anything is said of them."""
 MAX_EACH = 20
 """Findings of one code that are told one by one; the rest are counted."""
 _DECLARATION = "bagit.txt"
@@ -67,12 +68,15 @@ def validate_bag(path: Path, subject: str = "") -> list[Finding]:
     return check_bag(path, subject).findings
 
 
-def check_bag(path: Path, subject: str = "") -> Checked:
-    """Validate a bag and keep what was read of it (see `validate_bag`)."""
+def check_bag(path: Path, subject: str = "", known: Mapping[str, Mapping[str, str]] | None = None) -> Checked:
+    """Validate a bag and keep what was read of it (see `validate_bag`).
+
+    `known` are digests, by path and algorithm, of files that were just read back: those are not read once more.
+    """
     checked = Checked()
     found = _Findings(subject or os.fsencode(path).decode("utf-8", "backslashreplace"))
     try:
-        _Check(path, checked, found).run()
+        _Check(path, checked, found, known or {}).run()
     except _Stop:
         pass
     except OSError as exc:
@@ -141,8 +145,9 @@ class _Check:
     """One bag. Steps: 1 directory, 2 declaration, 3 what lies in it, 4 bag-info, 5 manifests, 6 fetch, 7 completeness,
     8 Payload-Oxum, 9 digests."""
 
-    def __init__(self, path: Path, checked: Checked, found: _Findings) -> None:
+    def __init__(self, path: Path, checked: Checked, found: _Findings, known: Mapping[str, Mapping[str, str]]) -> None:
         self.base = os.fspath(path)
+        self.known = known
         self.checked = checked
         self.found = found
         self.version: Version = bagit.CURRENT
@@ -437,14 +442,16 @@ class _Check:
                 if path in self.checked.payload or path in self.checked.tags:
                     wanted.setdefault(path, {})[manifest.algorithm] = digest.hex()
         self.checked.digests = wanted
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="bag") as pool:
-            waiting = iter(wanted.items())
-            while group := list(islice(waiting, 256)):
-                results = pool.map(lambda item: self._hash(item[0], item[1]), group)
-                for (path, expected), actual in zip(group, results, strict=True):
-                    self._compare(path, expected, actual)
+        waiting = iter(wanted.items())
+        while group := list(islice(waiting, GROUP)):
+            results = durable.each(lambda item: self._hash(item[0], item[1]), group, min(4, os.cpu_count() or 1))
+            for (path, expected), actual in zip(group, results, strict=True):
+                self._compare(path, expected, actual)
 
     def _hash(self, path: str, algorithms: Iterable[str]) -> dict[str, str] | str:
+        known = self.known.get(path, {})
+        if all(name in known for name in algorithms):
+            return dict(known)
         try:
             return hash_as(f"{self.base}/{path}", sorted(algorithms))
         except OSError as exc:

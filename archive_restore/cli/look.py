@@ -53,9 +53,13 @@ def _rows(session: Session, rows: Iterable[ItemRow]) -> int:
     shown = list(rows)
     session.result({"items": shown})
     for row in shown:
-        made = ", ".join(row.derivatives) or "no derivatives"
+        made = ", ".join(_reviewed(ref, row) for ref in row.derivatives) or "no derivatives"
         size = f"{row.width}×{row.height}" if row.width else "bytes only"
         title, date = _short(row.title) or "(untitled)", _short(row.date)
         session.say(printable(f"{row.item_id}  {title}  {date}  {size}  {made}"))
     session.say(f"{len(shown)} item{'' if len(shown) == 1 else 's'}")
     return 0
+
+
+def _reviewed(ref: str, row: ItemRow) -> str:
+    return f"{ref} ({row.reviews[ref].value})" if ref in row.reviews else ref

@@ -167,7 +167,7 @@ class _Picture:
         )
 
     def _read(self, sidecar: Path | None) -> CredentialReport:
-        return self.desk.credentials.read(self.path, self.subject.mime, sidecar, self.name, self.order.anchors)
+        return self.desk.credentials.read(self.path, self.subject.mime, sidecar, self.name, anchors=self.order.anchors)
 
     def _sidecar(self) -> Path | None:
         """`NAME.c2pa`, or the name with its suffix replaced (C2PA 2.2 §11.4)."""
