@@ -11,9 +11,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from archive_restore.adapters.c2pa_library import Store, statuses
+from archive_restore.adapters.c2pa_library import Store, failures, remarks
 from archive_restore.core.access_claims import ACCESS_ASSERTION
-from archive_restore.core.credential_words import action_words, relationship_words, source_words, status_words
+from archive_restore.core.credential_words import (
+    action_words,
+    relationship_words,
+    remark_words,
+    source_words,
+    status_words,
+)
 from archive_restore.core.manifests import DERIVATION_ASSERTION, MAP_ASSERTION, SOFT_BINDING_ALGORITHM
 from archive_restore.records.credentials import (
     CredentialChain,
@@ -146,17 +152,20 @@ def _ingredient(found: Mapping[str, Any]) -> StatedIngredient:
 
 def _objections(store: Store) -> Iterator[Objection]:
     seen = set()
-    for status in statuses(store):
+    told = [(status, status_words) for status in failures(store)]
+    told += [(status, remark_words) for status in remarks(store)]
+    for status, words_of in told:
         code, explanation = _text(status.get("code")), _text(status.get("explanation"))
         about = _MANIFEST.match(_text(status.get("url")))
         label = about[1] if about else ""
         if (code, label) in seen:
             continue
         seen.add((code, label))
-        words = status_words(code, explanation)
+        words = words_of(code, explanation)
         yield Objection(
-            code=code, severity=words.severity, manifest=label, means=words.means, means_not=words.means_not
-        )
+            code=code, finding=words.finding, severity=words.severity, manifest=label, means=words.means,
+            means_not=words.means_not,
+        )  # fmt: skip
 
 
 def _statements(store: Store) -> dict[str, Any]:

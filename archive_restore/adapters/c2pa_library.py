@@ -216,9 +216,8 @@ def failures(store: Store) -> Iterator[Mapping[str, Any]]:
         yield from delta.get("validationDeltas", {}).get("failure", ())
 
 
-def statuses(store: Store) -> Iterator[Mapping[str, Any]]:
-    """Everything that failed, and what was noted without being a failure, but for what offline work always is."""
-    yield from failures(store)
+def remarks(store: Store) -> Iterator[Mapping[str, Any]]:
+    """Validation statuses that are neither success nor failure, but for what offline work always is."""
     results = [store.results.get("activeManifest", {})]
     results += [delta.get("validationDeltas", {}) for delta in store.results.get("ingredientDeltas", ())]
     for found in results:

@@ -227,6 +227,19 @@ def status_words(code: str, explanation: str) -> StatusWords:
     )
 
 
+def remark_words(code: str, explanation: str) -> StatusWords:
+    """What a status code that is neither success nor failure says."""
+    words = STATUS.get(code)
+    if words is not None and words.severity is not Severity.ERROR:
+        return words
+    return StatusWords(
+        finding="C2PA_REMARK",
+        severity=Severity.INFO,
+        means=f"The C2PA library notes: {plain_text(explanation, 300) or code}.",
+        means_not="It is no failure.",
+    )
+
+
 def action_words(action: str) -> str:
     """What an action label means; for labels that are not C2PA's, that nobody but the signer knows."""
     return ACTIONS.get(action, "an action that only its signer defines")

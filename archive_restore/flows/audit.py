@@ -158,6 +158,12 @@ class _Picture:
             )
         # What the archive itself should do about its certificate is none of a reader's business.
         self.findings += [finding for finding in report.findings if finding.code != "C2PA_EXPIRES_SOON"]
+        told = {finding.code for finding in self.findings}
+        for objection in report.chain.objections if report.chain else ():
+            if objection.finding not in told:
+                told.add(objection.finding)
+                words = f"{objection.means} {objection.means_not}"
+                self._say(objection.finding, objection.severity, words, f"C2PA 2.2 §15.2 {objection.code}")
         return report
 
     def _none(self) -> CredentialReport:

@@ -80,6 +80,8 @@ class Objection:
 
     code: str
     """The status code, for instance `assertion.dataHash.mismatch`."""
+    finding: str
+    """Code of the finding it becomes."""
     severity: Severity
     manifest: str
     """Label of the manifest it is about; empty where it is about the whole."""

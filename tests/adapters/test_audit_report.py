@@ -55,8 +55,8 @@ def view() -> AuditView:
         trusted=False,
     )  # fmt: skip
     objection = Objection(
-        code="assertion.dataHash.mismatch", severity=Severity.ERROR, manifest="urn:c2pa:1", means="Changed.",
-        means_not="Nobody is accused.",
+        code="assertion.dataHash.mismatch", finding="C2PA_OTHER_BYTES", severity=Severity.ERROR,
+        manifest="urn:c2pa:1", means="Changed.", means_not="Nobody is accused.",
     )  # fmt: skip
     kinship = Kinship(
         judged=True, ref="one/colorization@2", title="The well", story=True, confidence=0.97, treatment=TREATMENT,

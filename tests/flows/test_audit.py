@@ -416,6 +416,7 @@ def test_hostile_words_are_inert_in_terminal_and_json(hostile: Path, desk: Desk)
     data = run("--json", "audit", hostile)
     assert json.loads(data.out)["credentials"]["manifests"][0]["title"].startswith("=HYPERLINK")
     assert "\x1b" not in data.out and "\x07" not in data.out
+    assert severities(data)["C2PA_SOURCE_UNKNOWN"] == "info", "an ingredient without credentials is no crime"
 
 
 def test_hostile_words_are_inert_in_the_report(hostile: Path, desk: Desk, tmp_path: Path):
