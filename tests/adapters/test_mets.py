@@ -286,7 +286,9 @@ def test_a_name_that_leaves_the_package_is_refused(tmp_path, name):
     assert not list(tmp_path.parent.rglob("evil"))
 
 
-@pytest.mark.parametrize("exporter", [MetsExporter(), IiifExporter(FilePictures(Path("/nowhere")), Labels())], ids=str)
+@pytest.mark.parametrize(
+    "exporter", [MetsExporter(), IiifExporter(FilePictures(Path("/nowhere")), Labels())], ids=["mets", "iiif"]
+)
 def test_record_and_story_in_one_package_are_refused(tmp_path, exporter):
     if isinstance(exporter, IiifExporter):
         pytest.importorskip("iiif_prezi3")
