@@ -70,8 +70,9 @@ def kinship_words(kinship: Kinship) -> Iterator[str]:
     yield _what(kinship)
     if kinship.confidence < SURE and not kinship.same_bytes:
         yield "That is not sure: look at both pictures before you rely on it."
-    yield from _exported(kinship)
-    if not kinship.same_bytes:
+    if kinship.same_bytes:
+        yield from _exported(kinship)
+    else:
         yield from _changed(kinship.changed)
         if kinship.story and kinship.treatment is not None and not kinship.treatment.bordered:
             yield "The caption that says what it is does not stand beside it: it was cut off, or was never there."
@@ -81,6 +82,8 @@ def kinship_words(kinship: Kinship) -> Iterator[str]:
         yield "The archive’s version is the digitized master: the archive made up nothing in it."
     if kinship.treatment is not None and not kinship.same_bytes:
         yield from _treated(kinship.treatment)
+    if not kinship.same_bytes:
+        yield "The log knows no export of these very bytes: the file was saved anew since, or left in another way."
 
 
 def _what(kinship: Kinship) -> str:
@@ -165,21 +168,23 @@ def place_words(place: ChangedPlace) -> str:
     region = place.region
     if place.faint:
         return (
-            f"A small place at {place.where} (columns {region.left}–{region.right}, rows {region.top}–{region.bottom}) "
-            "departs a little; it may be a trace of encoding. Look at it."
+            f"A small place {_at(place.where)} (columns {region.left}–{region.right}, rows {region.top}–{region.bottom})"
+            " departs a little; it may be a trace of encoding. Look at it."
         )
     what = "The colours of the region" if place.colour_only else "The region"
     return (
-        f"{what} at {place.where} (columns {region.left}–{region.right}, rows {region.top}–{region.bottom}; "
+        f"{what} {_at(place.where)} (columns {region.left}–{region.right}, rows {region.top}–{region.bottom}; "
         f"{percent(place.share)} of the picture) {'were' if place.colour_only else 'was'} changed after export."
     )
+
+
+def _at(where: str) -> str:
+    return {"middle": "in the middle", "nearly everywhere": where}.get(where, f"at the {where}")
 
 
 def _exported(kinship: Kinship) -> Iterator[str]:
     for told in kinship.exported[:3]:
         yield f"The archive’s log knows this very file: exported as {told.ref} on {told.when[:10]} by {told.by}."
-    if not kinship.same_bytes:
-        yield "The log knows no export of these very bytes: the file was saved anew since, or left in another way."
 
 
 def _listed(words: Sequence[str]) -> str:

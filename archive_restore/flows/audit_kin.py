@@ -115,10 +115,14 @@ def find(
     refs = list(dict.fromkeys([*_resolved(archive, claimed), *(m.kin.ref for m in matches)]))
     exported = tuple(_exported(archive, refs, sha256))
     if not explained:
-        if identical is None:
-            return KinFound(kinship=Kinship(judged=True, exported=exported), findings=notes)
+        known = identical or (exported[0].ref if exported else "")
+        if not known:
+            return KinFound(kinship=Kinship(judged=True), findings=notes)
+        # Its pixels show no kin, and its bytes are known all the same.
+        record = load_record(archive, exact_ref(known))
         kinship = Kinship(
-            judged=True, ref=identical, title=_title(archive, identical), identical=True, confidence=1.0,
+            judged=True, ref=known, title=_title(archive, record.ref.item_id),
+            story=isinstance(record, StoryDerivation), identical=identical is not None, confidence=1.0,
             exported=exported,
         )  # fmt: skip
         return KinFound(kinship=kinship, findings=notes)

@@ -611,3 +611,12 @@ def test_an_access_copy_whose_map_is_not_the_one_it_states(desk: Desk, tmp_path:
     ran = audit(tmp_path / "forged.jpg", "--anchors", desk.anchors)
     assert ran.json["credentials"]["state"] == "trusted" == state_of(tmp_path / "forged.jpg", desk.anchors)
     assert ran.code == 1 and severities(ran)["MAP_DISAGREES"] == "error"
+
+
+def test_bytes_that_are_known_need_no_kin(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """Where the pixels show nothing that could be recognized, the log and the catalog still know the file."""
+    monkeypatch.setattr("archive_restore.flows.audit_kin.find_kin", lambda *_, **__: ())
+    ran = held(desk, desk.colour)
+    assert (ran.json["kinship"]["ref"], ran.json["kinship"]["story"]) == ("LHS-0002/colorization@1", True)
+    assert ran.json["kinship"]["exported"] and ran.json["difference"] is None and ran.code == 0
+    assert held(desk, desk.master).json["kinship"]["identical"]
