@@ -167,10 +167,9 @@ def place_words(place: ChangedPlace) -> str:
     """One changed place."""
     region = place.region
     if place.faint:
-        return (
-            f"A small place {_at(place.where)} (columns {region.left}–{region.right}, rows {region.top}–{region.bottom})"
-            " departs a little; it may be a trace of encoding. Look at it."
-        )
+        columns, rows = f"columns {region.left}–{region.right}", f"rows {region.top}–{region.bottom}"
+        where = f"{_at(place.where)} ({columns}, {rows})"
+        return f"A small place {where} departs a little; it may be a trace of encoding. Look at it."
     what = "The colours of the region" if place.colour_only else "The region"
     return (
         f"{what} {_at(place.where)} (columns {region.left}–{region.right}, rows {region.top}–{region.bottom}; "
