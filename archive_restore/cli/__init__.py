@@ -19,7 +19,7 @@ from archive_restore.errors import ArchiveRestoreError, StorageFailed
 
 COMMANDS = {
     "init": ("archive", "Make an archive: storage roots, log, keys and certificates."),
-    "ingest": ("ingest", "Take files or folders in as masters."),
+    "ingest": ("ingest", "Take files, folders or bags in as masters."),
     "list": ("look", "List items and their derivatives."),
     "show": ("look", "Show everything about an item or a derivative."),
     "search": ("look", "Find items by words of their description."),
@@ -29,10 +29,13 @@ COMMANDS = {
     "story": ("tell", "Restore, enhance and colorize, with a contact sheet and the words to say with it."),
     "hints": ("palettes", "Find out where colour hints would help."),
     "palettes": ("palettes", "List, show, make and add palettes of eras, places and processes."),
+    "review": ("review", "Approve or reject a version of a derivative."),
     "export": ("export", "Copy pictures out of the archive, each with its credentials, its map and its words."),
     "verify": ("check", "Check every claim: fixity, structure, manifests, maps, log, catalog."),
+    "replicate": ("copies", "Keep a second archive of the same, what is new each time."),
+    "repair": ("copies", "Bring back from a replica what rotted or went missing."),
     "reproduce": ("check", "Make a derivative again and say whether the same pixels come out."),
-    "log": ("check", "Show or verify the tamper-evident audit log."),
+    "log": ("log", "Show, verify, prove and export the tamper-evident audit log."),
     "recipes": ("recipes", "List recipes and steps."),
     "models": ("models", "List, check, add and remove trained models."),
     "keys": ("archive", "Show or import signing keys and certificates."),

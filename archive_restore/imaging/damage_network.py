@@ -31,6 +31,13 @@ SPARED_SURE = 0.9
 """Probability from which a mark counts inside a feature; brows and lips of undamaged portraits came to 0.85."""
 _CLEAR = 4  # pixels that it must lie away from the feature there: a brow may be longer than its outline
 _FOLLOWED = 0.5  # share of the threshold down to which a mark is followed
+LONG = 25
+"""Pixels from which a straight dark line is long: a stay, a wire, a seam, more often than a scratch."""
+LONG_SURE = 0.92
+"""Probability from which a long dark line counts all the same; stays and seams of old photographs came to it."""
+_TURNS = 16  # directions in which a line may run
+_LONG_FOLLOWED = 8  # pixels that a long line is followed beyond its straight part
+_LONG_REACH = LONG + 1 + _LONG_FOLLOWED
 SHAPES_FROM = 0.2
 """Threshold from which shape and contrast spread over the body of a mark, where both are asked."""
 
@@ -92,20 +99,22 @@ def search(
     cells: Cells,
     shapes: tuple[NDArray[np.uint8], Fusion] | None = None,
     spared: Spared | None = None,
+    leave_long: bool = False,
 ) -> Found:
     """Mark damage.
 
     `luma`: float32 (H, W) in [0, 1], higher is lighter, at `place` in the picture; `order`: of `planes_of`; `needed`:
     rows and columns that count, outside of them all is SOUND; `shapes`: what `damage.search` says of the same pixels,
     to be added up; `least`: probability of thin damage from which a pixel is marked, instead of the parameters' own;
-    `spared`: where more than that is asked (`unspared`).
+    `spared`: where more than that is asked (`unspared`); `leave_long`: whether long dark lines are left to a person.
     Codes are SOUND, BRIGHT_LINE, DARK_LINE, BRIGHT_SPOT and DARK_SPOT. Losses and stains are left alone: what is not
     thin cannot be told from a white collar.
     """
     codes = np.zeros(luma.shape, np.uint8)
     likely = np.zeros(luma.shape, np.uint8)
     tile = np.clip(np.nan_to_num(luma), 0, 1).astype(np.float32)
-    wide = network_frames.wider(needed, margin(spared), luma.shape)
+    around = margin(spares=spared is not None, leave_long=leave_long)
+    wide = network_frames.wider(needed, around, luma.shape)
     chance = network_frames.run(predict, tile[None], place, wide, cells)[list(order)]
     line, spot, crack, thin = chance
     if shapes is not None:
@@ -121,11 +130,12 @@ def search(
     )
     marked &= (bright & parameters.bright) | (~bright & parameters.dark)
     marked &= (is_line & parameters.lines) | (~is_line & parameters.spots)
+    left = long_lines(marked & ~bright & is_line) & (thin < LONG_SURE) if leave_long else np.zeros_like(marked)
     if spared is not None:
         here = Spared(features=spared.features[wide], eyes=spared.eyes[wide])
         marked = unspared(marked, thin >= _FOLLOWED * least, thin >= SPARED_SURE, bright, is_line, here)
     inside = network_frames.inside(needed, wide)
-    codes[needed] = np.where(marked, kind, np.uint8(DamageClass.SOUND))[inside]
+    codes[needed] = np.where(marked & ~left, kind, np.uint8(DamageClass.SOUND))[inside]
     likely[needed] = np.rint(thin * 255).astype(np.uint8)[inside]
     return Found(codes=codes, probability=likely)
 
@@ -168,11 +178,52 @@ def unspared(
     return kept
 
 
-def margin(spared: Spared | None = None) -> int:
-    """Pixels around what is needed of a tile in which marks must be known."""
-    return AROUND if spared is None else SPARED_REACH + AROUND
+def long_lines(lines: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels of `lines`, bool (h, w), that belong to a line with a straight part of LONG pixels or more.
+
+    A line may be one pixel off the straight, and is followed by _LONG_FOLLOWED pixels beyond its straight part.
+    """
+    long = np.zeros(lines.shape, np.bool_)
+    if not lines.any():
+        return long
+    rows, columns = (np.flatnonzero(lines.any(axis=axis)) for axis in (1, 0))
+    extent = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    part = network_frames.wider(extent, 1, lines.shape)
+    square = np.ones((3, 3), np.uint8)
+    way = lines[part].astype(np.uint8)
+    broad = cv2.dilate(way, square)
+    straight = np.zeros_like(broad)
+    for turn in range(_TURNS):
+        straight |= cv2.morphologyEx(
+            broad, cv2.MORPH_OPEN, _stroke(turn), borderType=cv2.BORDER_CONSTANT, borderValue=0
+        )
+    reached = straight & way
+    for _ in range(_LONG_FOLLOWED):
+        reached = cv2.dilate(reached, square) & way
+    long[part] = reached > 0
+    return long
 
 
-def halo(cells: Cells, *, spares: bool = False) -> int:
-    """Pixels around a tile that `search` must see; `spares`: where features of faces may be spared."""
-    return network_frames.reach(cells) + AROUND + (SPARED_REACH if spares else 0)
+def _stroke(turn: int) -> NDArray[np.uint8]:
+    """A line of LONG pixels through the middle of a square, in one of _TURNS directions."""
+    half = LONG // 2
+    stroke = np.zeros((LONG, LONG), np.uint8)
+    along = np.arange(-half, half + 1)
+    angle = np.pi * turn / _TURNS
+    longest = max(abs(np.cos(angle)), abs(np.sin(angle)))
+    across, down = (np.rint(along * side / longest).astype(int) for side in (np.cos(angle), np.sin(angle)))
+    stroke[down + half, across + half] = 1
+    return stroke
+
+
+def margin(*, spares: bool = False, leave_long: bool = False) -> int:
+    """Pixels around what is needed of a tile in which marks must be known.
+
+    `spares`: where features of faces may be spared; `leave_long`: where long dark lines are left to a person.
+    """
+    return AROUND + max(SPARED_REACH if spares else 0, _LONG_REACH if leave_long else 0)
+
+
+def halo(cells: Cells, *, spares: bool = False, leave_long: bool = False) -> int:
+    """Pixels around a tile that `search` must see; arguments as for `margin`."""
+    return network_frames.reach(cells) + margin(spares=spares, leave_long=leave_long)

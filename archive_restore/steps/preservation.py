@@ -52,7 +52,7 @@ class DetectDamage(PreservationStep):
     """Finds scratches, hairs, creases and dust of both polarities; changes no pixel."""
 
     name: ClassVar[str] = "detect_damage"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     summary: ClassVar[str] = "Finds scratches, hairs, creases and dust, in light and dark."
     flags: ClassVar[PixelFlag] = PixelFlag.ORIGINAL
     action: ClassVar[str] = "org.archive-restore.examined"
@@ -75,6 +75,11 @@ class DetectDamage(PreservationStep):
             "type": "boolean", "default": True,
             "description": "Where a model looks for damage, find faces with others, and ask for more before a mark on "
             "brows, eyes, nostrils or lips counts as damage.",
+        },
+        "long_dark": {
+            "enum": ["leave", "mark"], "default": "leave",
+            "description": "Where a model looks for damage, leave long dark lines to a person, since most are stays, "
+            "wires and seams; or mark them like all others.",
         },
         "infrared": {
             "enum": ["auto", "off"], "default": "auto",
@@ -106,9 +111,13 @@ class DetectDamage(PreservationStep):
     def halo(self, parameters: Mapping[str, Json]) -> int:
         """Pixels the detector looks around itself."""
         spares = self._faces is not None
-        asked = 0 if self._network is None else damage_network.halo(_cells(self._network), spares=spares)
-        weighed = 0 if parameters["method"] == NETWORK else damage.HALO + damage_network.AROUND
-        return max(asked, weighed + (damage_network.SPARED_REACH if spares else 0), infrared.HALO)
+        if self._network is None:
+            return max(damage.HALO, infrared.HALO)
+        leaves = _leaves_long(parameters)
+        asked = damage_network.halo(_cells(self._network), spares=spares, leave_long=leaves)
+        around = damage_network.margin(spares=spares, leave_long=leaves)
+        weighed = 0 if parameters["method"] == NETWORK else damage.HALO + around
+        return max(asked, weighed, infrared.HALO)
 
     def survey(self, overview: Overview, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
         """Grain, black and white of the picture, features of its faces, whether its infrared channel can be used."""
@@ -153,7 +162,7 @@ class DetectDamage(PreservationStep):
             lines=bool(parameters["lines"]),
             spots=bool(parameters["spots"]),
         )
-        searched = self._search(plane, tile, chosen, survey)
+        searched = self._search(plane, tile, chosen, survey, leave_long=_leaves_long(parameters))
         codes, probability = searched.codes, searched.probability
         record = survey.get("infrared")
         if isinstance(record, Mapping):
@@ -180,6 +189,8 @@ class DetectDamage(PreservationStep):
         tile: PreservationTile,
         chosen: damage.DamageParameters,
         survey: Mapping[str, Json],
+        *,
+        leave_long: bool,
     ) -> damage.Found:
         network, fusion = self._network, survey.get("fusion")
         needed, shapes, spared = tile.needed.within(tile.region), None, _spared(tile, survey)
@@ -192,7 +203,7 @@ class DetectDamage(PreservationStep):
             assert isinstance(fusion, Mapping)
             added = damage_network.Fusion(**{name: _number(value) for name, value in fusion.items()})
             # The halo has room for faces; without one the edge of it need not be weighed.
-            around = damage.HALO + damage_network.margin(spared)
+            around = damage.HALO + damage_network.margin(spares=spared is not None, leave_long=leave_long)
             part = network_frames.wider(needed, around, plane.shape)
             least = damage.DamageParameters(threshold=damage_network.SHAPES_FROM)
             weighed = np.zeros(plane.shape, np.uint8)
@@ -209,6 +220,7 @@ class DetectDamage(PreservationStep):
             _cells(network),
             shapes,
             spared,
+            leave_long=leave_long,
         )
 
 
@@ -517,6 +529,11 @@ class Tone(PreservationStep):
         samples[:, :, channels] = made
         flags[(samples != tile.samples).any(axis=2)] |= np.uint8(PixelFlag.ADJUSTED)
         return replace(tile, samples=samples, flags=flags)
+
+
+def _leaves_long(parameters: Mapping[str, Json]) -> bool:
+    """Whether long dark lines are left to a person; a derivation of version 3 knew no such parameter, and left none."""
+    return parameters.get("long_dark", "mark") == "leave"
 
 
 def _spared(tile: PreservationTile, survey: Mapping[str, Json]) -> damage_network.Spared | None:

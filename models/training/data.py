@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import sys
 import time
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -437,6 +438,17 @@ def produce(source: Source, first: int, last: int) -> None:
         make_shard(source, photographs, number)
 
 
+@contextlib.contextmanager
+def _no_script() -> Iterator[None]:
+    """A process that is started here does not import the running script, and with it torch: pictures need neither."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
 class Pool:
     """The newest `keep` of the shards, one more every `every` steps, up to number `last`.
 
@@ -456,7 +468,8 @@ class Pool:
         first = max(0, self._newest(step) - self.keep + 1)
         context = multiprocessing.get_context("spawn")
         self._worker = context.Process(target=produce, args=(self.source, first, self.last), daemon=True)
-        self._worker.start()
+        with _no_script():
+            self._worker.start()
 
     def stop(self) -> None:
         """End the background process."""

@@ -59,6 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, help="models/NAME unless given")
     parser.add_argument("--examples", type=int, default=EXAMPLES)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--frame", type=int, default=1024, help="rows and columns of the picture that is timed")
     parser.add_argument("--sheet", type=Path, help="colour: a folder for contact sheets, to be looked at")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
@@ -68,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.name == "colour":
         held = {split: list(reduced(Photographs(args.photographs, split), LONGEST, MULTIPLE)) for split in SPLITS}
         card["results"] = [*measure_colour(network, held, card, max(1, min(DRAWS, args.examples // 8)))]
-        card["results"].append(speed(network, card))
+        card["results"].append(speed(network, card, args.frame))
         if args.sheet is not None:
             sheets(network, held["test"], card, args.open, args.sheet)
         finish(folder, card)
@@ -83,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
         validation = held_out("denoise", args.photographs, args.pool, max(8, args.examples // 3))
         card["calibration"] = {"non_local_means": tuned_factor(validation)}
     measure = {"damage": measure_damage, "fill": measure_fill, "denoise": measure_denoise}[args.name]
-    card["results"] = [*measure(network, examples, card, folder, args.open), speed(network, card)]
+    card["results"] = [*measure(network, examples, card, folder, args.open), speed(network, card, args.frame)]
     finish(folder, card)
 
 
@@ -121,16 +122,18 @@ def result(measure: str, value: float, baseline: float | None, data: str) -> dic
     }
 
 
-def speed(network: nn.Module, card: dict[str, Any]) -> dict[str, Any]:
-    """Processor seconds a megapixel, the best of three."""
+def speed(network: nn.Module, card: dict[str, Any], edge: int) -> dict[str, Any]:
+    """Processor seconds a megapixel, the best of three frames of `edge` x `edge` pixels."""
     planes = sum(int(group.get("count", 1)) for group in card["input"]["planes"])
-    given = np.random.default_rng(0).random((planes, 1024, 1024), np.float32)
+    given = np.random.default_rng(0).random((planes, edge, edge), np.float32)
     taken = []
     for _ in range(3):
         began = time.process_time()
         on_any_size(network, given)
-        taken.append((time.process_time() - began) / 1.048576)
-    return result("processor seconds a megapixel", min(taken), None, "one frame of 1024 x 1024 pixels, float32, torch")
+        taken.append(1e6 * (time.process_time() - began) / edge**2)
+    return result(
+        "processor seconds a megapixel", min(taken), None, f"one frame of {edge} x {edge} pixels, float32, torch"
+    )
 
 
 # --- damage --------------------------------------------------------------------------------------------

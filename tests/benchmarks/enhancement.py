@@ -106,11 +106,11 @@ def methods(model: str) -> Mapping[str, Callable[[NDArray[np.uint16], tuple[int,
 
 
 def quality(
-    names: Sequence[str], model: str, scale: int, sheets: Path | None
+    names: Sequence[str], model: str, scale: int, sheets: Path | None, edge: int | None
 ) -> Iterator[dict[str, tuple[float, ...]]]:
     """Each photograph: PSNR, SSIM, sharpness as a share of the original's, agreement, by method."""
     for name in names:
-        truth = photograph(name)
+        truth = photograph(name)[:edge, :edge]
         truth = truth[: truth.shape[0] // scale * scale, : truth.shape[1] // scale * scale]
         size = truth.shape[:2]
         small = cv2.resize(truth, (size[1] // scale, size[0] // scale), interpolation=cv2.INTER_AREA)
@@ -128,8 +128,10 @@ def quality(
         yield found
 
 
-def quality_rows(names: Sequence[str], model: str, scale: int, sheets: Path | None) -> Iterator[tuple[object, ...]]:
-    every = dict(zip(names, quality(names, model, scale, sheets), strict=True))
+def quality_rows(
+    names: Sequence[str], model: str, scale: int, sheets: Path | None, edge: int | None
+) -> Iterator[tuple[object, ...]]:
+    every = dict(zip(names, quality(names, model, scale, sheets, edge), strict=True))
     groups = (("photographs", DEVELOPMENT + HELD_OUT), ("of them not used to choose", HELD_OUT))
     for title, members in groups:
         chosen = [every[name] for name in members if name in every]
@@ -205,11 +207,13 @@ def ragged(shape: tuple[int, ...], row: float, column: float, radius: float, see
 PLACES = ((0.3, 0.3), (0.6, 0.65))
 
 
-def completion(names: Sequence[str], sheets: Path | None) -> Iterator[tuple[str, str, Sequence[float]]]:
+def completion(
+    names: Sequence[str], sheets: Path | None, edge: int | None
+) -> Iterator[tuple[str, str, Sequence[float]]]:
     """Photograph, method, numbers: PSNR inside; steps and grain as shares of the truth's; distance of the steps'
     distributions, steps of 255; step across the rim as a share of the truth's; seconds of the processor."""
     for name in names:
-        truth = np.rint(photograph(name) * 255).astype(np.uint8)
+        truth = np.rint(photograph(name)[:edge, :edge] * 255).astype(np.uint8)
         for number, (row, column) in enumerate(PLACES):
             mask = ragged(truth.shape, row, column, 0.11 * max(truth.shape), number + 1)
             holed = truth.copy()
@@ -251,9 +255,9 @@ def _alike(made: NDArray[np.uint8], truth: NDArray[np.uint8], mask: Mask) -> tup
     )
 
 
-def completion_rows(names: Sequence[str], sheets: Path | None) -> Iterator[tuple[object, ...]]:
+def completion_rows(names: Sequence[str], sheets: Path | None, edge: int | None) -> Iterator[tuple[object, ...]]:
     found: dict[str, list[Sequence[float]]] = {}
-    for _, method, numbers in completion(names, sheets):
+    for _, method, numbers in completion(names, sheets, edge):
         found.setdefault(method, []).append(numbers)
     for method, every in found.items():
         middle = [median(column) for column in zip(*every, strict=True)]
@@ -285,6 +289,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     options.add_argument("--photographs", nargs="*", default=list(DEVELOPMENT + HELD_OUT))
+    options.add_argument("--edge", type=int, help="look only at so many rows and columns of each photograph")
     options.add_argument("--model", default=FAST)
     options.add_argument("--scales", nargs="*", type=int, default=[4, 2])
     options.add_argument("--speed-models", nargs="*", default=[FAST])
@@ -302,7 +307,7 @@ def main(words: Sequence[str] | None = None) -> None:
         rows = [
             row
             for scale in chosen.scales
-            for row in quality_rows(chosen.photographs, chosen.model, scale, chosen.sheets)
+            for row in quality_rows(chosen.photographs, chosen.model, scale, chosen.sheets, chosen.edge)
         ]
         print(table(titles, rows), "\n", flush=True)
     if "speed" in chosen.parts:
@@ -312,7 +317,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if "completion" in chosen.parts:
         print("Completion, medians over the holes\n")
         titles = ("method", "PSNR, dB", "steps", "grain", "distance of steps", "rim", "processor seconds")
-        print(table(titles, completion_rows(chosen.photographs, chosen.sheets)), "\n", flush=True)
+        print(table(titles, completion_rows(chosen.photographs, chosen.sheets, chosen.edge)), "\n", flush=True)
         if chosen.large_holes:
             print(table(("hole in 12 Mpx", "seconds", "processor seconds"), completion_speed()))
 

@@ -61,8 +61,8 @@ def calibrated(name: str) -> Mapping[str, float]:
     return {key: float(value) for key, value in classes[name].items()}
 
 
-def find(luma: Floats, *, alone: bool = False) -> Mask:
-    """What the damage network marks, with shape and contrast as `restore` does it, or alone."""
+def find(luma: Floats, *, alone: bool = False, leave_long: bool = False) -> Mask:
+    """What the damage network marks, with shape and contrast, or alone; `restore` leaves long dark lines too."""
     with_it = network("damage")
     order = damage_network.planes_of([group.meaning for group in with_it.card.output.planes])
     told = calibrated("both")
@@ -73,7 +73,15 @@ def find(luma: Floats, *, alone: bool = False) -> Mask:
         shapes = (damage.search(luma, low, damage.survey(luma)).probability, damage_network.Fusion(**weights))
     least = (calibrated("thin") if alone else told)["threshold"]
     found = damage_network.search(
-        luma, with_it.predict, order, damage.DamageParameters(), least, *_whole(luma.shape), _cells(with_it), shapes
+        luma,
+        with_it.predict,
+        order,
+        damage.DamageParameters(),
+        least,
+        *_whole(luma.shape),
+        _cells(with_it),
+        shapes,
+        leave_long=leave_long,
     )
     return np.asarray(found.codes > 0)
 
@@ -97,13 +105,14 @@ def fill(coded: Bytes, mask: Mask, strength: float, seed: int) -> Bytes:
 # --- quality -------------------------------------------------------------------------------------------
 
 
-def finding(names: Iterable[str], seed: int) -> Iterator[tuple[object, ...]]:
+def finding(names: Iterable[str], seed: int, edge: int | None) -> Iterator[tuple[object, ...]]:
     """Rows: photograph, method, precision, recall, F1, false alarms on the undamaged photograph."""
     totals: dict[str, Tally] = {}
     for name in names:
-        clean = photograph(name)
+        clean = photograph(name)[:edge, :edge]
         truth = make_damage(clean, seed)
         methods: dict[str, Callable[[Floats], Mask]] = {
+            "both, long dark lines left": partial(find, leave_long=True),
             "both": find,
             "network": partial(find, alone=True),
             **{f"shapes at {least}": partial(find_by_shape, threshold=least) for least in SHAPES},
@@ -124,11 +133,11 @@ def _found(name: str, method: str, tally: Tally) -> tuple[object, ...]:
     return name, method, *numbers, f"{100 * tally.false_alarms / max(tally.pixels, 1):.3f} %"
 
 
-def filling(names: Iterable[str], seed: int) -> Iterator[tuple[object, ...]]:
+def filling(names: Iterable[str], seed: int, edge: int | None) -> Iterator[tuple[object, ...]]:
     """Rows: photograph, method, PSNR and SSIM inside the true damage."""
     totals: dict[str, list[float]] = {}
     for name in names:
-        coded = np.round(photograph(name) * 255).astype(np.uint8)
+        coded = np.round(photograph(name)[:edge, :edge] * 255).astype(np.uint8)
         clean = coded.astype(np.float32) / 255
         truth = make_damage(clean, seed)
         hurt = np.round(truth.picture * 255).astype(np.uint8)
@@ -172,7 +181,7 @@ def _similarity(x: Floats, y: Floats) -> Floats:
 # --- seams ---------------------------------------------------------------------------------------------
 
 
-def seams(edge: int = 384) -> Iterator[tuple[object, ...]]:
+def seams(edge: int) -> Iterator[tuple[object, ...]]:
     """Rows: network, largest difference between blocks of `edge` pixels and the whole, in steps of 255."""
     picture = photograph(HELD_OUT[0])[: 3 * edge - 37, : 3 * edge - 51]
     damaged = make_damage(picture, 3)
@@ -219,7 +228,7 @@ def cards() -> Iterator[tuple[object, ...]]:
 
 def sheet(picture: Floats, height: int = 420) -> Bytes:
     """Damaged, map over it, restored, side by side; RGB float32 (h, w, 3) to uint8."""
-    marked = find(luma_of(picture))
+    marked = find(luma_of(picture), leave_long=True)
     wanted = inpaint.with_rim(marked)
     thin, _ = inpaint.split_by_width(wanted, fill_network.WIDEST)
     coded = np.round(picture * 255).astype(np.uint8)
@@ -257,6 +266,8 @@ def main(words: list[str] | None = None) -> None:
     options.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     options.add_argument("--mpx", type=float, default=12)
     options.add_argument("--photographs", nargs="+", default=[*DEVELOPMENT, *HELD_OUT])
+    options.add_argument("--edge", type=int, help="look only at so many rows and columns of each photograph")
+    options.add_argument("--block", type=int, default=384, help="seams: rows and columns of a part")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--directory", type=Path, default=None)
     options.add_argument("--sheets", type=Path, default=None)
@@ -264,11 +275,15 @@ def main(words: list[str] | None = None) -> None:
     chosen = options.parse_args(words)
     if "quality" in chosen.parts:
         titles = ["photograph", "method", "precision", "recall", "F1", "false alarms"]
-        print(table(titles, list(finding(chosen.photographs, chosen.seed))), end="\n\n", flush=True)
+        print(table(titles, list(finding(chosen.photographs, chosen.seed, chosen.edge))), end="\n\n", flush=True)
         titles = ["photograph", "method", "PSNR, dB", "SSIM"]
-        print(table(titles, list(filling(chosen.photographs, chosen.seed))), end="\n\n", flush=True)
+        print(table(titles, list(filling(chosen.photographs, chosen.seed, chosen.edge))), end="\n\n", flush=True)
     if "seams" in chosen.parts:
-        print(table(["network", "halo, px", "largest difference, of 255"], list(seams())), end="\n\n", flush=True)
+        print(
+            table(["network", "halo, px", "largest difference, of 255"], list(seams(chosen.block))),
+            end="\n\n",
+            flush=True,
+        )
     if "speed" in chosen.parts:
         titles = ["picture", "command", "seconds a Mpx", "processor seconds a Mpx", "peak MiB"]
         print(table(titles, list(speed(chosen.mpx, chosen.directory))), end="\n\n", flush=True)

@@ -25,11 +25,11 @@ CELL = 1024
 TILE = 256
 
 
-def damaged_cells(channels: int) -> list[NDArray[np.uint16]]:
-    """Pieces of real photographs, enlarged to a scanner's resolution, with grain and synthetic damage."""
+def damaged_cells(channels: int, count: int) -> list[NDArray[np.uint16]]:
+    """`count` pieces of real photographs, enlarged to a scanner's resolution, with grain and synthetic damage."""
     rng = np.random.Generator(np.random.Philox(key=5))
     cells = []
-    for number in range(9):
+    for number in range(count):
         picture = cv2.resize(photograph(number), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
         values = picture.astype(np.float32) / 255
         if channels == 1:
@@ -45,8 +45,8 @@ def damaged_cells(channels: int) -> list[NDArray[np.uint16]]:
 def large_master(path: Path, megapixels: float, channels: int) -> float:
     """Write a damaged 16-bit TIFF tile by tile; return its true size in megapixels."""
     edge = max(CELL, round((megapixels * 1e6) ** 0.5 / CELL) * CELL)
-    cells = damaged_cells(channels)
-    order = np.random.Generator(np.random.Philox(key=6)).integers(0, len(cells), (edge // CELL, edge // CELL))
+    order = np.random.Generator(np.random.Philox(key=6)).integers(0, 9, (edge // CELL, edge // CELL))
+    cells = damaged_cells(channels, int(order.max()) + 1)
 
     def tiles() -> Iterator[NDArray[np.uint16]]:
         for row in range(edge // TILE):

@@ -24,6 +24,7 @@ from tests.support.launcher import Death, Launcher, launcher
 from tests.support.scans import write_scans
 
 KILLS = 30
+"""Of an ingest; half as many of restorations. Every step of a commit is also killed at by name, below."""
 FILES = 200
 MASTER_EVENTS = 7
 
@@ -153,14 +154,14 @@ def test_killed_at_random_moments_of_restorations(processes: Launcher, fresh: Ca
     shelf.ok("ingest", *scans[:4])
     made: set[str] = set()
     rounds, killed = 0, 0
-    while killed < KILLS:
+    while killed < KILLS // 2:
         rounds += 1
         before = listed(shelf)
         wanted = {f"{item}/restoration@{rounds}" for item in items}
         while True:
             words = ("restore", *items, "--recipe", "gentle", "--seed", str(rounds))
             process = processes.start("--json", "-A", shelf.root, *words)
-            if killed < KILLS:
+            if killed < KILLS // 2:
                 time.sleep(chance.uniform(0.2, 1.6))
                 process.stop()
                 before |= visible(shelf)

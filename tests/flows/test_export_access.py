@@ -22,6 +22,7 @@ from archive_restore.core.labels import BUILT_IN
 from archive_restore.core.synthesis_map import pixel_digest
 from archive_restore.errors import SelfCheckFailed
 from archive_restore.flows import access_copy, export
+from archive_restore.flows.export_folder import STATE
 from archive_restore.records.labels import LabelKind
 from archive_restore.records.stories import StoryKind
 from tests.adapters.credential_bench import stranger
@@ -422,7 +423,7 @@ def test_an_interrupted_export_goes_on(shelf: Shelf, out: Path, monkeypatch: pyt
 
     monkeypatch.setattr(export, "make_copy", stopped)
     assert shelf.run(*words).code == 130
-    assert sorted(path.name for path in out.iterdir()) == [export.STATE, "one.jpg"]
+    assert sorted(path.name for path in out.iterdir()) == [STATE, "one.jpg"]
     monkeypatch.setattr(export, "make_copy", real)
     other = shelf.run("export", "two", "--as", "access", "--to", str(out))
     assert other.code == 16 and "another export" in other.err
@@ -467,7 +468,7 @@ def test_a_crash_after_the_log_leaves_archive_and_folder_right(shelf: Shelf, out
     def crash(*_: object, **__: object) -> None:
         raise Crash
 
-    target = {"journal": (export, "tell_event"), "log": (FileAuditLog, "append"), "catalog": (SqlCatalog, "_flush")}
+    target = {"journal": (export, "tell_events"), "log": (FileAuditLog, "append"), "catalog": (SqlCatalog, "_flush")}
     with monkeypatch.context() as broken:
         broken.setattr(*target[where], crash)
         with pytest.raises(Crash):

@@ -63,7 +63,7 @@ def test_the_namespace_really_has_no_network(alone: tuple[str, ...]):
 def test_the_main_job_needs_no_network(alone: tuple[str, ...], tmp_path: Path, folder: Path):
     root = tmp_path / "archive"
     (tmp_path / "processes").mkdir()
-    with launcher(tmp_path / "processes", alone) as processes:
+    with launcher(tmp_path / "processes", alone, ("torch",)) as processes:
         assert processes.run("init", root).code == 0
         shelf = Shelf(root=root, runner=processes.run)
         accepted = shelf.ok("ingest", folder)["accepted"]

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from archive_restore.imaging.damage import DamageParameters
-from archive_restore.imaging.damage_network import CLASSES, Fusion, fused, halo, planes_of, search
+from archive_restore.imaging.damage_network import (
+    AROUND,
+    CLASSES,
+    LONG,
+    LONG_SURE,
+    Fusion,
+    fused,
+    halo,
+    long_lines,
+    margin,
+    planes_of,
+    search,
+)
 from archive_restore.imaging.network_frames import Cells, Place
 from archive_restore.records.imagery import DamageClass
 
@@ -32,7 +45,9 @@ def scene() -> tuple[Floats, Floats]:
     return luma, said
 
 
-def found(scene: tuple[Floats, Floats], parameters: DamageParameters, least: float = LEAST) -> NDArray[np.uint8]:
+def found(
+    scene: tuple[Floats, Floats], parameters: DamageParameters, least: float = LEAST, *, leave_long: bool = False
+) -> NDArray[np.uint8]:
     luma, said = scene
     whole = (slice(0, 120), slice(0, 150))
     place = Place(top=0, left=0, height=120, width=150)
@@ -43,7 +58,7 @@ def found(scene: tuple[Floats, Floats], parameters: DamageParameters, least: flo
         return out
 
     order = planes_of(CLASSES[::-1])
-    return search(luma, predict, order, parameters, least, place, whole, CELLS).codes
+    return search(luma, predict, order, parameters, least, place, whole, CELLS, leave_long=leave_long).codes
 
 
 def test_classes_and_polarities(scene: tuple[Floats, Floats]) -> None:
@@ -119,3 +134,38 @@ def test_two_opinions_add_up() -> None:
 def test_a_card_without_a_class_is_refused() -> None:
     with pytest.raises(KeyError, match="thin"):
         planes_of(["line", "spot", "crack", "loss", "stain"])
+
+
+def test_long_dark_lines_are_left_and_all_else_is_not(scene: tuple[Floats, Floats]) -> None:
+    every, left = found(scene, DamageParameters()), found(scene, DamageParameters(), leave_long=True)
+    assert (every == DamageClass.DARK_LINE).any() and not (left == DamageClass.DARK_LINE).any()
+    assert np.array_equal(left, np.where(every == DamageClass.DARK_LINE, np.uint8(DamageClass.SOUND), every))
+
+
+def test_a_long_dark_line_that_is_certain_counts(scene: tuple[Floats, Floats]) -> None:
+    luma, said = scene[0], scene[1].copy()
+    said[[2, 3], 40:42, 10:140] = LONG_SURE + 0.01
+    codes = found((luma, said), DamageParameters(), leave_long=True)
+    assert np.array_equal(codes, found((luma, said), DamageParameters()))
+
+
+@pytest.mark.parametrize("angle", range(0, 180, 9))
+def test_a_line_is_long_in_every_direction(angle: int) -> None:
+    for length, expected in ((LONG - 8, False), (2 * LONG, True)):
+        lines = np.zeros((100, 100), np.uint8)
+        reach = length / 2 * np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+        ends = [np.rint(50 + side * reach).astype(int).tolist() for side in (-1, 1)]
+        cv2.line(lines, ends[0], ends[1], 1, 1)
+        long = long_lines(lines > 0)
+        assert np.array_equal(long, (lines > 0) & expected)
+
+
+def test_long_lines_of_a_tile_are_those_of_the_whole() -> None:
+    rng, lines = np.random.default_rng(7), np.zeros((400, 400), np.uint8)
+    for _ in range(60):
+        middle, reach = rng.uniform(20, 380, 2), rng.uniform(-40, 40, 2)
+        cv2.line(lines, (middle - reach).astype(int).tolist(), (middle + reach).astype(int).tolist(), 1, 1)
+    whole, side = long_lines(lines > 0), margin(leave_long=True) - AROUND
+    assert 0 < whole.sum() < lines.sum()
+    tile = long_lines(lines[200 - side : 280 + side, 120 - side : 200 + side] > 0)
+    assert np.array_equal(tile[side:-side, side:-side], whole[200:280, 120:200])

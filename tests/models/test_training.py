@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import subprocess
-import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from PIL import Image
 
 from archive_restore.adapters.models import FolderModels
 from archive_restore.records.findings import Severity
+from tests.support.prefork import forge
 
 pytest.importorskip("torch")
+
+Python = Callable[..., None]
 
 MODELS = Path(__file__).parents[2] / "models"
 SCRIPTS = MODELS / "training"
@@ -49,28 +53,39 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
-def run(script: str, photographs: Path, out: Path, steps: int, *more: str) -> list[dict[str, float]]:
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Python]:
+    """Runs a script; torch is loaded for all of them once."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as place, forge(Path(place)) as made:
+
+        def run(script: Path, *words: str) -> None:
+            ran = subprocess.run(
+                made.words(script, *words), capture_output=True, text=True, env=environment, timeout=240
+            )
+            assert ran.returncode == 0, ran.stderr[-2000:]
+
+        yield run
+
+
+def train(python: Python, script: str, photographs: Path, out: Path, steps: int, *more: str) -> list[dict[str, float]]:
     size = ["--batch", "2", "--crop", "64", "--size", "96", "--threads", "1"]
     size += ["--begin", "1", "--keep", "2", "--every", "40", "--validation", "8"]
     words = ["--photographs", str(photographs), "--out", str(out), "--steps", str(steps), *size, *more]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ran = subprocess.run(
-        [sys.executable, SCRIPTS / script, *words], capture_output=True, text=True, env=environment, timeout=240
-    )
-    assert ran.returncode == 0, ran.stderr[-2000:]
+    python(SCRIPTS / script, *words)
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["damage", "fill", "denoise", "colour"])
-def test_fifty_steps(name: str, photographs: Path, runs: Path) -> None:
+def test_fifty_steps(name: str, python: Python, photographs: Path, runs: Path) -> None:
     script, out = f"train_{name}.py", runs / name
-    told = run(script, photographs, out, 50)
+    told = train(python, script, photographs, out, 50)
     assert told[-1]["step"] == 50
     losses = [line["loss"] for line in told if "loss" in line]
     assert losses
     assert np.isfinite(losses).all()
-    again = run(script, photographs, out, 60, "--resume")
+    again = train(python, script, photographs, out, 60, "--resume")
     assert again[-1]["step"] == 60
     assert (out / "checkpoint.pt").is_file()
 
@@ -78,11 +93,11 @@ def test_fifty_steps(name: str, photographs: Path, runs: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["damage", "fill", "colour"])
 def test_what_was_trained_becomes_a_model_with_numbers(
-    name: str, photographs: Path, runs: Path, tmp_path: Path
+    name: str, python: Python, photographs: Path, runs: Path, tmp_path: Path
 ) -> None:
     out = runs / name
     if not (out / "checkpoint.pt").is_file():
-        run(f"train_{name}.py", photographs, out, 10)
+        train(python, f"train_{name}.py", photographs, out, 10)
     folder, opened = tmp_path / name, tmp_path / "open"
     folder.mkdir()
     opened.mkdir()
@@ -96,12 +111,9 @@ def test_what_was_trained_becomes_a_model_with_numbers(
     common = ["--photographs", str(photographs), "--pool", str(tmp_path / "pool"), "--examples", "8"]
     for script, *more in (
         ("export.py", name, "--checkpoint", str(out / "checkpoint.pt"), "--out", str(folder)),
-        ("evaluate.py", name, "--model", str(folder), "--open", str(opened), "--threads", "1"),
+        ("evaluate.py", name, "--model", str(folder), "--open", str(opened), "--threads", "1", "--frame", "256"),
     ):
-        ran = subprocess.run(
-            [sys.executable, SCRIPTS / script, *more, *common], capture_output=True, text=True, timeout=240
-        )
-        assert ran.returncode == 0, ran.stderr[-2000:]
+        python(SCRIPTS / script, *more, *common)
     made = json.loads((folder / "card.json").read_text())
     assert len(made["results"]) >= 3
     assert sum(source["count"] for source in made["training"]["sources"]) == 3

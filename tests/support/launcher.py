@@ -104,13 +104,14 @@ class Process:
 class Launcher:
     """The parent of all commands."""
 
-    def __init__(self, scratch: Path, prefix: Sequence[str] = ()) -> None:
-        """`prefix` is a command that runs the rest of its words, for instance in a namespace."""
+    def __init__(self, scratch: Path, prefix: Sequence[str] = (), more: Sequence[str] = ()) -> None:
+        """`prefix` is a command that runs the rest of its words, for instance in a namespace; `more` is to be imported
+        before the first command, for tests of many that need it."""
         self._scratch = scratch
         self._count = 0
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OPENBLAS_NUM_THREADS": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._parent = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "tests.support.launcher"],
+            [*prefix, sys.executable, "-m", "tests.support.launcher", *more],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environment,
         )  # fmt: skip
         assert self._parent.stdout is not None
@@ -156,9 +157,9 @@ class Launcher:
 
 
 @contextmanager
-def launcher(scratch: Path, prefix: Sequence[str] = ()) -> Iterator[Launcher]:
+def launcher(scratch: Path, prefix: Sequence[str] = (), more: Sequence[str] = ()) -> Iterator[Launcher]:
     """A launcher that is closed at the end."""
-    made = Launcher(scratch, prefix)
+    made = Launcher(scratch, prefix, more)
     try:
         yield made
     finally:
@@ -169,7 +170,7 @@ def launcher(scratch: Path, prefix: Sequence[str] = ()) -> Iterator[Launcher]:
 
 
 def _serve() -> None:
-    for name in PRELOADED:
+    for name in (*PRELOADED, *sys.argv[1:]):
         importlib.import_module(name)
     threads = len(os.listdir("/proc/self/task"))
     print("ready" if threads == 1 else f"{threads} threads: a fork would not be safe", flush=True)
