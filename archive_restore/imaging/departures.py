@@ -20,10 +20,10 @@ _FLOOR_MEAN = 1.2
 _FLOOR_COLOUR = 2.0
 _BLEED = 3.0
 """How much more contrast of chroma lets one expect of a residual of chroma than contrast of luma does."""
-_ENERGY = ((2.0, 5.6), (4.0, 4.8), (8.0, 4.4))
+_ENERGY = ((2.0, 9.5), (4.0, 8.2), (8.0, 7.5))
 """(sigma in grid pixels, largest ratio of local to expected residual that is explained)."""
-_MEAN = ((3.0, 7.0), (8.0, 7.0))
-_COLOUR = ((3.0, 5.5), (8.0, 5.0))
+_MEAN = ((3.0, 12.0), (8.0, 12.0))
+_COLOUR = ((3.0, 9.4), (8.0, 8.5))
 
 
 def departures(told: Explained, mask: Mask) -> tuple[Plane, Plane]:

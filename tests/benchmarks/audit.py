@@ -1,7 +1,8 @@
 """Kinship and difference over published-file scenarios: `python -m tests.benchmarks.audit [--distractors DIR]`.
 
 The archive's side are the open photographs; the limits were set while watching the first five of them (development),
-the other four were left for the end. Distractors are foreign photographs, whole and in quarters.
+the other four were left for the end (docs/benchmarks.md says what was changed after they were seen). Distractors are
+foreign photographs, whole and in quarters.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from archive_restore.imaging.registration import prepare, register_prepared
 from tests.conftest import PHOTOGRAPHS
 from tests.support import published as p
 
-LONGEST = 480
+LONGEST = 400
 
 
 def small(name: str) -> p.Picture:
