@@ -67,7 +67,7 @@ class _Explained:
         changed = sum(region.share for region in found.regions if region.share >= SMALL or region.strength >= WEAK)
         kind = self.match.kin.ref.partition("/")[2].partition("@")[0]
         return (
-            found.tinted, round(changed, 2), round(_colour_apart(self.match, found) / COLOURS_APART), found.graded,
+            round(changed, 2), round(_colour_apart(self.match, found) / COLOURS_APART), found.graded,
             round(changed, 3), round(found.noise, 1), kind not in ("", "restoration"),
             -self.match.registration.confidence,
         )  # fmt: skip
