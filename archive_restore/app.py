@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -39,10 +40,11 @@ from archive_restore.errors import (
     ArchiveRestoreError,
     CatalogDamaged,
     ConfigurationInvalid,
+    KeysUnusable,
     StorageFailed,
 )
 from archive_restore.flows.commit import recover
-from archive_restore.ports import Archive, Clock, Executor, Exporter, Models, Palettes, Settings
+from archive_restore.ports import Archive, AuditDesk, Clock, Executor, Exporter, Models, Palettes, Settings, Signer
 from archive_restore.records.stories import StoryRef
 
 CATALOG = "catalog.sqlite"
@@ -118,6 +120,54 @@ def open_archive(
     with _locked(place), _wired(place, writing=True) as archive:
         recover(archive)
         yield archive
+
+
+@contextmanager
+def auditing(start: Path | None) -> Iterator[AuditDesk]:
+    """What an audit needs, with the archive at `start`, or that above the current directory, or without one.
+
+    Nothing that a crash left behind is finished, and scratch files lie outside of the archive. Raise ArchiveMissing
+    where `start` was given and is none.
+    """
+    from archive_restore.adapters.audit_report import HtmlAuditReports
+    from archive_restore.adapters.c2pa import C2paCredentials
+    from archive_restore.adapters.foreign import ForeignFiles
+    from archive_restore.adapters.picture_files import FilePictures
+
+    with tempfile.TemporaryDirectory(prefix="archive-restore-audit-") as folder, ExitStack() as stack:
+        scratch = Path(folder)
+        archive, why = None, ""
+        try:
+            archive = stack.enter_context(_read_only(start, scratch))
+        except ArchiveMissing:
+            if start is not None:
+                raise
+            why = "there is no archive at hand (-A DIR)."
+        yield AuditDesk(
+            archive=archive,
+            why_no_archive=why,
+            foreign=ForeignFiles(scratch),
+            pictures=FilePictures(scratch),
+            credentials=archive.credentials if archive else C2paCredentials(signer=_no_signer, anchors_pem=lambda: ""),
+            reports=HtmlAuditReports(archive.settings.labels if archive else None),
+            clock=SystemClock(),
+            scratch=scratch,
+            open_archive=lambda path: _read_only(path, scratch),
+        )
+
+
+@contextmanager
+def _read_only(start: Path | None, scratch: Path) -> Iterator[Archive]:
+    from archive_restore.adapters.picture_files import FilePictures
+
+    place = _Place(start, None)
+    _require_catalog(place.root / CATALOG)
+    with _wired(place, writing=False) as archive:
+        yield replace(archive, pictures=FilePictures(scratch), work=scratch)
+
+
+def _no_signer() -> Signer:
+    raise KeysUnusable("nothing is signed without an archive")
 
 
 @contextmanager
@@ -251,6 +301,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.bags import FolderBags
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
+    from archive_restore.adapters.fingerprints import FolderFingerprints
     from archive_restore.adapters.kept import FolderKept
     from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.palettes import FolderPalettes
@@ -296,6 +347,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
             icc_of=icc_profile,
             labels=settings.labels,
         ),
+        fingerprints=FolderFingerprints(root / "fingerprints"),
         models=FolderModels(shipped.shipped("models"), root),
         executor=_executor(root, settings, secrets),
         intake=_intake(root, settings, secrets),

@@ -19,7 +19,9 @@ import numpy.typing as npt
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
 from archive_restore.errors import ArchiveRestoreError, ModelUnusable, UsageError
 from archive_restore.records.access import AccessCopy
+from archive_restore.records.audits import Audit, Kinship, Subject
 from archive_restore.records.bags import Bag
+from archive_restore.records.credentials import CredentialChain
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region
 from archive_restore.records.labels import Labels
@@ -1119,9 +1121,16 @@ class Credentials(ABC):
 
     @abstractmethod
     def read(
-        self, path: Path, mime: str, sidecar: Path | None, subject: str, *, sha256: str | None = None
+        self,
+        path: Path,
+        mime: str,
+        sidecar: Path | None,
+        subject: str,
+        *,
+        sha256: str | None = None,
+        anchors: str | None = None,
     ) -> CredentialReport:
-        """Read and judge a file's credentials under the archive's own anchors; problems are findings.
+        """Read and judge a file's credentials under these roots (PEM), or the archive's own; problems are findings.
 
         `sha256` is the digest of the file's bytes where they were hashed just now: with a sidecar that binds all of
         them they need not be read again.
@@ -1148,6 +1157,146 @@ class CredentialReport:
     """The synthesis map carried inside the manifest."""
     derivation: Mapping[str, Any] | None
     """The derivation assertion."""
+    chain: CredentialChain | None = None
+    """All manifests in plain words; None where none can be read."""
+
+
+# --- kinship -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """What finds a picture again; small, and plain data that travels between processes."""
+
+    code: bytes
+    """Raw digest of the ISCC image code (ISO 24138), 32 bytes."""
+    words: npt.NDArray[np.uint16]
+    """(n,) bucket of each local feature."""
+    signatures: npt.NDArray[np.uint64]
+    """(n,) what tells features of one bucket apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kin:
+    """A picture of the archive that a candidate may come from: never a verdict."""
+
+    ref: str
+    """REF with its version."""
+    distance: int
+    """Bits of 256 in which the ISCC image codes differ, at best over mirrored, turned and trimmed variants."""
+    votes: float
+    """Weight of the local features that both have; 0 where none were compared."""
+
+
+class Fingerprints(ABC):
+    """Fingerprints of the archive's pictures: what can be made again at any time from the pictures alone."""
+
+    @abstractmethod
+    def covered(self) -> int:
+        """How many entries of the log are accounted for; 0 for an empty index."""
+
+    @abstractmethod
+    def known(self) -> frozenset[str]:
+        """REFs that are in it."""
+
+    @abstractmethod
+    def make(self, picture: npt.NDArray[np.uint8]) -> Fingerprint:
+        """Fingerprint of a picture as a person sees it: uint8 (h, w) or (h, w, 3), best 500 pixels or more."""
+
+    @abstractmethod
+    def add(self, prints: Mapping[str, Fingerprint], covered: int) -> None:
+        """Add REFs and say how many entries of the log are accounted for now; kept where the disk allows it."""
+
+    @abstractmethod
+    def find(self, picture: npt.NDArray[np.uint8], limit: int = 20) -> tuple[Kin, ...]:
+        """Pictures that may be its kin, likeliest first; `picture` as in `make`, mirrored, turned or cropped."""
+
+
+# --- what comes from outside -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """A picture from outside as a person sees it."""
+
+    picture: npt.NDArray[np.uint8] | None
+    """uint8 (h, w) or (h, w, 3), upright, longest edge at most 2048; None where it cannot be decoded."""
+    findings: tuple[Finding, ...]
+    width: int | None = None
+    """Of the whole picture, upright, pixels; None where unknown."""
+    height: int | None = None
+
+
+class Foreign(ABC):
+    """Files and folders that somebody hands in, whoever made them. Reads only."""
+
+    @abstractmethod
+    def subject(self, path: Path) -> Subject:
+        """What a path is; raise SourceUnreadable where the system refuses to say."""
+
+    @abstractmethod
+    def look(self, path: Path, mime: str, subject: str) -> Looked:
+        """Check the structure of a picture's file and look at the picture; problems are findings."""
+
+    @abstractmethod
+    def thumbnail(self, data: bytes) -> npt.NDArray[np.uint8] | None:
+        """A small encoded picture as a person sees it: uint8 (h, w) or (h, w, 3); None where it cannot be decoded."""
+
+    @abstractmethod
+    def image_code(self, picture: npt.NDArray[np.uint8]) -> bytes:
+        """Raw digest of the ISCC image code of a picture as `look` gives it, 32 bytes."""
+
+    @abstractmethod
+    def bag(self, path: Path) -> Iterator[Finding]:
+        """Check a bag (RFC 8493)."""
+
+    @abstractmethod
+    def ocfl_object(self, path: Path) -> Iterator[Finding]:
+        """Check an OCFL object, whoever wrote it."""
+
+    @abstractmethod
+    def ocfl_root(self, path: Path) -> Iterator[Finding]:
+        """Check an OCFL storage root and its objects, whoever wrote them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditView:
+    """Everything the report of an audit is made from."""
+
+    audit: Audit
+    credentials: CredentialReport | None
+    """None where credentials were not looked for."""
+    anchors: str
+    """Under which roots they were judged, in words."""
+    kinship: Kinship | None
+    candidate: npt.NDArray[np.uint8] | None
+    """The file as a person sees it: uint8 (h, w) or (h, w, 3)."""
+    reference: npt.NDArray[np.uint8] | None
+    """The archive's picture it was matched to, shaped likewise."""
+    matrix: Geometry
+    """From pixel centres of `candidate` to those of `reference`."""
+    scale: float
+    """Pixels of the file a pixel of `candidate`."""
+    strength: npt.NDArray[np.uint8] | None
+    """(h, w) 0 where everything is explained, else how far beyond it; any reduction of the candidate."""
+    flags: npt.NDArray[np.uint8] | None
+    """(h, w) of `candidate`: synthesis map of what it shows; None where there is none."""
+    caption: str
+    """Text of the band of the matched picture; empty where it is no story."""
+    made: str
+    """UTC, RFC 3339."""
+    inside: tuple[Audit, ...] = ()
+    """Of a package: its pictures and videos that were audited."""
+    signed: npt.NDArray[np.uint8] | None = None
+    """Small picture of what was signed, where the credentials do not hold for this file; None where there is none."""
+
+
+class AuditReports(ABC):
+    """The report of an audit."""
+
+    @abstractmethod
+    def render(self, view: AuditView) -> bytes:
+        """One self-contained HTML file."""
 
 
 # --- documents ---------------------------------------------------------------------------------------
@@ -1469,6 +1618,8 @@ class Archive:
     """Brings everything below these folders to the disk; raises StorageFailed."""
     credentials: Credentials
     documents: Documents
+    fingerprints: Fingerprints
+    """What finds the kin of a picture from outside."""
     models: Models
     executor: Executor
     """For batches of derivatives."""
@@ -1494,3 +1645,21 @@ class Archive:
     agent: str
     """Name and version of this program."""
     platform: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditDesk:
+    """What an audit has at hand: with an archive, or without one."""
+
+    archive: Archive | None
+    why_no_archive: str
+    """A sentence where there is none."""
+    foreign: Foreign
+    pictures: Pictures
+    credentials: Credentials
+    reports: AuditReports
+    clock: Clock
+    scratch: Path
+    """A folder of its own that goes away."""
+    open_archive: Callable[[Path], AbstractContextManager[Archive]]
+    """Opens another archive to be audited, read only."""

@@ -5,7 +5,18 @@ from importlib import metadata
 
 import pytest
 
-from tests.benchmarks import audit_log, enhancement, ingest, models, packages, publishing, restoration, verify
+from tests.benchmarks import (
+    audit,
+    audit_log,
+    audit_speed,
+    enhancement,
+    ingest,
+    models,
+    packages,
+    publishing,
+    restoration,
+    verify,
+)
 
 
 def carried() -> bool:
@@ -104,3 +115,16 @@ def test_enhancement(capsys: pytest.CaptureFixture[str], tmp_path):
     assert len(list(tmp_path.glob("*.png"))) == 3
     agreements = re.findall(r"\| ours[^|]* \|(?: [\d.]+ \|){3} ([\d.]+) \|", told.split("0.52 to")[0])
     assert agreements and min(map(float, agreements)) >= 40
+
+
+def test_audit(capsys: pytest.CaptureFixture[str]):
+    audit.main(["--only", "5", "6", "--every", "23", "--first", "3"])
+    told = capsys.readouterr().out
+    assert "held out: 3 pictures; matched 1.000; changes found 0 of 0" in told or "changes found" in told
+    assert "BAD" not in told
+
+
+def test_audit_speed(capsys: pytest.CaptureFixture[str]):
+    audit_speed.main(["--items", "50", "--codes", "1000", "--mpx", "0.3"])
+    told = capsys.readouterr().out
+    assert "found: [('boats', 1.0)]" in told

@@ -13,7 +13,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,10 @@ class Store:
     """When the signing certificate ends, RFC 3339; empty where the library could not say."""
     resources: Mapping[str, bytes]
     """Bytes of the active manifest's data ingredients, by title."""
+    thumbnail: bytes = b""
+    """Small picture of what was signed, of the active manifest (C2PA 2.2 §18.11); empty where there is none."""
+    signatures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is known of each manifest's signature by label: `algorithm`, `certificateInfo`."""
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -190,6 +194,11 @@ def supports_embedding(mime: str) -> bool:
     return mime in c2pa.Builder.get_supported_mime_types()
 
 
+def supports_reading(mime: str) -> bool:
+    """Say whether the library looks for a manifest inside files of this type."""
+    return mime in c2pa.Reader.get_supported_mime_types()
+
+
 def library_version() -> str:
     """Versions of the binding and of the library below it."""
     return str(c2pa.sdk_version())
@@ -207,6 +216,16 @@ def failures(store: Store) -> Iterator[Mapping[str, Any]]:
         yield from delta.get("validationDeltas", {}).get("failure", ())
 
 
+def remarks(store: Store) -> Iterator[Mapping[str, Any]]:
+    """Validation statuses that are neither success nor failure, but for what offline work always is."""
+    results = [store.results.get("activeManifest", {})]
+    results += [delta.get("validationDeltas", {}) for delta in store.results.get("ingredientDeltas", ())]
+    for found in results:
+        for status in found.get("informational", ()):
+            if not str(status.get("code", "")).startswith("signingCredential.ocsp."):
+                yield status
+
+
 # --- the library -------------------------------------------------------------------------------------
 
 
@@ -220,7 +239,8 @@ def _context(anchors_pem: str, process: int) -> c2pa.Context:
     # The library accepts unknown settings silently: these are the names that were seen to work.
     settings = {
         "trust": {
-            "user_anchors": anchors_pem,
+            # An empty list is refused as no certificate; left out, nobody is trusted.
+            **({"user_anchors": anchors_pem} if anchors_pem else {}),
             # Without this, certificates for document or C2PA claim signing read as Invalid.
             "trust_config": "".join(f"{purpose.dotted_string}\n" for purpose in SIGNING_PURPOSES),
         },
@@ -346,16 +366,19 @@ def _store(reader: c2pa.Reader) -> Store:
     content = json.loads(reader.json())
     active = str(content.get("active_manifest", ""))
     manifests = content.get("manifests", {})
-    exact = _exact(reader, active)
-    validity = exact.get("signature", {}).get("certificateInfo", {}).get("validity", {})
+    exact = _exact(reader)
+    newest = exact.get(active, {})
+    validity = newest.get("signature", {}).get("certificateInfo", {}).get("validity", {})
     return Store(
         state=str(reader.get_validation_state() or "Invalid"),
         active=active,
         manifests=manifests,
-        assertions=exact.get("assertions", {}),
+        assertions=newest.get("assertions", {}),
         results=reader.get_validation_results() or {},
         not_after=str(validity.get("notAfter", "")),
         resources=dict(_resources(reader, manifests.get(active, {}))),
+        thumbnail=_thumbnail(reader, manifests.get(active, {})),
+        signatures={label: manifest.get("signature", {}) for label, manifest in exact.items()},
     )
 
 
@@ -367,13 +390,9 @@ def _hex(value: object) -> str:
     return ""
 
 
-def _exact(reader: c2pa.Reader, active: str) -> Mapping[str, Any]:
-    """The active manifest as crJSON: the library's other forms turn every list of small numbers into base64."""
-    for manifest in json.loads(reader.crjson()).get("manifests", ()):
-        if manifest.get("label") == active:
-            found: Mapping[str, Any] = manifest
-            return found
-    return {}
+def _exact(reader: c2pa.Reader) -> Mapping[str, Mapping[str, Any]]:
+    """Every manifest by label as crJSON: the library's other forms turn every list of small numbers into base64."""
+    return {str(manifest.get("label")): manifest for manifest in json.loads(reader.crjson()).get("manifests", ())}
 
 
 def _resources(reader: c2pa.Reader, manifest: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
@@ -383,3 +402,15 @@ def _resources(reader: c2pa.Reader, manifest: Mapping[str, Any]) -> Iterator[tup
             content = io.BytesIO()
             reader.resource_to_stream(identifier, content)
             yield str(ingredient.get("title", "")), content.getvalue()
+
+
+def _thumbnail(reader: c2pa.Reader, manifest: Mapping[str, Any]) -> bytes:
+    identifier = (manifest.get("thumbnail") or {}).get("identifier")
+    if not identifier:
+        return b""
+    content = io.BytesIO()
+    try:
+        reader.resource_to_stream(identifier, content)
+    except c2pa.C2paError:  # named and not there: the results of the validation tell of it
+        return b""
+    return content.getvalue()

@@ -33,6 +33,7 @@ COMMANDS = {
     "review": ("review", "Approve or reject a version of a derivative."),
     "export": ("export", "Copy pictures out of the archive, each with its credentials, its map and its words."),
     "verify": ("check", "Check every claim: fixity, structure, manifests, maps, log, catalog."),
+    "audit": ("audit", "Say what a file or package is: credentials, kinship, what was changed."),
     "replicate": ("copies", "Keep a second archive of the same, what is new each time."),
     "repair": ("copies", "Bring back from a replica what rotted or went missing."),
     "reproduce": ("check", "Make a derivative again and say whether the same pixels come out."),

@@ -94,6 +94,21 @@ def verify(
     return _Verifier(archive, progress).run(refs)
 
 
+def pixel_findings(
+    archive: Archive, derivation: PreservationDerivation | StoryDerivation, picture: Path
+) -> tuple[Finding, ...]:
+    """What is wrong with the map and the pixels of a derivative's picture that lies anywhere, held against its sources.
+
+    Raise ReferenceUnknown, PictureUnreadable, StorageFailed, CatalogDamaged where that cannot be judged.
+    """
+    verifier = _Verifier(archive, lambda subject: None)
+    if isinstance(derivation, StoryDerivation):
+        verifier._story_pixels(derivation.ref, derivation, picture)
+    else:
+        verifier._pixels(derivation.ref, derivation, picture)
+    return tuple(verifier.findings)
+
+
 class _Verifier:
     def __init__(self, archive: Archive, progress: Callable[[str], None]) -> None:
         self.archive = archive

@@ -510,12 +510,6 @@ def test_a_copy_whose_pixels_change_while_it_is_signed_is_not_kept(shelf: Shelf,
     assert "decodes otherwise" in ran.json["failed"][0]["error"] and not list(out.glob("*.jpg"))
 
 
-@pytest.mark.parametrize("form", ["bag", "ocfl", "mets", "iiif"])
-def test_other_forms_are_refused_in_one_line(shelf: Shelf, out: Path, form: str):
-    ran = shelf.run("export", "one", "--as", form, "--to", str(out))
-    assert ran.code == 2 and form in ran.err and ran.err.count("\n") == 1 and not out.exists()
-
-
 def test_all_takes_the_newest_of_a_kind(shelf: Shelf, out: Path, tmp_path: Path):
     assert [c["ref"] for c in exported(shelf, out, "--all")] == ["one", "two"]
     (only,) = exported(shelf, tmp_path / "c", "--all", "--kind", "colorization")
