@@ -1,4 +1,4 @@
-"""Breath: heads and shoulders sway by less than a pixel, and come back to where they were.
+"""Breath: heads, shoulders and chests sway by less than a pixel, and come back to where they were.
 
 Every sway counts whole periods of the clip and begins at rest, so that a loop closes and a clip that eases begins and
 ends with the still. Must never change what a face says: a whole head moves, nothing in it.
@@ -24,7 +24,8 @@ MOST = 0.9
 _BREATH = 4.0  # seconds, somebody at rest
 _SWAY = 0.4  # to a side, share of the rise
 _HEAD = 0.6  # of the shoulders' rise
-_SHOULDERS = (2.4, 1.05)  # half width, and depth of their line below the middle of the face, heights of the face
+_SHOULDERS = (2.4, 1.05)  # width, and depth of their line below the middle of the face, heights of the face
+_CHEST = (1.8, 3.2)  # below the middle of the face, where motion begins to fade and where it ends, heights of the face
 
 
 class Breathing(MotionSource):
@@ -103,13 +104,16 @@ def _places(face: Face, grid: tuple[int, int]) -> tuple[Floats, Floats]:
     cv2.ellipse(head, _fixed(x, y - 0.12 * high_), _fixed(0.72 * wide, 0.85 * high_), 0, 0, 360, 255, -1, cv2.LINE_8, 4)
     body = np.zeros(grid, np.uint8)
     half, line = _SHOULDERS[0] * high_ / 2, y + _SHOULDERS[1] * high_
-    bottom = grid[0] + 4 * soft
+    bottom = y + _CHEST[1] * high_
     corners = [
         (x - 0.4 * wide, line - 0.35 * high_), (x + 0.4 * wide, line - 0.35 * high_), (x + half, line + 0.3 * high_),
-        (x + half * 1.1, bottom), (x - half * 1.1, bottom), (x - half, line + 0.3 * high_),
+        (x + half, bottom), (x - half, bottom), (x - half, line + 0.3 * high_),
     ]  # fmt: skip
     cv2.fillPoly(body, [np.array([_fixed(*corner) for corner in corners], np.int32)], 255, cv2.LINE_8, 4)
-    return _softened(head, soft), _softened(body, soft)
+    below = (np.arange(grid[0], dtype=np.float32)[:, None] - np.float32(y)) / np.float32(high_)
+    fading = np.clip((_CHEST[1] - below) / (_CHEST[1] - _CHEST[0]), 0, 1)
+    fading = fading * fading * (3 - 2 * fading)
+    return _softened(head, soft), np.asarray(_softened(body, soft) * fading, np.float32)
 
 
 def _fixed(x: float, y: float) -> tuple[int, int]:
