@@ -1,4 +1,4 @@
-"""`animate --blink` and `--breathe` from the command line: whoever is there moves a little, verifies and is made again."""
+"""`animate --blink` and `--breathe` from the command line: people move a little, and clips verify."""
 
 from __future__ import annotations
 
