@@ -240,6 +240,7 @@ def _open_for_worker(root: Path, passphrase: str | None, threads: int) -> Abstra
 
 def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.access import JpegCopies
+    from archive_restore.adapters.bags import FolderBags
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
     from archive_restore.adapters.kept import FolderKept
@@ -267,6 +268,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         scratch_catalog=lambda: open_catalog(None),
         jobs=index,
         formats=FileFormats(),
+        bags=FolderBags(),
         pictures=FilePictures(work),
         access=JpegCopies(settings.labels.style),
         credentials=C2paCredentials(

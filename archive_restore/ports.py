@@ -19,6 +19,7 @@ import numpy.typing as npt
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
 from archive_restore.errors import ArchiveRestoreError, ModelUnusable
 from archive_restore.records.access import AccessCopy
+from archive_restore.records.bags import Bag
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region
 from archive_restore.records.labels import Labels
@@ -792,6 +793,17 @@ class Formats(ABC):
         """Check a file name before anything is done with it."""
 
 
+class Bags(ABC):
+    """Bags that come in."""
+
+    @abstractmethod
+    def read(self, path: Path, subject: str) -> Bag:
+        """Validate the bag in a directory (RFC 8493) and read what it says; problems are findings, never exceptions.
+
+        Of a bag with errors nothing but its findings is given. `subject` names it in findings.
+        """
+
+
 class DerivativeWriter(ABC):
     """Writes one derivative picture with its map, in bands from the top."""
 
@@ -1214,6 +1226,7 @@ class Archive:
     """Makes an empty catalog in memory, to compare with."""
     jobs: Jobs
     formats: Formats
+    bags: Bags
     pictures: Pictures
     access: AccessCopies
     credentials: Credentials

@@ -15,6 +15,7 @@ from typing import Any
 
 from archive_restore.adapters import durable
 from archive_restore.adapters import ocfl_layout as layout
+from archive_restore.core import ocfl_inventory
 from archive_restore.errors import StorageFailed
 from archive_restore.records.findings import Finding, Severity
 
@@ -139,6 +140,12 @@ def _object(
     yield from _sidecar(directory / layout.SIDECAR, data, object_id)
     inventory = _strict_json(data)
     problems = list(_schema(inventory, object_id))
+    told = {problem.clause for problem in problems}
+    problems += [  # what the specification says beyond our own rules
+        _finding(fault.code, f"{object_id}: {layout.INVENTORY}", fault.message, fault.clause)
+        for fault in ocfl_inventory.faults(inventory)
+        if fault.clause.startswith("E") and f"OCFL 1.1 {fault.clause}" not in told
+    ]
     yield from problems
     if problems or not isinstance(inventory, dict):
         return
@@ -311,6 +318,10 @@ def _object_entries(directory: Path, inventory: dict[str, Any], object_id: str) 
                 yield _finding("OCFL_OBJECT_STRAY", subject, "A directory that does not belong here.", "E001")
         elif entry.name not in (layout.OBJECT_DECLARATION, layout.INVENTORY, layout.SIDECAR):
             yield _finding("OCFL_OBJECT_STRAY", subject, "A file that does not belong here.", "E001")
+    for entry in _entries(directory / "extensions"):
+        if not entry.is_dir(follow_symlinks=False):
+            subject = f"{object_id}: extensions/{entry.name}"
+            yield _finding("OCFL_EXTENSION_STRAY", subject, "Only directories of extensions belong here.", "E067")
 
 
 def _version(

@@ -19,7 +19,7 @@ from archive_restore.errors import ArchiveRestoreError, StorageFailed
 
 COMMANDS = {
     "init": ("archive", "Make an archive: storage roots, log, keys and certificates."),
-    "ingest": ("ingest", "Take files or folders in as masters."),
+    "ingest": ("ingest", "Take files, folders or bags in as masters."),
     "list": ("look", "List items and their derivatives."),
     "show": ("look", "Show everything about an item or a derivative."),
     "search": ("look", "Find items by words of their description."),
