@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from archive_restore.imaging.camera import Window
 from archive_restore.imaging.eyelids import Patch
+from archive_restore.imaging.flags import REACH, spread
 from archive_restore.imaging.motion import COARSE, MotionSource
 from archive_restore.ports import ClipFrame, ClipFrames
 from archive_restore.records.imagery import PixelFlag
@@ -25,7 +26,6 @@ STRETCHED = 1.25
 """Magnification of the still from which what is between its pixels counts as made up."""
 LEAST = 1 / 64
 """Displacement below which a pixel stays, pixels."""
-_REACH = 2  # pixels around a place that bicubic interpolation takes from
 _MOVED = np.uint8(PixelFlag.MOVED)
 _MADE_UP = np.uint8(PixelFlag.MOVED | PixelFlag.SYNTHESIZED)
 _RESAMPLED = np.uint8(PixelFlag.RESAMPLED)
@@ -60,7 +60,7 @@ class Clip(ClipFrames):
         first = window(0)
         self._resting = first
         self._base = self._view(first, self._still)
-        self._base_spread = _spread(self._base.flags, _REACH)
+        self._base_spread = spread(self._base.flags, REACH)
         y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
         self._x, self._y = x, y
 
@@ -101,11 +101,11 @@ class Clip(ClipFrames):
         """Each pixel with the flags of all pixels of the still that it may show a part of."""
         rows, columns = self.size
         reach = 2 * max(1, int(np.ceil(window.width / columns)))  # of bicubic interpolation
-        spread = _spread(flags, reach)
+        wide = spread(flags, reach)
         scale = window.width / columns
-        x = np.clip(np.rint(window.left + (np.arange(columns) + 0.5) * scale - 0.5), 0, spread.shape[1] - 1)
-        y = np.clip(np.rint(window.top + (np.arange(rows) + 0.5) * scale - 0.5), 0, spread.shape[0] - 1)
-        return np.asarray(spread[y.astype(int)[:, None], x.astype(int)])
+        x = np.clip(np.rint(window.left + (np.arange(columns) + 0.5) * scale - 0.5), 0, wide.shape[1] - 1)
+        y = np.clip(np.rint(window.top + (np.arange(rows) + 0.5) * scale - 0.5), 0, wide.shape[0] - 1)
+        return np.asarray(wide[y.astype(int)[:, None], x.astype(int)])
 
     def _warped(self, base: ClipFrame, window: Window, flow: Floats) -> ClipFrame:
         rows, columns = self.size
@@ -137,8 +137,8 @@ class Clip(ClipFrames):
         made_up = cv2.resize(
             _stretched(small).astype(np.uint8), (fine.shape[1], fine.shape[0]), interpolation=cv2.INTER_NEAREST
         )[: shape[0], : shape[1]]
-        spread = self._base_spread if base is self._base else _spread(base.flags, _REACH)
-        here = self._carried(spread, part, dx, dy)
+        carried = self._base_spread if base is self._base else spread(base.flags, REACH)
+        here = self._carried(carried, part, dx, dy)
         here |= np.where(made_up > 0, _MADE_UP, _MOVED) | (_RESAMPLED if scale != 1 else np.uint8(0))
         flags[part] = np.where(stays, flags[part], here)
         return ClipFrame(samples=samples, flags=flags)
@@ -189,18 +189,6 @@ def _prefiltered(still: Bytes, scale: float) -> tuple[Bytes, float]:
         return np.asarray(small, np.uint8), small.shape[1] / still.shape[1]
     sigma = 0.5 * float(np.sqrt(scale * scale - 1))
     return np.asarray(cv2.GaussianBlur(still, (0, 0), sigma), np.uint8), 1.0
-
-
-def _spread(flags: Bytes, reach: int) -> Bytes:
-    """Each pixel with the flags of all within `reach` rows and columns."""
-    if (flags == flags[0, 0]).all():
-        return flags
-    spread, square = np.zeros_like(flags), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    for bit in (1 << k for k in range(8)):
-        plane = flags & np.uint8(bit)
-        if plane.any():
-            spread |= cv2.dilate(plane, square)
-    return spread
 
 
 def _stretched(flow: Floats) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive_restore.imaging.faces import Eye, Face
+from archive_restore.imaging.flags import REACH, spread
 from archive_restore.records.imagery import PixelFlag
 
 Bytes = NDArray[np.uint8]
@@ -75,6 +76,7 @@ class Lid:
         self.left, self.top = int(low[0]), int(low[1])
         self._still = still[low[1] : high[1], low[0] : high[0]]
         self._flags = flags[low[1] : high[1], low[0] : high[0]]
+        self._spread = spread(self._flags, REACH)
         y, x = np.mgrid[low[1] : high[1], low[0] : high[0]].astype(np.float32)
         self._x, self._y = x - np.float32(low[0]), y - np.float32(low[1])
         # Points of the networks lie between pixels, (0, 0) being a corner.
@@ -164,7 +166,7 @@ class Lid:
         invented = (magnified > STRETCHED) | (v > self._upper)
         touched = ~stays & (made != self._still).any(axis=2) | (~stays & (cover > 0))
         carried = cv2.remap(
-            self._flags, self._x - lift * self._down[0], self._y - lift * self._down[1], cv2.INTER_NEAREST,
+            self._spread, self._x - lift * self._down[0], self._y - lift * self._down[1], cv2.INTER_NEAREST,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         flags = self._flags | carried | np.where(invented, _MADE_UP, _MOVED)
