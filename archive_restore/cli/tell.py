@@ -172,7 +172,7 @@ def colorize_command(session: Session, /, **options: Any) -> int:
 @_how_options
 @click.pass_obj
 def animate_command(session: Session, /, **options: Any) -> int:
-    """Make a clip of each REF in which regions move a little, or a camera moves over it; all motion is invented.
+    """Make a clip of each REF in which regions move, people blink, or a camera moves over it; all motion is invented.
 
     REF is a master, a restoration or another story. The result is the next version ITEM/animation@N: an MP4 that says
     in every frame what it is, with a map of every frame, credentials and report; it never becomes part of the record.
