@@ -34,7 +34,8 @@ _REACH = 0.55  # beyond the corners and lids of an eye, widths of the eye
 _LASHES = 0.05  # of the lash line above the lid's edge that moves rigidly, widths of the eye
 _LEAST_SKIN = 0.2  # between lash line and brow, widths of the eye
 _MOST_DRAWN = 0.75  # how far that skin is drawn out, share of its height
-_OUTER, _INNER = 0.18, 0.05  # how softly the fall of the lid ends past the corners, widths of the eye
+_OUTER = 0.2  # of the fall beyond the outer corner, widths of the eye
+_SOFT = 0.06  # how softly the fall ends at both sides, widths of the eye
 _LINE = 0.025  # half the height of a lash line, widths of the eye
 _EDGE = 0.035  # over which the lid's edge fades into the eye, widths of the eye
 _SHADE = 0.16  # reach of the shadow that the lid throws on the eye, widths of the eye
@@ -123,12 +124,10 @@ class Lid:
         The lash line is longer than the opening: were its outer end held, it would be bent like a wire.
         """
         u = np.linspace(-1, 2, 301, dtype=np.float32)
-        inside = np.clip(u, 0, 1)
+        outer = (u + np.float32(_OUTER)) * np.float32(0.5 / (0.5 + _OUTER))
+        inside = np.clip(np.where(u < 0.5, outer, u), 0, 1)
         gap = np.maximum(_at(lower, inside) - _at(upper, inside), 0).reshape(1, -1)
-        wide = cv2.GaussianBlur(gap, (0, 0), 100 * _OUTER)[0]
-        narrow = cv2.GaussianBlur(gap, (0, 0), 100 * _INNER)[0]
-        share = np.clip((u - 0.2) / 0.6, 0, 1)
-        fall = wide + (narrow - wide) * share
+        fall = cv2.GaussianBlur(gap, (0, 0), 100 * _SOFT)[0]
         fall *= gap.max() / max(float(fall.max()), 1e-6)
         return np.asarray(np.interp(self._u, u, fall), np.float32)
 
