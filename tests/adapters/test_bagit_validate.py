@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -215,6 +216,7 @@ def test_a_deep_bag(tmp_path: Path):
         here = below
     os.close(here)
     assert codes(validate_bag(bag)) == ["BAG_UNREADABLE"]
+    shutil.rmtree(bag)  # by descriptors: what cleans up behind all tests goes by paths
 
 
 def test_names_that_are_no_text(tmp_path: Path):

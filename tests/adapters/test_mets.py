@@ -283,7 +283,8 @@ def test_a_name_that_leaves_the_package_is_refused(tmp_path, name):
     version = replace(made.versions[0], files=(made.versions[0].files[0], bad))
     with pytest.raises(SelfCheckFailed, match="the name"):
         written(tmp_path, replace(made, versions=(version,)))
-    assert not list(tmp_path.parent.rglob("evil"))
+    assert not list(tmp_path.rglob("evil"))
+    assert not any((place / "evil").exists() for place in tmp_path.parents)
 
 
 @pytest.mark.parametrize(

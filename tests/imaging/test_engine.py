@@ -102,7 +102,7 @@ def test_with_networks_tiles_leave_no_seam(picture: InMemory) -> None:
     again = whole(picture, steps, engine.HandMaps(), tile=150, threads=1)
     assert all(np.array_equal(a, b) for a, b in zip(made, again, strict=True))
     found, differs = meant[2] != 0, (made[2] != 0) != (meant[2] != 0)
-    assert found.sum() > 500
+    assert found.sum() > 300
     assert differs.sum() <= 0.002 * found.sum()  # where a probability lies within rounding of the threshold
     # A pixel that only one of them marked also shows in what is filled around it.
     away = cv2.dilate(differs.astype(np.uint8), np.ones((129, 129), np.uint8)) == 0
@@ -115,7 +115,7 @@ def test_who_made_a_pixel_is_told(picture: InMemory) -> None:
     assert fill.step.source_type(fill.parameters) == "compositeWithTrainedAlgorithmicMedia"
     _, flags, codes, changed = whole(picture, steps, engine.HandMaps(), tile=1024, threads=1)
     assert set(np.unique(flags)) == {0, int(PixelFlag.SYNTHESIZED)}
-    assert changed[1] == (flags != 0).sum() > 500
+    assert changed[1] == (flags != 0).sum() > 300
     assert (codes[205:255, 305:375] == DamageClass.LOSS).mean() in (0.0, pytest.approx(1.0, abs=0.2))
     (_, plain, _) = without = bound(picture)
     assert plain.step.source_type(plain.parameters) == "algorithmicallyEnhanced"
