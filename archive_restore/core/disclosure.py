@@ -198,8 +198,9 @@ def _listed(heading: str, lines: Sequence[str]) -> str:
 
 
 def disclosure_text(named: Sequence[tuple[str, Disclosure]]) -> str:
-    """All disclosures of a folder as plain text; `named` are file names with what is said of them."""
-    return "\n\n\n".join(f"{name}\n{'=' * min(len(name), 100)}\n\n{told.long}" for name, told in named) + "\n"
+    """All disclosures of a folder as plain text; `named` are file names with what is said of them in a language."""
+    headed = [(f"{name} [{told.language}]", told.long) for name, told in named]
+    return "\n\n\n".join(f"{head}\n{'=' * min(len(head), 100)}\n\n{long}" for head, long in headed) + "\n"
 
 
 def disclosure_json(named: Sequence[tuple[str, Disclosure]]) -> str:

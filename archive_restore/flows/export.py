@@ -12,13 +12,13 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from archive_restore.core.canonical import to_plain
 from archive_restore.core.disclosure import disclose, disclosure_csv, disclosure_json, disclosure_text, encoding_text
-from archive_restore.core.labels import plain_text
+from archive_restore.core.labels import LANGUAGES, built_in_language, plain_text
 from archive_restore.core.refs import AnyRef, parse_ref
 from archive_restore.errors import ArchiveRestoreError, SelfCheckFailed, StorageConflict, StorageFailed, UsageError
 from archive_restore.flows.access_copy import AccessSettings, chain_of, make_copy
@@ -251,7 +251,7 @@ def _words(copy: AccessCopy) -> str:
 
 def _disclose(archive: Archive, folder: Path, copies: Sequence[Exported]) -> list[Path]:
     """Write what is said of the copies of a folder beside them."""
-    named = [(copy.path.name, _told(archive, copy.copy)) for copy in copies]
+    named = [(copy.path.name, told) for copy in copies for told in _told(archive, copy.copy)]
     written = []
     for name, make in zip(DISCLOSURES, (disclosure_text, disclosure_csv, disclosure_json), strict=True):
         partial, path = folder / f".{name}.{uuid.uuid4().hex[:8]}", folder / name
@@ -267,12 +267,14 @@ def _disclose(archive: Archive, folder: Path, copies: Sequence[Exported]) -> lis
     return written
 
 
-def _told(archive: Archive, copy: AccessCopy) -> Disclosure:
+def _told(archive: Archive, copy: AccessCopy) -> Iterator[Disclosure]:
+    """What is said of a copy in every language: that of the archive first, then the built-in ones."""
     ref = exact_ref(copy.ref)
     record = load_record(archive, MasterRef(item_id=parse_ref(copy.ref).item_id))
     assert isinstance(record, Master)
-    settings = archive.settings
-    told = disclose(
-        record, chain_of(archive, ref), settings.labels, organization=settings.organization, review=copy.review
-    )
-    return replace(told, long=f"{told.long}\n\n{encoding_text(copy.quality, copy.encoding, told.language)}")
+    settings, chain = archive.settings, chain_of(archive, ref)
+    own = built_in_language(settings.labels.language)
+    for language in (settings.labels.language, *(other for other in LANGUAGES if other != own)):
+        labels = replace(settings.labels, language=language)
+        told = disclose(record, chain, labels, organization=settings.organization, review=copy.review)
+        yield replace(told, long=f"{told.long}\n\n{encoding_text(copy.quality, copy.encoding, told.language)}")

@@ -212,6 +212,8 @@ def test_words_and_place_of_the_caption_come_from_archive_toml(shelf: Shelf, out
     assert copy["caption"] == BUILT_IN[LabelKind.ENHANCEMENT]["zh"]
     assert copy["picture"]["top"] > 0 and copy["picture"]["bottom"] == copy["height"]
     assert "并非史料记录" in (out / "disclosure.txt").read_text()
+    first = json.loads((out / "disclosure.json").read_text())["disclosures"][0]
+    assert (first["language"], "并非史料记录" in first["caption"]) == ("zh", True)
     config.write_text(text.replace('position = "above"', 'position = "over"'))
     ran = shelf.run("list")
     assert ran.code == 25 and "labels.position" in ran.err
@@ -321,7 +323,7 @@ def test_hostile_words_are_inert_wherever_they_go(shelf: Shelf, out: Path):
     store = read_store(Path(copy["path"]), JPEG, None, anchors(shelf))
     assert store is not None and store.assertions["cawg.metadata"]["dc:title"] == title
     rows = list(csv.reader(io.StringIO((out / "disclosure.csv").read_text("utf-8-sig"), newline="")))
-    assert len(rows) == 2 and not any(cell[:1] in "=+-@" for row in rows for cell in row if cell)
+    assert len(rows) == 6 and not any(cell[:1] in "=+-@" for row in rows for cell in row if cell)
     assert json.loads((out / "disclosure.json").read_text())["disclosures"][0]["title"] == title
     assert "\x1b" not in (out / "disclosure.txt").read_text() and "\u202e" not in (out / "disclosure.txt").read_text()
 
@@ -338,6 +340,11 @@ def test_disclosures_lie_beside_the_pictures(shelf: Shelf, out: Path):
     assert "it is no evidence" in text and "Only the middle was coloured." in text and "PSNR" in text
     told_ = {row["file"]: row for row in json.loads((out / "disclosure.json").read_text())["disclosures"]}
     assert told_["one-colorized-story-1.jpg"]["shares"]["COLORIZED"] == 0.25
+    rows = json.loads((out / "disclosure.json").read_text())["disclosures"]
+    spoken = [row["language"] for row in rows if row["file"] == "one-colorized-story-1.jpg"]
+    assert spoken == ["en", "zh", "de", "fr", "es"]
+    assert len({row["caption"] for row in rows}) == len({row["short"] for row in rows}) == 10
+    assert all(len(row["short"]) <= 280 for row in rows)
 
 
 def test_a_label_is_left_out_only_for_a_reason_that_is_kept(shelf: Shelf, out: Path, tmp_path: Path):
