@@ -246,6 +246,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.palettes import FolderPalettes
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
+    from archive_restore.adapters.sound import FileSounds
     from archive_restore.adapters.video import FileVideos
 
     root, config, secrets = place.root, place.config, place.secrets
@@ -289,6 +290,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         story_steps=lambda: plugins.story_steps(config.allowed_plugins("story_steps")),
         motion_steps=lambda: plugins.motion_steps(config.allowed_plugins("motion_steps")),
         videos=FileVideos(settings.threads),
+        sounds=FileSounds(),
         palettes=FolderPalettes(root),
         kept=FolderKept(root / "cache"),
         check_parameters=shipped.check_parameters,

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from archive_restore.core.captions import Cue
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
 from archive_restore.errors import ArchiveRestoreError, ModelUnusable
 from archive_restore.records.access import AccessCopy
@@ -716,20 +717,62 @@ class Videos(ABC):
     """Video files: what is shown, lossy, and what must come back bit for bit."""
 
     @abstractmethod
-    def create(self, path: Path, size: tuple[int, int], rate: int, *, quality: int) -> FrameWriter:
-        """Begin an MP4 (H.264, yuv420p, BT.709); `size`: rows and columns, even; `quality`: 0 is best, 51 worst."""
+    def create(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        rate: int,
+        *,
+        quality: int,
+        sound: npt.NDArray[np.int16] | None = None,
+        captions: Sequence[Cue] = (),
+    ) -> FrameWriter:
+        """Begin an MP4 (H.264, yuv420p, BT.709); `size`: rows and columns, even; `quality`: 0 is best, 51 worst.
+
+        `sound`: the whole of it, (n, 2) at core.synthesizer.RATE, becomes AAC; `captions`, in milliseconds of the clip,
+        become a track of timed text (3GPP TS 26.245).
+        """
 
     @abstractmethod
-    def create_exact(self, path: Path, size: tuple[int, int], rate: int, *, colour: bool) -> FrameWriter:
-        """Begin a Matroska file (FFV1) of maps, or with `colour` of RGB frames."""
+    def create_exact(
+        self, path: Path, size: tuple[int, int], rate: int, *, colour: bool, sound: npt.NDArray[np.int16] | None = None
+    ) -> FrameWriter:
+        """Begin a Matroska file (FFV1) of maps, or with `colour` of RGB frames; `sound` becomes FLAC."""
 
     @abstractmethod
     def frames(self, path: Path, *, maps: bool = False) -> Iterator[npt.NDArray[np.uint8]]:
         """Decoded frames in order, uint8 (h, w, 3) RGB, or (h, w) of a map; raise PictureUnreadable."""
 
     @abstractmethod
+    def sound(self, path: Path) -> npt.NDArray[np.float64] | None:
+        """Decoded sound of a video, (n, 2) at core.synthesizer.RATE, -1..1; None without; raise PictureUnreadable."""
+
+    @abstractmethod
     def agents(self) -> tuple[SoftwareAgent, ...]:
         """The libraries that encode."""
+
+
+class Sounds(ABC):
+    """Music and voices: files that people hand in, and the backing pieces of this program."""
+
+    @abstractmethod
+    def read(self, path: Path, seconds: float) -> npt.NDArray[np.float64]:
+        """The beginning of a file, at most so long: (n, 2) at core.synthesizer.RATE, -1..1.
+
+        Raise SourceUnreadable where it is no sound, is empty, or lasts so long that it is no music of a clip.
+        """
+
+    @abstractmethod
+    def loudness(self, sound: npt.NDArray[np.float64]) -> float:
+        """LUFS over the whole (ITU-R BS.1770-4), -inf where there is nothing to be heard."""
+
+    @abstractmethod
+    def pieces(self) -> tuple[Mapping[str, Any], ...]:
+        """Scores of the backing pieces by their identifiers (schemas/music.schema.json)."""
+
+    @abstractmethod
+    def agents(self) -> tuple[SoftwareAgent, ...]:
+        """The libraries that decode and measure."""
 
 
 # --- signing -----------------------------------------------------------------------------------------
@@ -1229,6 +1272,7 @@ class Archive:
     story_steps: Callable[[], Mapping[str, StoryStep]]
     motion_steps: Callable[[], Mapping[str, MotionStep]]
     videos: Videos
+    sounds: Sounds
     palettes: Palettes
     kept: Kept
     """What stories need again when they are told with one thing changed."""

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from archive_restore.core.manifests import map_statement
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.core.synthesis_map import PixelDigest, histogram, map_summary, pixel_digest
-from archive_restore.errors import SelfCheckFailed, StorageFailed
+from archive_restore.errors import SelfCheckFailed, StorageFailed, UsageError
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
     PREMIS_RECORD,
@@ -35,6 +36,7 @@ from archive_restore.flows.commit import (
 )
 from archive_restore.flows.render import CELL, MAP_PNG, MODELS, environment, gather, regions_of
 from archive_restore.flows.restore import MAP_RECORD, MASTER_THUMBNAIL, REPORT, THUMBNAIL
+from archive_restore.flows.soundtrack import clip_sound, departs, keep_sound, sound_agents
 from archive_restore.flows.story_render import WORDS, Room, StorySourceFile, load_source
 from archive_restore.flows.tell import FinishedStory, StoryMade, StoryOrder, take_documents
 from archive_restore.imaging import faces, motion_regions
@@ -47,6 +49,7 @@ from archive_restore.ports import (
     ClipFrame,
     ClipFrames,
     Digests,
+    FrameWriter,
     Network,
     Overview,
     Staging,
@@ -58,7 +61,7 @@ from archive_restore.records.access import EncodingError
 from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region, SampleRole
 from archive_restore.records.objects import MasterRef
-from archive_restore.records.provenance import Json, Material, Product, StepRun
+from archive_restore.records.provenance import Json, Material, Product, SoftwareAgent, StepRun
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
 MAP_VIDEO = "synthesis-map.mkv"
@@ -115,9 +118,13 @@ class Take:
         *,
         seed: int,
         documents: Mapping[str, str],
+        attachments: Mapping[str, Path] = MappingProxyType({}),
         device: str = "auto",
     ) -> None:
-        """Raise UsageError where parameters and documents do not fit, ModelUnusable, PictureUnreadable."""
+        """`attachments`: files that are heard, by role (flows.soundtrack).
+
+        Raise UsageError where parameters and documents do not fit, ModelUnusable, PictureUnreadable, SourceUnreadable.
+        """
         library = archive.motion_steps()
         (plan,) = planned
         self.step = library[plan.step]
@@ -126,10 +133,11 @@ class Take:
         self.notes: list[str] = []
         self.people: list[HumanDecision] = []
         survey: dict[str, Json] = {}
+        read = {name: json.loads(text) for name, text in documents.items()}
         context = StoryContext(
             seed=seed,
             networks=self.networks,
-            documents={name: json.loads(text) for name, text in documents.items()},
+            documents=read,
             samples=1,
             threads=archive.settings.threads,
             new=Room(archive.work).new,
@@ -139,6 +147,11 @@ class Take:
             kept=lambda key, make: make(),
         )
         self.clip: ClipFrames = self.step.clip(self.still, plan.parameters, context)
+        self.heard = clip_sound(
+            archive, read, attachments, source.master.description, frames=self.clip.count, rate=self.clip.rate
+        )
+        survey |= self.heard.survey
+        self.notes += self.heard.notes
         if self.networks:
             survey[MODELS] = tuple(self.networks)
         self._run = StepRun(
@@ -156,6 +169,13 @@ class Take:
         wide = max(160, round(_LABEL_WIDTH * columns))
         band = archive.access.band(wide, round(wide * rows / columns), label)
         self._label = band[:rows, :columns]
+        # Drawn now, so that a text no font can draw is refused before anything is rendered.
+        self._captions = [
+            (cue, _narrow(archive.access.band(columns, rows, cue.text)[:, :columns], self._label.shape[1]))
+            for cue in self.heard.cues
+        ]
+        if any(len(band) + len(self._label) > rows for _, band in self._captions):
+            raise UsageError("there is no room for the captions in frames so small", hint="Choose another --size")
 
     def run(self, pixels: int) -> StepRun:
         """The step as it ran; as it will be read back, since a step may have noted numbers of numpy's."""
@@ -163,13 +183,27 @@ class Take:
         return from_plain(StepRun, json.loads(json.dumps(plain, default=float)))
 
     def frame(self, index: int) -> ClipFrame:
-        """A frame with its label: in a corner, over a plain ground, flagged as what people decided."""
+        """A frame with its label in a corner and the caption above it, over plain grounds: flagged HUMAN."""
         made = self.clip.frame(index)
         tall, wide = self._label.shape[:2]
         samples, flags = made.samples.copy(), made.flags.copy()
         samples[-tall:, :wide] = self._label
         flags[-tall:, :wide] = np.uint8(PixelFlag.HUMAN)
+        now = 1000 * index / self.clip.rate
+        for cue, band in self._captions:
+            if cue.start <= now < cue.end:
+                rows = slice(len(samples) - tall - len(band), len(samples) - tall)
+                samples[rows, : band.shape[1]] = band
+                flags[rows, : band.shape[1]] = np.uint8(PixelFlag.HUMAN)
         return ClipFrame(samples=samples, flags=flags)
+
+
+def _narrow(band: npt.NDArray[np.uint8], least: int) -> npt.NDArray[np.uint8]:
+    """A caption's band without the ground to the right of its text, as wide as the label at least."""
+    inked = np.flatnonzero((band != band[0, 0]).any(axis=(0, 2)))
+    if not inked.size:
+        return band
+    return band[:, : max(least, int(inked[-1]) + 1 + int(inked[0]))]
 
 
 def prepare_animation(archive: Archive, order: StoryOrder) -> FinishedStory:
@@ -181,16 +215,19 @@ def prepare_animation(archive: Archive, order: StoryOrder) -> FinishedStory:
     staged = archive.stories.stage(ref.object_id)
     try:
         handed, documents = take_documents(staged, order.telling)
+        files, kept, places = keep_sound(archive, staged, order.telling, source.master.description)
+        handed, documents = (*handed, *files), documents | kept
         exact = bool(order.plan.steps[0].parameters.get("keep_lossless", False))
         take = Take(
             archive, source, order.plan.steps, seed=order.telling.seed, documents=order.telling.documents,
-            device=order.device,
+            attachments=places, device=order.device,
         )  # fmt: skip
         stem = f"{Path(source.master.file.name).stem}-{WORDS[kind]}-story"
         unsigned, name = staged.directory / "unsigned.mp4", f"{stem}.mp4"
         rendering = _render(archive, take, source, staged.directory, exact=exact)
         rendering = _encode(archive, take, rendering, staged.directory, unsigned)
-        derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, exact=exact)
+        agents = sound_agents(archive, take.heard)
+        derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, agents, exact=exact)
         prepared, made = _finish(archive, ref, source, derivation, rendering, staged, unsigned, documents)
     except OSError as exc:
         staged.discard()
@@ -248,8 +285,10 @@ def _render(
     clip, videos = take.clip, archive.videos
     outputs = [videos.create_exact(directory / MAP_VIDEO, clip.size, clip.rate, colour=False)]
     if exact:
-        outputs.append(videos.create_exact(directory / EXACT_VIDEO, clip.size, clip.rate, colour=True))
-    shown = videos.create(directory / "unsigned.mp4", clip.size, clip.rate, quality=QUALITIES[0])
+        outputs.append(
+            videos.create_exact(directory / EXACT_VIDEO, clip.size, clip.rate, colour=True, sound=take.heard.sound)
+        )
+    shown = _shown(archive, take, directory / "unsigned.mp4", QUALITIES[0])
     of_pixels, of_maps = PixelDigest(), PixelDigest()
     digests, union = [], np.zeros(clip.size, np.uint8)
     first = take.frame(0).samples
@@ -287,6 +326,14 @@ def _render(
     )
 
 
+def _shown(archive: Archive, take: Take, path: Path, quality: int) -> FrameWriter:
+    """The clip as people will see and hear it."""
+    clip, heard = take.clip, take.heard
+    return archive.videos.create(
+        path, clip.size, clip.rate, quality=quality, sound=heard.sound, captions=heard.cues
+    )  # fmt: skip
+
+
 def _encode(
     archive: Archive, take: Take, rendering: AnimationRendering, directory: Path, unsigned: Path
 ) -> AnimationRendering:
@@ -295,7 +342,7 @@ def _encode(
         error, worst = _read_back(archive, take, rendering, directory, unsigned)
         if worst >= LEAST_PSNR or better is None:
             break
-        again = archive.videos.create(unsigned, rendering.size, rendering.rate, quality=better)
+        again = _shown(archive, take, unsigned, better)
         for index in range(rendering.count):
             again.write(take.frame(index).samples)
         again.close()
@@ -327,6 +374,9 @@ def _read_back(
         raise SelfCheckFailed("clip and maps differ in their frames when read back", hint="Check the disk") from exc
     if index + 1 != rendering.count:
         raise SelfCheckFailed(f"the clip has {index + 1} frames of {rendering.count}", hint="Check the disk")
+    problem = departs(take.heard.sound, archive.videos.sound(unsigned), 1 / rendering.rate)
+    if problem:
+        raise SelfCheckFailed(f"{problem}, read back", hint="Please report this, with what was to be heard")
     return meter.result(), worst
 
 
@@ -390,6 +440,7 @@ def _derivation(
     rendering: AnimationRendering,
     name: str,
     started: str,
+    agents: tuple[SoftwareAgent, ...],
     *,
     exact: bool,
 ) -> StoryDerivation:
@@ -429,7 +480,7 @@ def _derivation(
         products=(picture, plane, maps, *kept),
         alternatives=(),
         map=summary,
-        environment=replace(made_with, agents=(*made_with.agents, *archive.videos.agents())),
+        environment=replace(made_with, agents=(*made_with.agents, *archive.videos.agents(), *agents)),
         people=(*order.people, *rendering.people),
         notes=rendering.notes,
         started=started,
