@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +21,7 @@ from archive_restore import __version__, plugins
 from archive_restore.adapters import keys, ocfl, shipped
 from archive_restore.adapters.auditlog import FileAuditLog, create_log
 from archive_restore.adapters.catalog import open_catalog
-from archive_restore.adapters.durable import storage_errors, sync_directory
+from archive_restore.adapters.durable import storage_errors, sync_directory, sync_trees
 from archive_restore.adapters.ocfl_layout import object_path
 from archive_restore.adapters.workspace import (
     CONFIG,
@@ -39,10 +40,11 @@ from archive_restore.errors import (
     ArchiveRestoreError,
     CatalogDamaged,
     ConfigurationInvalid,
+    KeysUnusable,
     StorageFailed,
 )
 from archive_restore.flows.commit import recover
-from archive_restore.ports import Archive, Clock, Executor, Models, Palettes, Settings
+from archive_restore.ports import Archive, AuditDesk, Clock, Executor, Exporter, Models, Palettes, Settings, Signer
 from archive_restore.records.stories import StoryRef
 
 CATALOG = "catalog.sqlite"
@@ -117,6 +119,62 @@ def open_archive(
         return
     with _locked(place), _wired(place, writing=True) as archive:
         recover(archive)
+        yield archive
+
+
+@contextmanager
+def auditing(start: Path | None) -> Iterator[AuditDesk]:
+    """What an audit needs, with the archive at `start`, or that above the current directory, or without one.
+
+    Nothing that a crash left behind is finished, and scratch files lie outside of the archive. Raise ArchiveMissing
+    where `start` was given and is none.
+    """
+    from archive_restore.adapters.audit_report import HtmlAuditReports
+    from archive_restore.adapters.c2pa import C2paCredentials
+    from archive_restore.adapters.foreign import ForeignFiles
+    from archive_restore.adapters.picture_files import FilePictures
+
+    with tempfile.TemporaryDirectory(prefix="archive-restore-audit-") as folder, ExitStack() as stack:
+        scratch = Path(folder)
+        archive, why = None, ""
+        try:
+            archive = stack.enter_context(_read_only(start, scratch))
+        except ArchiveMissing:
+            if start is not None:
+                raise
+            why = "there is no archive at hand (-A DIR)."
+        yield AuditDesk(
+            archive=archive,
+            why_no_archive=why,
+            foreign=ForeignFiles(scratch),
+            pictures=FilePictures(scratch),
+            credentials=archive.credentials if archive else C2paCredentials(signer=_no_signer, anchors_pem=lambda: ""),
+            reports=HtmlAuditReports(archive.settings.labels if archive else None),
+            clock=SystemClock(),
+            scratch=scratch,
+            open_archive=lambda path: _read_only(path, scratch),
+        )
+
+
+@contextmanager
+def _read_only(start: Path | None, scratch: Path) -> Iterator[Archive]:
+    from archive_restore.adapters.picture_files import FilePictures
+
+    place = _Place(start, None)
+    _require_catalog(place.root / CATALOG)
+    with _wired(place, writing=False) as archive:
+        yield replace(archive, pictures=FilePictures(scratch), work=scratch)
+
+
+def _no_signer() -> Signer:
+    raise KeysUnusable("nothing is signed without an archive")
+
+
+@contextmanager
+def holding(start: Path | None) -> Iterator[Archive]:
+    """Open an archive for reading and keep every writer out, so that its damaged log can be mended."""
+    place = _Place(start, None)
+    with _locked(place), _wired(place, writing=False) as archive:
         yield archive
 
 
@@ -240,13 +298,17 @@ def _open_for_worker(root: Path, passphrase: str | None, threads: int) -> Abstra
 
 def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.access import JpegCopies
+    from archive_restore.adapters.bags import FolderBags
     from archive_restore.adapters.c2pa import C2paCredentials
     from archive_restore.adapters.documents import RecordDocuments
+    from archive_restore.adapters.fingerprints import FolderFingerprints
     from archive_restore.adapters.kept import FolderKept
     from archive_restore.adapters.models import FolderModels
     from archive_restore.adapters.palettes import FolderPalettes
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
+    from archive_restore.adapters.replica import FolderReplica
     from archive_restore.adapters.sound import FileSounds
+    from archive_restore.adapters.timestamps import FolderTimeStamps
     from archive_restore.adapters.video import FileVideos
 
     root, config, secrets = place.root, place.config, place.secrets
@@ -257,19 +319,24 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     public_key = keys.load_log_public_key(folder)
     sign = keys.load_log_signer(folder, passphrase=secrets())[0] if writing else None
     index = open_catalog(catalog)
+    identifier, quarantine = config.identifier(), FolderQuarantine(root)
     return Archive(
         root=root,
         settings=settings,
         clock=SystemClock(),
         preservation=ocfl.open_preservation_root(root / "preservation", work),
         stories=ocfl.open_story_root(root / "stories", work),
-        log=FileAuditLog(root / "audit", log_origin(config.identifier()), public_key, sign),
+        log=FileAuditLog(root / "audit", log_origin(identifier), public_key, sign),
+        timestamps=FolderTimeStamps(root / "audit" / "timestamps"),
         catalog=index,
         scratch_catalog=lambda: open_catalog(None),
         jobs=index,
         formats=FileFormats(),
+        bags=FolderBags(),
         pictures=FilePictures(work),
         access=JpegCopies(settings.labels.style),
+        exporters=_exporters(settings, work),
+        make_durable=sync_trees,
         credentials=C2paCredentials(
             signer=lambda: keys.load_signer(folder, passphrase=secrets()),
             anchors_pem=lambda: keys.load_anchors(folder),
@@ -281,11 +348,12 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
             icc_of=icc_profile,
             labels=settings.labels,
         ),
+        fingerprints=FolderFingerprints(root / "fingerprints"),
         models=FolderModels(shipped.shipped("models"), root),
         executor=_executor(root, settings, secrets),
         intake=_intake(root, settings, secrets),
         journal=place.journal,
-        quarantine=FolderQuarantine(root),
+        quarantine=quarantine,
         preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
         story_steps=lambda: plugins.story_steps(config.allowed_plugins("story_steps")),
         motion_steps=lambda: plugins.motion_steps(config.allowed_plugins("motion_steps")),
@@ -293,12 +361,36 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         sounds=FileSounds(),
         palettes=FolderPalettes(root),
         kept=FolderKept(root / "cache"),
+        replica=lambda place: FolderReplica(
+            root,
+            place,
+            identifier=identifier,
+            origin=log_origin(identifier),
+            public_key=public_key,
+            quarantine=quarantine,
+        ),
         check_parameters=shipped.check_parameters,
         check_document=shipped.check_document,
         work=work,
         agent=AGENT,
         platform=f"{platform.system()} {platform.machine()}",
     )
+
+
+def _exporters(settings: Settings, work: Path) -> Mapping[str, Exporter]:
+    from archive_restore.adapters.bagit import BagExporter
+    from archive_restore.adapters.iiif import IiifExporter
+    from archive_restore.adapters.mets import MetsExporter
+    from archive_restore.adapters.ocfl_package import OcflExporter
+    from archive_restore.adapters.picture_files import FilePictures
+
+    exporters: tuple[Exporter, ...] = (
+        BagExporter(threads=settings.threads),
+        OcflExporter(threads=settings.threads),
+        MetsExporter(),
+        IiifExporter(FilePictures(work), settings.labels),
+    )
+    return {exporter.name: exporter for exporter in exporters}
 
 
 def _executor(root: Path, settings: Settings, secrets: _Passphrase) -> Executor:

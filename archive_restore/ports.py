@@ -7,7 +7,7 @@ record and the story have separate, typed storage roots and separate step ports 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,11 @@ import numpy.typing as npt
 
 from archive_restore.core.captions import Cue
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
-from archive_restore.errors import ArchiveRestoreError, ModelUnusable
+from archive_restore.errors import ArchiveRestoreError, ModelUnusable, UsageError
 from archive_restore.records.access import AccessCopy
+from archive_restore.records.audits import Audit, Kinship, Subject
+from archive_restore.records.bags import Bag
+from archive_restore.records.credentials import CredentialChain
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region
 from archive_restore.records.labels import Labels
@@ -28,6 +31,7 @@ from archive_restore.records.objects import Description, FileFacts, Master, Mast
 from archive_restore.records.packages import Package
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
+from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
 Samples = npt.NDArray[Any]
@@ -155,8 +159,10 @@ class StorageRoot(ABC, Generic[RefT]):
         """After a crash: complete or remove a half-made version of this object."""
 
     @abstractmethod
-    def validate(self, object_ids: Iterable[str] | None = None, *, fixity: bool = True) -> Iterator[Finding]:
-        """Check structure (and digests) of the root and of these objects, or of all."""
+    def validate(
+        self, object_ids: Iterable[str] | None = None, *, fixity: bool = True, threads: int = 1
+    ) -> Iterator[Finding]:
+        """Check structure (and digests) of the root and of these objects, or of all; `threads` large files at once."""
 
 
 # --- catalog and log ---------------------------------------------------------------------------------
@@ -169,6 +175,46 @@ class LogEntry:
     index: int
     """From 0."""
     event: Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """An entry together with what was hashed of it."""
+
+    index: int
+    """From 0."""
+    event: Event
+    data: bytes
+    """The line (RFC 8785) without its end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency:
+    """Whether one checkpoint of the log only adds to another."""
+
+    earlier: int
+    """Entries that the old checkpoint covers; 0 where it cannot be read."""
+    later: int
+    """Entries that the new one covers; 0 where it cannot be read."""
+    proof: bytes
+    """RFC 6962 §2.1.2 consistency proof as tlog-witness writes it, with the new checkpoint; empty where there is none.
+    """
+    findings: tuple[Finding, ...]
+    """Why not; none where it does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogExport:
+    """The log as static tiles (C2SP tlog-tiles)."""
+
+    size: int
+    """Entries that its checkpoint covers."""
+    written: int
+    """Files that were added; the others were there from an earlier export."""
+    files: int
+    """Files that make it up."""
+    findings: tuple[Finding, ...]
+    """What a reader must know."""
 
 
 class AuditLog(ABC):
@@ -190,6 +236,83 @@ class AuditLog(ABC):
     def verify(self) -> Iterator[Finding]:
         """Recompute the tree from the lines and check it against the signed checkpoint."""
 
+    @abstractmethod
+    def checkpoint(self) -> bytes:
+        """The signed checkpoint; raise LogDamaged where it is not this log's."""
+
+    @abstractmethod
+    def verifier_key(self) -> str:
+        """The log's public key as C2SP signed-note writes it."""
+
+    @abstractmethod
+    def find(self, refs: Collection[str]) -> Iterator[LogLine]:
+        """Entries about these REFs (with versions), oldest first, in one pass over the log."""
+
+    @abstractmethod
+    def prove(self, index: int) -> bytes:
+        """Inclusion proof of an entry under the present checkpoint (C2SP tlog-proof), the line itself as `extra`.
+
+        The lines are read once, whatever number of proofs is asked for; raise LogDamaged where they are not those that
+        were signed, IndexError outside the log.
+        """
+
+    @abstractmethod
+    def consistency(self, old: bytes, new: bytes | None = None) -> Consistency:
+        """Whether the checkpoint `new`, or the present one, only adds to the checkpoint `old`, and the lines to both.
+
+        Raises nothing for what is wrong with a checkpoint: that is a finding.
+        """
+
+    @abstractmethod
+    def export(self, to: Path) -> LogExport:
+        """Write the log as C2SP tlog-tiles into an empty folder, or add to what an earlier export left in it.
+
+        What was written is read again and checked as a stranger would. Raise StorageConflict where the folder holds
+        anything else, LogDamaged where the lines are not those that were signed, SelfCheckFailed, StorageFailed.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeStamp:
+    """A request for a time-stamp of a checkpoint, and what came of it."""
+
+    name: str
+    """Of its folder below `audit/timestamps/`."""
+    size: int
+    """Entries that the checkpoint covers."""
+    time: str
+    """UTC, RFC 3339: when the authority saw it; empty where there is no reply that verifies."""
+    authority: str
+    """Who says so; empty likewise."""
+    answered: bool
+    """Whether a reply is kept."""
+    digests: Mapping[str, str]
+    """`sha256:…` of `checkpoint` and, once it is answered, of `reply.tsr` and `anchors.pem`."""
+
+
+class TimeStamps(ABC):
+    """Time-stamps of the log's checkpoints (RFC 3161), by exchange of files."""
+
+    @abstractmethod
+    def request(self, checkpoint: bytes) -> bytes:
+        """Make and keep a request for a signed checkpoint; the DER bytes to bring to an authority."""
+
+    @abstractmethod
+    def accept(self, reply: bytes, anchors: bytes | None) -> tuple[TimeStamp | None, tuple[Finding, ...]]:
+        """Check a reply and keep it with the request that it answers; None and why where it is not kept.
+
+        `anchors` (PEM) vouch for the authority, by default those of the newest reply that was accepted; raise
+        UsageError where there are none, KeysUnusable where they cannot be read.
+        """
+
+    @abstractmethod
+    def stored(self) -> Iterator[TimeStamp]:
+        """Every request, by size of its checkpoint."""
+
+    @abstractmethod
+    def verify(self, log: AuditLog) -> Iterator[Finding]:
+        """Check every reply that is kept, against its anchors and against the log as it is now."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ItemRow:
@@ -204,6 +327,8 @@ class ItemRow:
     ingested: str
     derivatives: tuple[str, ...]
     """REFs of all versions of all derivatives."""
+    reviews: Mapping[str, ReviewWord] = field(default_factory=dict)
+    """What the latest review says, by REF; a derivative that is not here is a draft."""
 
 
 class Catalog(ABC):
@@ -220,6 +345,10 @@ class Catalog(ABC):
     @abstractmethod
     def add_story(self, derivation: StoryDerivation, events: Sequence[Event]) -> None:
         """Insert or replace the rows of a story and its ingredients."""
+
+    @abstractmethod
+    def add_events(self, events: Sequence[Event]) -> None:
+        """Append events about versions that are catalogued; those known of their REF are skipped."""
 
     @abstractmethod
     def master(self, item_id: str) -> Master | None:
@@ -835,6 +964,17 @@ class Formats(ABC):
         """Check a file name before anything is done with it."""
 
 
+class Bags(ABC):
+    """Bags that come in."""
+
+    @abstractmethod
+    def read(self, path: Path, subject: str) -> Bag:
+        """Validate the bag in a directory (RFC 8493) and read what it says; problems are findings, never exceptions.
+
+        Of a bag with errors nothing but its findings is given. `subject` names it in findings.
+        """
+
+
 class DerivativeWriter(ABC):
     """Writes one derivative picture with its map, in bands from the top."""
 
@@ -1023,8 +1163,21 @@ class Credentials(ABC):
         """Embed the manifest of an access copy, its history with it. Raise CredentialsFailed, SelfCheckFailed."""
 
     @abstractmethod
-    def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:
-        """Read and judge a file's credentials under the archive's own anchors; problems are findings."""
+    def read(
+        self,
+        path: Path,
+        mime: str,
+        sidecar: Path | None,
+        subject: str,
+        *,
+        sha256: str | None = None,
+        anchors: str | None = None,
+    ) -> CredentialReport:
+        """Read and judge a file's credentials under these roots (PEM), or the archive's own; problems are findings.
+
+        `sha256` is the digest of the file's bytes where they were hashed just now: with a sidecar that binds all of
+        them they need not be read again.
+        """
 
     @abstractmethod
     def agents(self) -> tuple[SoftwareAgent, ...]:
@@ -1047,6 +1200,146 @@ class CredentialReport:
     """The synthesis map carried inside the manifest."""
     derivation: Mapping[str, Any] | None
     """The derivation assertion."""
+    chain: CredentialChain | None = None
+    """All manifests in plain words; None where none can be read."""
+
+
+# --- kinship -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """What finds a picture again; small, and plain data that travels between processes."""
+
+    code: bytes
+    """Raw digest of the ISCC image code (ISO 24138), 32 bytes."""
+    words: npt.NDArray[np.uint16]
+    """(n,) bucket of each local feature."""
+    signatures: npt.NDArray[np.uint64]
+    """(n,) what tells features of one bucket apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kin:
+    """A picture of the archive that a candidate may come from: never a verdict."""
+
+    ref: str
+    """REF with its version."""
+    distance: int
+    """Bits of 256 in which the ISCC image codes differ, at best over mirrored, turned and trimmed variants."""
+    votes: float
+    """Weight of the local features that both have; 0 where none were compared."""
+
+
+class Fingerprints(ABC):
+    """Fingerprints of the archive's pictures: what can be made again at any time from the pictures alone."""
+
+    @abstractmethod
+    def covered(self) -> int:
+        """How many entries of the log are accounted for; 0 for an empty index."""
+
+    @abstractmethod
+    def known(self) -> frozenset[str]:
+        """REFs that are in it."""
+
+    @abstractmethod
+    def make(self, picture: npt.NDArray[np.uint8]) -> Fingerprint:
+        """Fingerprint of a picture as a person sees it: uint8 (h, w) or (h, w, 3), best 500 pixels or more."""
+
+    @abstractmethod
+    def add(self, prints: Mapping[str, Fingerprint], covered: int) -> None:
+        """Add REFs and say how many entries of the log are accounted for now; kept where the disk allows it."""
+
+    @abstractmethod
+    def find(self, picture: npt.NDArray[np.uint8], limit: int = 20) -> tuple[Kin, ...]:
+        """Pictures that may be its kin, likeliest first; `picture` as in `make`, mirrored, turned or cropped."""
+
+
+# --- what comes from outside -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """A picture from outside as a person sees it."""
+
+    picture: npt.NDArray[np.uint8] | None
+    """uint8 (h, w) or (h, w, 3), upright, longest edge at most 2048; None where it cannot be decoded."""
+    findings: tuple[Finding, ...]
+    width: int | None = None
+    """Of the whole picture, upright, pixels; None where unknown."""
+    height: int | None = None
+
+
+class Foreign(ABC):
+    """Files and folders that somebody hands in, whoever made them. Reads only."""
+
+    @abstractmethod
+    def subject(self, path: Path) -> Subject:
+        """What a path is; raise SourceUnreadable where the system refuses to say."""
+
+    @abstractmethod
+    def look(self, path: Path, mime: str, subject: str) -> Looked:
+        """Check the structure of a picture's file and look at the picture; problems are findings."""
+
+    @abstractmethod
+    def thumbnail(self, data: bytes) -> npt.NDArray[np.uint8] | None:
+        """A small encoded picture as a person sees it: uint8 (h, w) or (h, w, 3); None where it cannot be decoded."""
+
+    @abstractmethod
+    def image_code(self, picture: npt.NDArray[np.uint8]) -> bytes:
+        """Raw digest of the ISCC image code of a picture as `look` gives it, 32 bytes."""
+
+    @abstractmethod
+    def bag(self, path: Path) -> Iterator[Finding]:
+        """Check a bag (RFC 8493)."""
+
+    @abstractmethod
+    def ocfl_object(self, path: Path) -> Iterator[Finding]:
+        """Check an OCFL object, whoever wrote it."""
+
+    @abstractmethod
+    def ocfl_root(self, path: Path) -> Iterator[Finding]:
+        """Check an OCFL storage root and its objects, whoever wrote them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditView:
+    """Everything the report of an audit is made from."""
+
+    audit: Audit
+    credentials: CredentialReport | None
+    """None where credentials were not looked for."""
+    anchors: str
+    """Under which roots they were judged, in words."""
+    kinship: Kinship | None
+    candidate: npt.NDArray[np.uint8] | None
+    """The file as a person sees it: uint8 (h, w) or (h, w, 3)."""
+    reference: npt.NDArray[np.uint8] | None
+    """The archive's picture it was matched to, shaped likewise."""
+    matrix: Geometry
+    """From pixel centres of `candidate` to those of `reference`."""
+    scale: float
+    """Pixels of the file a pixel of `candidate`."""
+    strength: npt.NDArray[np.uint8] | None
+    """(h, w) 0 where everything is explained, else how far beyond it; any reduction of the candidate."""
+    flags: npt.NDArray[np.uint8] | None
+    """(h, w) of `candidate`: synthesis map of what it shows; None where there is none."""
+    caption: str
+    """Text of the band of the matched picture; empty where it is no story."""
+    made: str
+    """UTC, RFC 3339."""
+    inside: tuple[Audit, ...] = ()
+    """Of a package: its pictures and videos that were audited."""
+    signed: npt.NDArray[np.uint8] | None = None
+    """Small picture of what was signed, where the credentials do not hold for this file; None where there is none."""
+
+
+class AuditReports(ABC):
+    """The report of an audit."""
+
+    @abstractmethod
+    def render(self, view: AuditView) -> bytes:
+        """One self-contained HTML file."""
 
 
 # --- documents ---------------------------------------------------------------------------------------
@@ -1176,10 +1469,27 @@ class Exporter(ABC):
 
     name: ClassVar[str]
     """The word after `--as`."""
+    seal: str
+    """Glob, below a package, of the files that name all others: the log keeps their digests."""
+    takes_earlier_versions: ClassVar[bool] = False
+    """Whether a version takes all earlier ones along."""
+
+    def bound(self, profile: Path | None, info: Sequence[tuple[str, str]]) -> Exporter:
+        """The same exporter, bound to a BagIt profile and to more that is said of every package (label, text).
+
+        Raise UsageError where this form knows neither, or where the profile or a label cannot be used.
+        """
+        if profile is not None or info:
+            raise UsageError(f"--profile and --bag-info do not go with --as {self.name}", hint="They go with --as bag")
+        return self
+
+    def served_from(self, base_uri: str) -> Exporter:
+        """The same exporter, for packages that will lie on a web server below `base_uri`; raise UsageError."""
+        raise UsageError(f"--base-uri does not go with --as {self.name}", hint="It goes with --as iiif")
 
     @abstractmethod
     def write(self, package: Package, to: Path) -> None:
-        """Write the package into `to`, an empty directory; what was written lies durably on the disk.
+        """Write the package into `to`, an empty directory; `Archive.make_durable` brings it to the disk afterwards.
 
         Every file of the package is read once while it is copied, and its digests must be those that the package
         says: raise SelfCheckFailed where they are not, StorageFailed where the disk refuses.
@@ -1214,7 +1524,7 @@ class JournalEntry:
     """Versions that are about to appear, and the events that tell of them."""
 
     refs: tuple[str, ...]
-    """REFs with versions; a master's is its item_id."""
+    """REFs with versions; a master's is its item_id. Empty where the events are about versions long stored."""
     events: tuple[Event, ...]
     batch: str = ""
     """Key of the batch whose tasks are done when the versions are stored (flows.commit.task_of)."""
@@ -1226,6 +1536,90 @@ class Quarantine(ABC):
     @abstractmethod
     def take(self, staged: Path, *, name: str, sha256: str, findings: Sequence[Finding]) -> None:
         """Move a staged file in; the same bytes twice take one place."""
+
+
+Vouched = Mapping[int, Mapping[str, str]]
+"""Digests (`sha512:…`) of files by name, by version from 1."""
+
+
+class Replica(ABC):
+    """Another directory with the storage roots, the log and the settings of this archive, never its private keys.
+
+    What the archive's log vouches for, and nothing else, travels between the two, in either direction; `vouched` are
+    the names and digests (`sha512:…`) of the files of every version of an object, by version from 1.
+    """
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the replica for writing; a directory that is empty or missing becomes one.
+
+        Raise StorageConflict where it holds anything else, another archive's replica, or lies in this archive (or
+        the archive in it), ArchiveBusy, StorageFailed.
+        """
+
+    @abstractmethod
+    def require(self) -> None:
+        """Raise StorageConflict where the directory is no copy of this archive."""
+
+    @abstractmethod
+    def compare_log(self) -> int:
+        """Remember the archive's checkpoint of now; return the entries it covers.
+
+        Raise LogDamaged where the archive's log does not hold, or does not begin with what the replica's checkpoint
+        promises: a log that was rewritten, or two that grew apart.
+        """
+
+    @abstractmethod
+    def take_log(self) -> tuple[Finding, ...]:
+        """Extend the replica's log to the remembered checkpoint: lines, fsync, checkpoint."""
+
+    @abstractmethod
+    def take_settings(self) -> tuple[Finding, ...]:
+        """Copy archive.toml, public keys and certificates, added models and palettes."""
+
+    @abstractmethod
+    def take(self, object_id: str, vouched: Vouched, *, verify: bool) -> Brought:
+        """Bring an object of the archive into the replica, whole or not at all.
+
+        A file that does not have its digest is not taken. What is in the replica already is believed where its
+        inventory is the same, or read and compared with `verify`. Several threads may take different objects.
+        """
+
+    @abstractmethod
+    def give(self, object_id: str, vouched: Vouched) -> Brought:
+        """Mend an object of the archive, every byte of which is read: what is missing, rotten or too much.
+
+        Good bytes are copied, hashed and compared before they take their place; what was there goes into quarantine.
+        """
+
+    @abstractmethod
+    def give_roots(self) -> tuple[str, ...]:
+        """Write what describes the archive's storage roots anew where it is damaged; paths that were written."""
+
+    @abstractmethod
+    def give_log(self) -> tuple[str, ...]:
+        """Mend the archive's log where it is damaged; paths that were written.
+
+        Raise LogDamaged where what the archive's checkpoint promises cannot be had again to the last entry.
+        """
+
+    @abstractmethod
+    def object_ids(self) -> Iterator[str]:
+        """Every object in the replica."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brought:
+    """What was done so that an object is what its inventory and the log say."""
+
+    written: tuple[str, ...] = ()
+    """Paths inside the object."""
+    size: int = 0
+    """Bytes of them."""
+    displaced: tuple[str, ...] = ()
+    """Paths inside the object whose bytes went into quarantine."""
+    findings: tuple[Finding, ...] = ()
+    """What could not be done, and what was found on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1252,15 +1646,23 @@ class Archive:
     preservation: StorageRoot[RecordRef]
     stories: StorageRoot[StoryRef]
     log: AuditLog
+    timestamps: TimeStamps
     catalog: Catalog
     scratch_catalog: Callable[[], Catalog]
     """Makes an empty catalog in memory, to compare with."""
     jobs: Jobs
     formats: Formats
+    bags: Bags
     pictures: Pictures
     access: AccessCopies
+    exporters: Mapping[str, Exporter]
+    """By the word after `--as`."""
+    make_durable: Callable[[Sequence[Path]], None]
+    """Brings everything below these folders to the disk; raises StorageFailed."""
     credentials: Credentials
     documents: Documents
+    fingerprints: Fingerprints
+    """What finds the kin of a picture from outside."""
     models: Models
     executor: Executor
     """For batches of derivatives."""
@@ -1276,6 +1678,8 @@ class Archive:
     palettes: Palettes
     kept: Kept
     """What stories need again when they are told with one thing changed."""
+    replica: Callable[[Path], Replica]
+    """A copy of this archive in another directory."""
     check_parameters: Callable[[Mapping[str, Any], Mapping[str, Json]], str]
     """(JSON Schema properties, values) -> a sentence for the first that does not fit, or an empty string."""
     check_document: Callable[[str, Any], str]
@@ -1285,3 +1689,21 @@ class Archive:
     agent: str
     """Name and version of this program."""
     platform: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditDesk:
+    """What an audit has at hand: with an archive, or without one."""
+
+    archive: Archive | None
+    why_no_archive: str
+    """A sentence where there is none."""
+    foreign: Foreign
+    pictures: Pictures
+    credentials: Credentials
+    reports: AuditReports
+    clock: Clock
+    scratch: Path
+    """A folder of its own that goes away."""
+    open_archive: Callable[[Path], AbstractContextManager[Archive]]
+    """Opens another archive to be audited, read only."""

@@ -244,7 +244,11 @@ HOW_TO = sorted(path for path in (DOCS / "how-to").glob("*.md") if path.name != 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", HOW_TO, ids=ids)
 def test_how_tos_work(page: Path, desk: Path, programs: Path):
-    needed = {"verify-without-us.md": ("exiftool", "sha512sum"), "use-your-own-certificate.md": ("openssl",)}
+    needed = {
+        "verify-without-us.md": ("exiftool", "sha512sum"),
+        "use-your-own-certificate.md": ("openssl",),
+        "verify-a-proof.md": ("openssl", "xxd"),
+    }
     missing = [name for name in needed.get(page.name, ()) if shutil.which(name) is None]
     if missing:
         pytest.skip(f"{missing[0]} is not installed")
@@ -312,7 +316,7 @@ def parses(words: list[str]) -> None:
 # --- json --------------------------------------------------------------------------------------------
 
 EXAMPLE = re.compile(r"^<!-- json: ([\w -]+) -->\n```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OPEN = {"record", "files", "digests", "pixels", "damage", "parameters", "card"}
+OPEN = {"record", "files", "digests", "pixels", "damage", "parameters", "card", "reviews", "seal"}
 """Members whose own members depend on what is in the archive."""
 
 
@@ -352,7 +356,17 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
     real["restore"] = shelf.run("restore", "a", "d").json
     real["enhance"] = shelf.run("enhance", "a", "--scale", "2", "--set", "enlarge.method=kernel").json
     real["export"] = shelf.run("export", "a/enhancement", "--as", "access", "--to", tmp_path / "public").json
+    copy = tmp_path / "public" / "a-enhanced-story-1.jpg"
+    real["audit"] = shelf.ok("audit", copy, "--report", tmp_path / "report.html")
+    packed = ("--as", "bag", "--approved-only", "--to", tmp_path / "packed")
+    real["export packages"] = shelf.run("export", "a", "a/restoration", *packed).json
     words = ("--scale", "1.5", "--set", "enlarge.method=kernel", "--hint", "20,20=#806040", "--to", tmp_path)
+    shutil.copy(shelf.root / "audit" / "checkpoint", tmp_path / "old")
+    real["review"] = shelf.ok("review", "a/restoration", "--approve", "--by", "A. Miller")
+    real["log prove"] = shelf.ok("log", "prove", "a", "--to", tmp_path / "a.tlog-proof")
+    real["log export"] = shelf.ok("log", "export", "--to", tmp_path / "log")
+    real["log consistency"] = shelf.ok("log", "consistency", tmp_path / "old")
+    real["log timestamp request"] = shelf.ok("log", "timestamp", "request", "--to", tmp_path / "request.tsq")
     real["story"] = shelf.ok("story", "a", *words)
     real["hints suggest"] = shelf.ok("hints", "suggest", "a")
     shown = shelf.run("palettes", "show", "autochrome").out.replace('"autochrome"', '"ours"', 1)
@@ -363,6 +377,9 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
         "list", "verify", "log verify", "log show", "keys show", "recipes list", "catalog rebuild",
     ):  # fmt: skip
         real[words] = shelf.run(*words.split()).json
+    real["replicate"] = shelf.ok("replicate", "--to", tmp_path / "replica")
+    shelf.files("a")["a.jpg"].unlink()
+    real["repair"] = shelf.ok("repair", "a", "--from", tmp_path / "replica")
     model = write_model(tmp_path / "model", card(onnx_blur()), onnx_blur())
     real["models add"] = shelf.ok("models", "add", model, model.with_name("weights.onnx"))
     for words in ("models list", "models verify tiny-blur", "models show tiny-blur", "models remove tiny-blur"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from archive_restore.adapters import durable
 from archive_restore.adapters.durable import storage_errors
+from archive_restore.adapters.log_lines import LogLines, lines_about
+from archive_restore.adapters.log_tiles import export_tiles
 from archive_restore.core.canonical import Malformed, canonical_bytes, from_plain
 from archive_restore.core.checkpoint import (
     Checkpoint,
@@ -26,11 +28,14 @@ from archive_restore.core.checkpoint import (
     SignedCheckpoint,
     key_id,
     parse,
+    render,
     sign_checkpoint,
+    verifier_key,
 )
-from archive_restore.core.merkle import CompactRange, leaf_hash
-from archive_restore.errors import LogDamaged, StorageConflict, StorageFailed
-from archive_restore.ports import AuditLog, LogEntry
+from archive_restore.core.log_proof import LogProof, proof_problem, render_consistency, render_proof
+from archive_restore.core.merkle import EMPTY_ROOT, CompactRange, leaf_hash, verify_consistency
+from archive_restore.errors import LogDamaged, SelfCheckFailed, StorageConflict, StorageFailed
+from archive_restore.ports import AuditLog, Consistency, LogEntry, LogExport, LogLine
 from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.provenance import Event
 
@@ -69,6 +74,9 @@ class FileAuditLog(AuditLog):
         self._origin = origin
         self._public_key = public_key
         self._sign = sign
+        self._lines = LogLines(self._entries)
+        self._kept_promise: SignedCheckpoint | None = None
+        """The checkpoint that the lines were last held against."""
         self._tree = CompactRange()
         self._end = 0
         self._known: set[bytes] = set()
@@ -124,6 +132,118 @@ class FileAuditLog(AuditLog):
     def size(self) -> int:
         """See ports.AuditLog; the signature is checked."""
         return self._signed().checkpoint.size
+
+    def signed(self) -> SignedCheckpoint:
+        """The checkpoint, when it is this log's and authentic; raise LogDamaged otherwise."""
+        return self._signed()
+
+    def checkpoint(self) -> bytes:
+        """See ports.AuditLog."""
+        return render(self._signed())
+
+    def verifier_key(self) -> str:
+        """See ports.AuditLog."""
+        return verifier_key(self._origin, self._public_key)
+
+    def find(self, refs: Collection[str]) -> Iterator[LogLine]:
+        """See ports.AuditLog."""
+        for index, data in lines_about(self._entries, refs, self.size()):
+            event, problem = _read_line(data + b"\n", index)
+            if event is None:
+                raise LogDamaged(f"entry {index} of the audit log {problem[1]}", hint="Run `log verify`")
+            yield LogLine(index=index, event=event, data=data)
+
+    def prove(self, index: int) -> bytes:
+        """See ports.AuditLog; the proof is verified before it is handed out."""
+        note = self._promised()
+        path = self._lines.tree.inclusion_proof(index, note.checkpoint.size)
+        entry = self._lines.lines(index, index + 1)[0]
+        proof = LogProof(index=index, path=path, checkpoint=render(note), entry=entry)
+        problem = proof_problem(proof, entry)
+        if problem:
+            raise SelfCheckFailed(f"the proof of entry {index} does not verify: {problem}", hint="Run `log verify`")
+        return render_proof(proof)
+
+    def consistency(self, old: bytes, new: bytes | None = None) -> Consistency:
+        """See ports.AuditLog. Steps: 1 both checkpoints, 2 the lines, 3 the order, 4 the proof (RFC 9162 §2.1.4)."""
+        findings: list[Finding] = []
+        try:
+            present = self._promised()
+        except LogDamaged as exc:
+            return Consistency(earlier=0, later=0, proof=b"", findings=(_finding("LOG_UNREADABLE", ENTRIES, f"{exc}"),))
+        # 1. Both checkpoints
+        earlier = self._given(old, "the old checkpoint", findings)
+        later = present if new is None else self._given(new, "the new checkpoint", findings)
+        if earlier is None or later is None:
+            return Consistency(earlier=0, later=0, proof=b"", findings=tuple(findings))
+        first, last = earlier.checkpoint, later.checkpoint
+        # 2. The lines
+        size = present.checkpoint.size
+        for name, promised in (("old", first), ("new", last)):
+            if promised.size > size:
+                findings.append(
+                    _finding(
+                        "LOG_SHORTENED",
+                        f"the {name} checkpoint",
+                        f"It covers {promised.size} entries and the log has {size}: entries were taken away since, or "
+                        "this is an older copy of the log.",
+                        "RFC 6962 §2.1.2",
+                    )
+                )
+            elif self._root_at(promised.size) != promised.root:
+                findings.append(
+                    _finding(
+                        "LOG_REWRITTEN",
+                        f"the {name} checkpoint",
+                        f"The first {promised.size} entries of the log are not those that it was signed over: one of "
+                        "them was changed, put in or taken out, and the log signed again.",
+                        "RFC 6962 §2.1.2",
+                    )
+                )
+        # 3. The order
+        if first.size > last.size:
+            message = f"It covers {first.size} entries and the new one {last.size}: give the older one first."
+            findings.append(_finding("LOG_CHECKPOINTS_SWAPPED", "the old checkpoint", message))
+        # 4. The proof
+        proof = b""
+        if not findings:
+            path = self._lines.tree.consistency_proof(first.size, last.size) if first.size else ()
+            if first.size and not verify_consistency(first.size, last.size, first.root, last.root, path):
+                raise SelfCheckFailed("the consistency proof does not verify", hint="Please report this")
+            proof = render_consistency(first.size, path, render(later))
+        return Consistency(earlier=first.size, later=last.size, proof=proof, findings=tuple(findings))
+
+    def export(self, to: Path) -> LogExport:
+        """See ports.AuditLog."""
+        note = self._promised()
+        return export_tiles(self._lines, note, self.verifier_key(), to)
+
+    def _given(self, data: bytes, name: str, findings: list[Finding]) -> SignedCheckpoint | None:
+        """A checkpoint that was handed in, when it is one of this log's; else it is a finding."""
+        try:
+            note = parse(data)
+        except CheckpointMalformed as exc:
+            findings.append(
+                _finding("LOG_CHECKPOINT_MALFORMED", name, f"It is no checkpoint: {exc}.", "C2SP tlog-checkpoint")
+            )
+            return None
+        problems = list(self._verify_signature(note, name))
+        findings += problems
+        return None if problems else note
+
+    def _promised(self) -> SignedCheckpoint:
+        """The checkpoint, with its lines read; raise LogDamaged where they are not those that were signed."""
+        note = self._signed()
+        if note == self._kept_promise:
+            return note
+        self._lines.read_to(note.checkpoint.size)
+        if self._root_at(note.checkpoint.size) != note.checkpoint.root:
+            _damaged("its entries are not those that were signed")
+        self._kept_promise = note
+        return note
+
+    def _root_at(self, size: int) -> bytes:
+        return self._lines.tree.range_root(0, size) if size else EMPTY_ROOT
 
     def recovered(self) -> tuple[Event, ...]:
         """Events that a crash had left beyond the checkpoint: cut off at opening, for the caller to append again."""
@@ -197,13 +317,13 @@ class FileAuditLog(AuditLog):
             message = "The entries are not those that were signed: compare them with a copy of the log."
             yield _finding("LOG_ROOT_MISMATCH", ENTRIES, message, "RFC 6962 §2.1")
 
-    def _verify_signature(self, note: SignedCheckpoint) -> Iterator[Finding]:
+    def _verify_signature(self, note: SignedCheckpoint, subject: str = CHECKPOINT) -> Iterator[Finding]:
         if note.checkpoint.origin != self._origin:
             message = f"It belongs to the log {note.checkpoint.origin!r}, not {self._origin!r}."
-            yield _finding("LOG_ORIGIN_WRONG", CHECKPOINT, message, "C2SP tlog-checkpoint")
+            yield _finding("LOG_ORIGIN_WRONG", subject, message, "C2SP tlog-checkpoint")
         elif note.key_id != key_id(self._origin, self._public_key) or not self._authentic(note):
             message = "The log's key did not sign this checkpoint."
-            yield _finding("LOG_SIGNATURE_INVALID", CHECKPOINT, message, "C2SP signed-note")
+            yield _finding("LOG_SIGNATURE_INVALID", subject, message, "C2SP signed-note")
 
     def _authentic(self, note: SignedCheckpoint) -> bool:
         try:
@@ -213,7 +333,6 @@ class FileAuditLog(AuditLog):
         return True
 
     def _signed(self) -> SignedCheckpoint:
-        """The checkpoint, when it is this log's and authentic; raise LogDamaged otherwise."""
         data = _bytes(self._checkpoint)
         if data is None:
             _damaged("its checkpoint is missing or cannot be read")
@@ -336,4 +455,5 @@ def _damaged(what: str) -> NoReturn:
 
 def _finding(code: str, what: str, message: str, clause: str = "") -> Finding:
     severity = Severity.WARNING if code == "LOG_BEYOND_CHECKPOINT" else Severity.ERROR
-    return Finding(code=code, severity=severity, subject=f"audit/{what}", message=message, clause=clause)
+    subject = what if what.startswith("the ") else f"audit/{what}"
+    return Finding(code=code, severity=severity, subject=subject, message=message, clause=clause)

@@ -19,10 +19,12 @@ from archive_restore.adapters.c2pa_library import (
     EMBED_LIMIT,
     ParentIngredient,
     library_version,
+    read_sidecar,
     read_store,
     sign_embedded,
     sign_sidecar,
     supports_embedding,
+    supports_reading,
 )
 from archive_restore.adapters.c2pa_report import report, unreadable
 from archive_restore.adapters.durable import hash_file, storage_errors
@@ -186,12 +188,28 @@ class C2paCredentials(Credentials):
             raise
         return SignedFile(embedded=False, sidecar=sidecar)
 
-    def read(self, path: Path, mime: str, sidecar: Path | None, subject: str) -> CredentialReport:
-        """Read and judge a file's credentials under the archive's own anchors; problems are findings."""
+    def read(
+        self,
+        path: Path,
+        mime: str,
+        sidecar: Path | None,
+        subject: str,
+        *,
+        sha256: str | None = None,
+        anchors: str | None = None,
+    ) -> CredentialReport:
+        """See ports.Credentials; problems are findings."""
         try:
+            roots = self._load_anchors() if anchors is None else anchors
             with storage_errors("reading", sidecar or path):
                 manifest = sidecar.read_bytes() if sidecar is not None else None
-            store = read_store(path, mime, manifest, self._load_anchors())
+            if manifest is None and not supports_reading(mime):
+                return report(None, subject, datetime.now(UTC))
+            store = None
+            if manifest is not None and sha256 is not None:
+                store = read_sidecar(manifest, sha256, roots)
+            if store is None:
+                store = read_store(path, mime, manifest, roots)
         except (CredentialsFailed, StorageFailed) as exc:
             return unreadable(subject, str(exc))
         return report(store, subject, datetime.now(UTC))

@@ -6,13 +6,14 @@ is there, and never opens the file that a sidecar is signed for.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import io
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ _ANY_BYTES = "application/octet-stream"
 """With a sidecar the asset's format does not matter; as plain bytes it is hashed in a stream (0.56 GB for any size)
 where `image/tiff` would be read into memory whole."""
 _STORE = "application/c2pa"
+_DATA_HASH = "c2pa.hash.data"
 _ALGORITHMS = {"es256": c2pa.C2paSigningAlg.ES256, "ed25519": c2pa.C2paSigningAlg.ED25519}
 
 
@@ -64,6 +66,10 @@ class Store:
     """When the signing certificate ends, RFC 3339; empty where the library could not say."""
     resources: Mapping[str, bytes]
     """Bytes of the active manifest's data ingredients, by title."""
+    thumbnail: bytes = b""
+    """Small picture of what was signed, of the active manifest (C2PA 2.2 §18.11); empty where there is none."""
+    signatures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is known of each manifest's signature by label: `algorithm`, `certificateInfo`."""
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -86,7 +92,7 @@ def sign_sidecar(
     Raises CredentialsFailed, KeysUnusable.
     """
     binding = {
-        "label": "c2pa.hash.data",
+        "label": _DATA_HASH,
         "created": True,
         "data": {"exclusions": [], "name": "asset", "alg": "sha256", "hash": list(bytes.fromhex(sha256)), "pad": []},
     }
@@ -158,9 +164,39 @@ def read_store(path: Path, mime: str, sidecar: bytes | None, anchors_pem: str) -
             return _store(reader)
 
 
+def read_sidecar(sidecar: bytes, sha256: str, anchors_pem: str) -> Store | None:
+    """The store of a file that was hashed just now, without reading the file a second time; None unless all is well.
+
+    The library judges everything but the hard binding. That is a `c2pa.hash.data` over all bytes without exclusions
+    (C2PA 2.2 §18.5), so the file's plain sha256, and compared here. Whatever is not flawless, not trusted or bound in
+    another way is for `read_store`, with the file.
+    """
+    with (
+        _translated("the credentials"),
+        c2pa.Reader(_ANY_BYTES, io.BytesIO(), sidecar, context=offline_context(anchors_pem)) as reader,
+    ):
+        store = _store(reader)
+    binding = store.assertions.get(_DATA_HASH, {})
+    active = store.results.get("activeManifest", {})
+    ours = ("assertion.dataHash.mismatch", f"self#jumbf=/c2pa/{store.active}/c2pa.assertions/{_DATA_HASH}")
+    if (
+        [label for label in store.assertions if label.startswith("c2pa.hash.")] != [_DATA_HASH]
+        or (binding.get("alg"), binding.get("exclusions"), _hex(binding.get("hash"))) != ("sha256", [], sha256)
+        or [(status["code"], status["url"]) for status in failures(store)] != [ours]
+        or not any(status["code"] == "signingCredential.trusted" for status in active.get("success", ()))
+    ):
+        return None
+    return replace(store, state="Trusted", results={**store.results, "activeManifest": {**active, "failure": []}})
+
+
 def supports_embedding(mime: str) -> bool:
     """Say whether the library can put a manifest into a file of this type."""
     return mime in c2pa.Builder.get_supported_mime_types()
+
+
+def supports_reading(mime: str) -> bool:
+    """Say whether the library looks for a manifest inside files of this type."""
+    return mime in c2pa.Reader.get_supported_mime_types()
 
 
 def library_version() -> str:
@@ -180,6 +216,16 @@ def failures(store: Store) -> Iterator[Mapping[str, Any]]:
         yield from delta.get("validationDeltas", {}).get("failure", ())
 
 
+def remarks(store: Store) -> Iterator[Mapping[str, Any]]:
+    """Validation statuses that are neither success nor failure, but for what offline work always is."""
+    results = [store.results.get("activeManifest", {})]
+    results += [delta.get("validationDeltas", {}) for delta in store.results.get("ingredientDeltas", ())]
+    for found in results:
+        for status in found.get("informational", ()):
+            if not str(status.get("code", "")).startswith("signingCredential.ocsp."):
+                yield status
+
+
 # --- the library -------------------------------------------------------------------------------------
 
 
@@ -193,7 +239,8 @@ def _context(anchors_pem: str, process: int) -> c2pa.Context:
     # The library accepts unknown settings silently: these are the names that were seen to work.
     settings = {
         "trust": {
-            "user_anchors": anchors_pem,
+            # An empty list is refused as no certificate; left out, nobody is trusted.
+            **({"user_anchors": anchors_pem} if anchors_pem else {}),
             # Without this, certificates for document or C2PA claim signing read as Invalid.
             "trust_config": "".join(f"{purpose.dotted_string}\n" for purpose in SIGNING_PURPOSES),
         },
@@ -319,26 +366,33 @@ def _store(reader: c2pa.Reader) -> Store:
     content = json.loads(reader.json())
     active = str(content.get("active_manifest", ""))
     manifests = content.get("manifests", {})
-    exact = _exact(reader, active)
-    validity = exact.get("signature", {}).get("certificateInfo", {}).get("validity", {})
+    exact = _exact(reader)
+    newest = exact.get(active, {})
+    validity = newest.get("signature", {}).get("certificateInfo", {}).get("validity", {})
     return Store(
         state=str(reader.get_validation_state() or "Invalid"),
         active=active,
         manifests=manifests,
-        assertions=exact.get("assertions", {}),
+        assertions=newest.get("assertions", {}),
         results=reader.get_validation_results() or {},
         not_after=str(validity.get("notAfter", "")),
         resources=dict(_resources(reader, manifests.get(active, {}))),
+        thumbnail=_thumbnail(reader, manifests.get(active, {})),
+        signatures={label: manifest.get("signature", {}) for label, manifest in exact.items()},
     )
 
 
-def _exact(reader: c2pa.Reader, active: str) -> Mapping[str, Any]:
-    """The active manifest as crJSON: the library's other forms turn every list of small numbers into base64."""
-    for manifest in json.loads(reader.crjson()).get("manifests", ()):
-        if manifest.get("label") == active:
-            found: Mapping[str, Any] = manifest
-            return found
-    return {}
+def _hex(value: object) -> str:
+    """Hex of bytes as crJSON renders them, `b64'…'`; empty where they are none."""
+    text = str(value)
+    with contextlib.suppress(ValueError):
+        return base64.b64decode(text.removeprefix("b64'").removesuffix("'"), validate=True).hex()
+    return ""
+
+
+def _exact(reader: c2pa.Reader) -> Mapping[str, Mapping[str, Any]]:
+    """Every manifest by label as crJSON: the library's other forms turn every list of small numbers into base64."""
+    return {str(manifest.get("label")): manifest for manifest in json.loads(reader.crjson()).get("manifests", ())}
 
 
 def _resources(reader: c2pa.Reader, manifest: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
@@ -348,3 +402,15 @@ def _resources(reader: c2pa.Reader, manifest: Mapping[str, Any]) -> Iterator[tup
             content = io.BytesIO()
             reader.resource_to_stream(identifier, content)
             yield str(ingredient.get("title", "")), content.getvalue()
+
+
+def _thumbnail(reader: c2pa.Reader, manifest: Mapping[str, Any]) -> bytes:
+    identifier = (manifest.get("thumbnail") or {}).get("identifier")
+    if not identifier:
+        return b""
+    content = io.BytesIO()
+    try:
+        reader.resource_to_stream(identifier, content)
+    except c2pa.C2paError:  # named and not there: the results of the validation tell of it
+        return b""
+    return content.getvalue()

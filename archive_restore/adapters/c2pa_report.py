@@ -9,62 +9,26 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from archive_restore.adapters.c2pa_chain import chain
 from archive_restore.adapters.c2pa_library import Store, failures
+from archive_restore.core.credential_words import ABSENT, REMOTE, status_words
+from archive_restore.core.labels import plain_text
 from archive_restore.core.manifests import DERIVATION_ASSERTION, MAP_ASSERTION
 from archive_restore.ports import CredentialReport
 from archive_restore.records.findings import Finding, Severity
 
 MAP_TITLE = "synthesis map"
 """Title of the ingredient that carries the map (core.claims.preservation_manifest)."""
+_REMOTE = "must fetch remote manifests"
+"""What the library says where a file names an address instead of holding a store."""
 WARN_DAYS = 365
 """An expiry is told of a year ahead."""
-
-_OTHER_BYTES = (
-    "C2PA_OTHER_BYTES",
-    "The file is not the one this manifest was signed for: its bytes were changed, or the manifest was moved here from "
-    "another file. Restore the file from a backup.",
-)
-_CHANGED_PART = (
-    "C2PA_CONTENT_CHANGED",
-    "A part of the manifest (a statement, the synthesis map or an ingredient) was changed after signing.",
-)
-_CHANGED_CLAIM = ("C2PA_CLAIM_CHANGED", "The claim was changed after signing, or signed with another key.")
-_EXPIRED = (
-    "C2PA_EXPIRED",
-    "The signing certificate was not valid at the time that counts; without a time-stamp that is today. "
-    "The file may be unchanged, but the signature no longer proves it.",
-)
-_CERTIFICATE = ("C2PA_CERTIFICATE_INVALID", "The signing certificate does not fit the C2PA profile or was revoked.")
-_MISSING_PART = ("C2PA_INCOMPLETE", "The manifest lacks something it refers to.")
-
-_MEANINGS: Mapping[str, tuple[str, str]] = {
-    "assertion.dataHash.mismatch": _OTHER_BYTES,
-    "assertion.bmffHash.mismatch": _OTHER_BYTES,
-    "assertion.boxesHash.mismatch": _OTHER_BYTES,
-    "assertion.hashedURI.mismatch": _CHANGED_PART,
-    "hashedURI.mismatch": _CHANGED_PART,
-    "ingredient.manifest.mismatch": _CHANGED_PART,
-    "ingredient.claimSignature.mismatch": _CHANGED_PART,
-    "claimSignature.mismatch": _CHANGED_CLAIM,
-    "claimSignature.outsideValidity": _EXPIRED,
-    "signingCredential.expired": _EXPIRED,
-    "signingCredential.invalid": _CERTIFICATE,
-    "signingCredential.revoked": _CERTIFICATE,
-    "assertion.missing": _MISSING_PART,
-    "claim.missing": _MISSING_PART,
-    "claimSignature.missing": _MISSING_PART,
-    "hashedURI.missing": _MISSING_PART,
-    "ingredient.manifest.missing": _MISSING_PART,
-    "claim.hardBindings.missing": _MISSING_PART,
-}
-_UNTRUSTED = "signingCredential.untrusted"
 
 
 def report(store: Store | None, subject: str, now: datetime) -> CredentialReport:
     """Render what was read; no store gives the state `none` and the finding C2PA_NONE."""
     if store is None:
-        message = "The file carries no content credentials."
-        finding = Finding(code="C2PA_NONE", severity=Severity.INFO, subject=subject, message=message)
+        finding = Finding(code="C2PA_NONE", severity=Severity.INFO, subject=subject, message=ABSENT)
         return _empty("none", finding)
     signature = store.manifest.get("signature_info", {})
     name, organization = str(signature.get("common_name", "")), str(signature.get("issuer", ""))
@@ -76,12 +40,18 @@ def report(store: Store | None, subject: str, now: datetime) -> CredentialReport
         findings=(*_findings(store, subject), *_horizon_findings(store, subject, now)),
         map_png=store.resources.get(MAP_TITLE),
         derivation=assertion(store, DERIVATION_ASSERTION),
+        chain=chain(store),
     )
 
 
 def unreadable(subject: str, why: str) -> CredentialReport:
-    """What is said of a store that cannot be parsed."""
-    message = f"The content credentials cannot be read: {why}"
+    """What is said of a store that cannot be parsed, or that lies elsewhere."""
+    if _REMOTE in why:
+        remote = Finding(
+            code="C2PA_REMOTE", severity=Severity.WARNING, subject=subject, message=REMOTE, clause="C2PA 2.2 §11.4"
+        )
+        return _empty("none", remote)
+    message = f"The content credentials cannot be read: {plain_text(why, 500)}"
     finding = Finding(
         code="C2PA_UNREADABLE", severity=Severity.ERROR, subject=subject, message=message, clause="C2PA 2.2 §15.5"
     )
@@ -133,17 +103,16 @@ def _findings(store: Store, subject: str) -> list[Finding]:
     found: dict[str, Finding] = {}
     for status in failures(store):
         word, explanation = str(status.get("code", "")), str(status.get("explanation", ""))
-        if word == _UNTRUSTED:
-            code, severity = "C2PA_UNTRUSTED", Severity.WARNING
-            message = "The manifest is intact, but its signer is not among the roots trusted here."
-        elif word in _MEANINGS:
-            code, message = _MEANINGS[word]
-            severity = Severity.ERROR
-        else:
-            code, severity = "C2PA_INVALID", Severity.ERROR
-            message = f"The C2PA library objects to the manifest: {explanation or 'no explanation given'}."
+        words = status_words(word, explanation)
         clause = f"C2PA 2.2 §15.2.2 {word}"
-        found.setdefault(clause, Finding(code=code, severity=severity, subject=subject, message=message, clause=clause))
+        finding = Finding(
+            code=words.finding,
+            severity=words.severity,
+            subject=subject,
+            message=f"{words.means} {words.means_not}",
+            clause=clause,
+        )
+        found.setdefault(clause, finding)
     if store.state == "Invalid" and not any(f.severity is Severity.ERROR for f in found.values()):
         message = "The C2PA library calls the manifest invalid without saying why."
         found["invalid"] = Finding(code="C2PA_INVALID", severity=Severity.ERROR, subject=subject, message=message)

@@ -13,12 +13,12 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from archive_restore.errors import SelfCheckFailed, SourceUnreadable, StorageFailed
 from archive_restore.ports import Digests
@@ -29,10 +29,19 @@ SMALL = 4 << 20
 """Up to this many bytes a file is hashed where it stands; beyond, threads pay."""
 PIECE = 128 << 10
 """Bytes a write. Larger ones make Linux look for large pages for its cache, which costs six times more (measured)."""
+SEVERAL = 32
+"""From this many files on, threads of their own pay; a large file is hashed by several in any case."""
+MANY = 64
+"""From this many files on, one flush of the file system is cheaper than an fsync for each."""
 FLUSH = 64 << 20
 """Bytes after which the disk is sent to work on a large file."""
 READ_ONLY = 0o444
 """Mode of stored content: it is never written again (promise P1)."""
+WRITABLE = 0o644
+"""Mode of files that leave the archive: they belong to whoever gets them."""
+
+ItemT = TypeVar("ItemT")
+MadeT = TypeVar("MadeT")
 
 _HINTS = {
     errno.ENOSPC: "Free some space and run the command again; what is stored is untouched",
@@ -69,7 +78,9 @@ def source_errors(source: Path) -> Iterator[None]:
         ) from exc
 
 
-def copy_hashed(source: Path, target: Path | str, progress: Callable[[int], None] | None = None) -> Digests:
+def copy_hashed(
+    source: Path, target: Path | str, progress: Callable[[int], None] | None = None, *, mode: int = READ_ONLY
+) -> Digests:
     """Copy `source` to the new file `target`, hashing in the same single read; re-read `target` and compare.
 
     The re-read goes through the page cache: it proves that every byte handed to the kernel is the byte that
@@ -90,7 +101,7 @@ def copy_hashed(source: Path, target: Path | str, progress: Callable[[int], None
         if not stat.S_ISREG(before.st_mode):
             raise SourceUnreadable(f"{str(source)!r} is not a regular file", hint="Give a file, not a device or a pipe")
         with storage_errors("writing", target):
-            writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, READ_ONLY)
+            writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             if before.st_size <= SMALL:
                 digests = _copy_small(reader, writer, source, target, progress)
@@ -109,10 +120,10 @@ def copy_hashed(source: Path, target: Path | str, progress: Callable[[int], None
         os.close(reader)
 
 
-def write_hashed(target: Path | str, data: bytes) -> Digests:
+def write_hashed(target: Path | str, data: bytes, *, mode: int = READ_ONLY) -> Digests:
     """Write a small new file from memory, re-read it and compare; durable at the commit."""
     with storage_errors("writing", target):
-        writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, READ_ONLY)
+        writer = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             _write_all(writer, data)
             same = _read_back(writer, len(data)) == data
@@ -159,6 +170,16 @@ def sync_directory(path: Path) -> None:
             raise problem
 
 
+def sync_trees(folders: Iterable[Path]) -> None:
+    """Make everything below these folders durable; many files in one go where the system can."""
+    paths: list[Path | str] = []
+    for folder in folders:
+        for above, _, names in os.walk(folder):
+            paths += [above, *(f"{above}/{name}" for name in names)]
+    if len(paths) < MANY or not sync_file_system(Path(paths[0])):
+        sync_paths(paths)
+
+
 def sync_file_system(path: Path) -> bool:
     """Flush the whole file system that holds `path`, in one go; False where that cannot be relied upon.
 
@@ -197,6 +218,14 @@ def replace_file(target: Path, data: bytes, *, scratch: Path | None = None, mode
             os.close(writer)
         temporary.rename(target)
     sync_directory(target.parent)
+
+
+def each(work: Callable[[ItemT], MadeT], items: Sequence[ItemT], threads: int) -> list[MadeT]:
+    """What `work` makes of each item, in order; threads where they pay. The first error ends it."""
+    if threads < 2 or len(items) < SEVERAL:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))
 
 
 # --- parts -------------------------------------------------------------------------------------------

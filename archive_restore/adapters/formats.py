@@ -34,6 +34,7 @@ _EXTENSIONS = {
     PNG: ("png",),
     JP2: ("jp2", "jpx", "jpf", "j2k", "j2c", "jpc", "jph", "jhc"),
 }
+_ALL_EXTENSIONS = frozenset(extension for known in _EXTENSIONS.values() for extension in known)
 _MEDIA_TYPES = {TIFF: "image/tiff", DNG: "image/x-adobe-dng", JPEG: "image/jpeg", PNG: "image/png", JP2: "image/jp2"}
 _PROOF_BYTES = {JPEG: 16 << 20, PNG: 32 << 20, JP2: 6 << 20}
 """And only out of so many stored bytes: arithmetic decoding costs by the byte."""
@@ -211,6 +212,11 @@ def _file_facts(name: str, digests: Digests, identity: Identity) -> FileFacts:
         mime=identity.mime,
         format_name=identity.name,
     )
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file name ends as one of our picture formats does."""
+    return Path(name).suffix.lower().lstrip(".") in _ALL_EXTENSIONS
 
 
 def name_findings(name: str | bytes, subject: str = "") -> tuple[Finding, ...]:

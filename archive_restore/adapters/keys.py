@@ -49,6 +49,9 @@ SIGNER, INCOMING, RETIRED = "signer", "signer.new", "retired"
 CHAIN, KEY, COMMAND = "chain.pem", "key.pem", "command.json"
 ANCHORS, LOG_KEY, LOG_PUBLIC_KEY = "anchors.pem", "log-key.pem", "log-key.pub.pem"
 
+PUBLIC = (ANCHORS, LOG_PUBLIC_KEY, f"{SIGNER}/{CHAIN}")
+"""What anybody may have: enough to read and verify an archive, nothing to sign with."""
+
 WARN_DAYS = 365
 """An expiry is told of a year ahead."""
 

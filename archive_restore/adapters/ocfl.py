@@ -68,16 +68,11 @@ def create_root(path: Path) -> None:
     """Make an empty OCFL 1.1 storage root; raise StorageConflict where something is there already."""
     if path.exists():
         raise StorageConflict(f"{str(path)!r} exists already", hint="Choose another directory")
-    described = {"extension": layout.LAYOUT, "description": layout.LAYOUT_DESCRIPTION}
     with storage_errors("creating", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            extension = temporary / "extensions" / layout.LAYOUT
-            extension.mkdir(parents=True)
-            (temporary / layout.ROOT_DECLARATION).write_text(layout.ROOT_DECLARATION[2:] + "\n")
-            (temporary / "ocfl_layout.json").write_text(json.dumps(described, indent=2) + "\n")
-            (extension / "config.json").write_text(json.dumps(layout.LAYOUT_CONFIG, indent=2) + "\n")
+            declare_root(temporary)
             temporary.chmod(0o755)
             durable.sync_paths([temporary, *temporary.rglob("*")])
             temporary.rename(path)
@@ -85,6 +80,24 @@ def create_root(path: Path) -> None:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     durable.sync_directory(path.parent)
+
+
+def root_texts() -> dict[str, bytes]:
+    """The files that describe a storage root, by path below it (OCFL 1.1 §4.1, extension 0003)."""
+    described = {"extension": layout.LAYOUT, "description": layout.LAYOUT_DESCRIPTION}
+    return {
+        layout.ROOT_DECLARATION: f"{layout.ROOT_DECLARATION[2:]}\n".encode(),
+        "ocfl_layout.json": f"{json.dumps(described, indent=2)}\n".encode(),
+        f"extensions/{layout.LAYOUT}/config.json": f"{json.dumps(layout.LAYOUT_CONFIG, indent=2)}\n".encode(),
+    }
+
+
+def declare_root(directory: Path) -> None:
+    """Make an empty directory a storage root; see `root_texts`."""
+    with storage_errors("creating", directory):
+        (directory / "extensions" / layout.LAYOUT).mkdir(parents=True)
+        for name, data in root_texts().items():
+            (directory / name).write_bytes(data)
 
 
 def open_preservation_root(path: Path, work: Path) -> StorageRoot[RecordRef]:
@@ -292,10 +305,12 @@ class OcflRoot(StorageRoot[RefT]):
             line = f"{stated}  {layout.INVENTORY}\n".encode()
             durable.replace_file(directory / layout.SIDECAR, line, scratch=self._work)
 
-    def validate(self, object_ids: Iterable[str] | None = None, *, fixity: bool = True) -> Iterator[Finding]:
+    def validate(
+        self, object_ids: Iterable[str] | None = None, *, fixity: bool = True, threads: int = 1
+    ) -> Iterator[Finding]:
         """See ports.StorageRoot and ocfl_validate; the root's own structure is checked when `object_ids` is None."""
         return ocfl_validate.validate(
-            self._path, self._admission.root, self._admission.holds, object_ids, fixity=fixity
+            self._path, self._admission.root, self._admission.holds, object_ids, fixity=fixity, threads=threads
         )
 
     def _checked(

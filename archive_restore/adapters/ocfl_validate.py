@@ -9,12 +9,15 @@ import hashlib
 import json
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from archive_restore.adapters import durable
 from archive_restore.adapters import ocfl_layout as layout
+from archive_restore.core import ocfl_inventory
 from archive_restore.errors import StorageFailed
 from archive_restore.records.findings import Finding, Severity
 
@@ -24,24 +27,67 @@ _CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
 
 def validate(
-    root: Path, root_word: str, holds: Callable[[str], bool], object_ids: Iterable[str] | None, *, fixity: bool
+    root: Path,
+    root_word: str,
+    holds: Callable[[str], bool],
+    object_ids: Iterable[str] | None,
+    *,
+    fixity: bool,
+    threads: int = 1,
 ) -> Iterator[Finding]:
-    """Findings about these objects, or about the root's structure and all objects.
+    """Findings about these objects, or about the root's structure and all objects, in order.
 
-    `root_word` names the root in messages; `holds` says whether an object identifier belongs in it.
+    `root_word` names the root in messages; `holds` says whether an object identifier belongs in it. `threads` files
+    over durable.SMALL are hashed at once, ahead of what is told.
     """
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        later = pool.submit if fixity else None
+        waiting: deque[Finding | Future[list[Finding]]] = deque()
+        hashing = 0
+        for found in _all(root, root_word, holds, object_ids, later):
+            waiting.append(found)
+            hashing += isinstance(found, Future)
+            while waiting and (hashing > 2 * threads or not isinstance(waiting[0], Future)):
+                first = waiting.popleft()
+                if isinstance(first, Future):
+                    hashing -= 1
+                    yield from first.result()
+                else:
+                    yield first
+        for found in waiting:
+            if isinstance(found, Future):
+                yield from found.result()
+            else:
+                yield found
+
+
+_Later = Callable[..., "Future[list[Finding]]"]
+"""Has a function called in a thread."""
+
+
+def _all(
+    root: Path, root_word: str, holds: Callable[[str], bool], object_ids: Iterable[str] | None, later: _Later | None
+) -> Iterator[Finding | Future[list[Finding]]]:
     if object_ids is None:
         yield from _root(root, root_word)
         yield from _hierarchy(root, root, 0, root_word)
         for directory in _objects(root):
-            yield from _object(root, directory, layout.object_id_of(directory), root_word, holds, fixity)
+            yield from _object(root, directory, layout.object_id_of(directory), root_word, holds, later)
         return
     for object_id in object_ids:
         directory = root / layout.object_path(object_id)
         if directory.is_dir() and not directory.is_symlink():
-            yield from _object(root, directory, object_id, root_word, holds, fixity)
+            yield from _object(root, directory, object_id, root_word, holds, later)
         else:
             yield _finding("OCFL_OBJECT_MISSING", object_id, f"The {root_word} root holds no such object.", "E063")
+
+
+def sound_inventory(data: bytes, object_id: str) -> dict[str, Any] | None:
+    """An inventory of this object in which nothing is wrong (§3.5); None otherwise."""
+    inventory = _strict_json(data)
+    if isinstance(inventory, dict) and not any(True for _ in _schema(inventory, object_id)):
+        return inventory
+    return None
 
 
 # --- the storage root --------------------------------------------------------------------------------
@@ -52,7 +98,7 @@ def _root(root: Path, word: str) -> Iterator[Finding]:
     declarations = sorted(name for name in _names(root) if name.startswith("0="))
     if declarations != [layout.ROOT_DECLARATION]:
         yield _finding("OCFL_ROOT_DECLARATION", word, f"The root must declare {layout.ROOT_DECLARATION} alone.", "E069")
-    elif _bytes(root / layout.ROOT_DECLARATION) != f"{layout.ROOT_DECLARATION[2:]}\n".encode():
+    elif plain_bytes(root / layout.ROOT_DECLARATION) != f"{layout.ROOT_DECLARATION[2:]}\n".encode():
         yield _finding("OCFL_ROOT_DECLARATION", word, "The declaration file has the wrong content.", "E069")
     described = _json(root / "ocfl_layout.json")
     if not isinstance(described, dict) or not all(
@@ -113,8 +159,8 @@ def _objects(root: Path) -> Iterator[Path]:
 
 
 def _object(
-    root: Path, directory: Path, object_id: str, word: str, holds: Callable[[str], bool], fixity: bool
-) -> Iterator[Finding]:
+    root: Path, directory: Path, object_id: str, word: str, holds: Callable[[str], bool], later: _Later | None
+) -> Iterator[Finding | Future[list[Finding]]]:
     """Steps: 1 place and kind, 2 declaration, 3 inventory and sidecar, 4 schema, 5 versions, 6 content, 7 fixity."""
     # 1. Place and kind
     if root / layout.object_path(object_id) != directory:
@@ -129,16 +175,22 @@ def _object(
         yield _finding(
             "OCFL_OBJECT_DECLARATION", object_id, f"It must declare {layout.OBJECT_DECLARATION} alone.", "E003"
         )
-    elif _bytes(directory / layout.OBJECT_DECLARATION) != f"{layout.OBJECT_DECLARATION[2:]}\n".encode():
+    elif plain_bytes(directory / layout.OBJECT_DECLARATION) != f"{layout.OBJECT_DECLARATION[2:]}\n".encode():
         yield _finding("OCFL_OBJECT_DECLARATION", object_id, "The declaration file has the wrong content.", "E007")
     # 3. Inventory and sidecar (§3.5, §3.7)
-    data = _bytes(directory / layout.INVENTORY)
+    data = plain_bytes(directory / layout.INVENTORY)
     if data is None:
         yield _finding("OCFL_INVENTORY_MISSING", object_id, "The root inventory is missing or cannot be read.", "E063")
         return
     yield from _sidecar(directory / layout.SIDECAR, data, object_id)
     inventory = _strict_json(data)
     problems = list(_schema(inventory, object_id))
+    told = {problem.clause for problem in problems}
+    problems += [  # what the specification says beyond our own rules
+        _finding(fault.code, f"{object_id}: {layout.INVENTORY}", fault.message, fault.clause)
+        for fault in ocfl_inventory.faults(inventory)
+        if fault.clause.startswith("E") and f"OCFL 1.1 {fault.clause}" not in told
+    ]
     yield from problems
     if problems or not isinstance(inventory, dict):
         return
@@ -147,13 +199,13 @@ def _object(
     for name in inventory["versions"]:
         yield from _version(directory, name, inventory, data, object_id)
     # 6 and 7. Content and fixity
-    yield from _content(directory, inventory, object_id, fixity)
+    yield from _content(directory, inventory, object_id, later)
 
 
 def _sidecar(path: Path, data: bytes, object_id: str) -> Iterator[Finding]:
     """The sidecar states the inventory's digest (§3.7)."""
     subject = f"{object_id}: {path.parent.name + '/' if path.parent.name.startswith('v') else ''}{path.name}"
-    if _bytes(path) is None:
+    if plain_bytes(path) is None:
         yield _finding("OCFL_SIDECAR_MISSING", subject, "The inventory's digest is missing or cannot be read.", "E058")
         return
     stated = layout.sidecar_digest(path)
@@ -311,6 +363,10 @@ def _object_entries(directory: Path, inventory: dict[str, Any], object_id: str) 
                 yield _finding("OCFL_OBJECT_STRAY", subject, "A directory that does not belong here.", "E001")
         elif entry.name not in (layout.OBJECT_DECLARATION, layout.INVENTORY, layout.SIDECAR):
             yield _finding("OCFL_OBJECT_STRAY", subject, "A file that does not belong here.", "E001")
+    for entry in _entries(directory / "extensions"):
+        if not entry.is_dir(follow_symlinks=False):
+            subject = f"{object_id}: extensions/{entry.name}"
+            yield _finding("OCFL_EXTENSION_STRAY", subject, "Only directories of extensions belong here.", "E067")
 
 
 def _version(
@@ -325,7 +381,7 @@ def _version(
     for entry in _entries(version):
         if entry.name not in ("content", layout.INVENTORY, layout.SIDECAR):
             yield _finding("OCFL_VERSION_STRAY", f"{subject}/{entry.name}", "It does not belong here.", "E015")
-    data = _bytes(version / layout.INVENTORY)
+    data = plain_bytes(version / layout.INVENTORY)
     if data is None:
         code = "OCFL_VERSION_INVENTORY_MISSING"
         yield _finding(code, subject, "The version has no copy of its inventory.", "W010")
@@ -350,7 +406,9 @@ def _version(
             yield _finding("OCFL_HISTORY_CHANGED", subject, "It lists content that the root inventory lacks.", "E023")
 
 
-def _content(directory: Path, inventory: dict[str, Any], object_id: str, fixity: bool) -> Iterator[Finding]:
+def _content(
+    directory: Path, inventory: dict[str, Any], object_id: str, later: _Later | None
+) -> Iterator[Finding | Future[list[Finding]]]:
     """Files on disk are exactly those of the manifest, and their digests hold (§3.3.1, §3.5.2, §3.5.4)."""
     long = {path: digest for digest, paths in inventory["manifest"].items() for path in paths}
     short = {path: digest for digest, paths in inventory["fixity"]["sha256"].items() for path in paths}
@@ -378,18 +436,36 @@ def _content(directory: Path, inventory: dict[str, Any], object_id: str, fixity:
             yield _finding(
                 "OCFL_CONTENT_MISSING", subject, "Stored content is missing: bring it back from a copy.", "E092"
             )
-        elif fixity:
-            try:
-                digests = durable.hash_file(directory / path)
-            except StorageFailed as exc:
-                yield _finding("OCFL_UNREADABLE", subject, str(exc), "E092")
-                continue
-            if digests.sha512 != long[path]:
-                message = "The bytes changed since they were stored (sha512): bring them back from a copy."
-                yield _finding("OCFL_DIGEST_MISMATCH", subject, message, "E092")
-            if digests.sha256 != short[path]:
-                message = "The bytes changed since they were stored (sha256): bring them back from a copy."
-                yield _finding("OCFL_FIXITY_MISMATCH", subject, message, "E093")
+        elif later is not None:
+            words = (directory / path, subject, long[path], short[path])
+            if _large(directory / path):
+                yield later(_fixity, *words)
+            else:
+                yield from _fixity(*words)
+
+
+def _fixity(path: Path, subject: str, sha512: str, sha256: str) -> list[Finding]:
+    """One file read once, against both of its digests."""
+    try:
+        digests = durable.hash_file(path)
+    except StorageFailed as exc:
+        return [_finding("OCFL_UNREADABLE", subject, str(exc), "E092")]
+    found = []
+    if digests.sha512 != sha512:
+        message = "The bytes changed since they were stored (sha512): bring them back from a copy."
+        found.append(_finding("OCFL_DIGEST_MISMATCH", subject, message, "E092"))
+    if digests.sha256 != sha256:
+        message = "The bytes changed since they were stored (sha256): bring them back from a copy."
+        found.append(_finding("OCFL_FIXITY_MISMATCH", subject, message, "E093"))
+    return found
+
+
+def _large(path: Path) -> bool:
+    """Whether threads pay."""
+    try:
+        return path.stat().st_size > durable.SMALL
+    except OSError:
+        return False
 
 
 # --- parts -------------------------------------------------------------------------------------------
@@ -426,7 +502,7 @@ def _entries(directory: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _bytes(path: Path) -> bytes | None:
+def plain_bytes(path: Path) -> bytes | None:
     """Content of a plain small file; None where there is none."""
     try:
         return path.read_bytes() if path.is_file() and not path.is_symlink() else None
@@ -435,7 +511,7 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _json(path: Path) -> object:
-    data = _bytes(path)
+    data = plain_bytes(path)
     return None if data is None else _strict_json(data)
 
 

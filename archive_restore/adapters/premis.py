@@ -7,8 +7,11 @@ as through an element tree: a thousand small files are ingested in a few seconds
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import PurePath
 from typing import TypeAlias
 from xml.sax.saxutils import escape, quoteattr
@@ -16,7 +19,7 @@ from xml.sax.saxutils import escape, quoteattr
 from archive_restore.core.canonical import canonical_bytes
 from archive_restore.ports import Digests
 from archive_restore.records.objects import FileFacts, Master, MasterRef
-from archive_restore.records.preservation import PreservationDerivation
+from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Event, ModelUse, SoftwareAgent
 from archive_restore.records.stories import StoryDerivation, StoryRef
 
@@ -47,54 +50,30 @@ _FORMATS = {
     ".c2pa": "application/c2pa",
 }
 _PROPERTIES = ("title", "creator", "date", "coverage", "identifier")
+_SOURCES = {MasterRef: "item", PreservationRef: "restoration", StoryRef: "story"}
+"""Word of what a derivative was made from."""
 
 
-Node: TypeAlias = "tuple[str, Mapping[str, str], str | list[Node]]"
-"""An element: qualified name, attributes, and its text or its children."""
+Node: TypeAlias = "tuple[str, Mapping[str, str], str | Iterable[Node]]"
+"""An element: qualified name, attributes, and its text or its children, which may be made while they are written."""
+Record: TypeAlias = Master | PreservationDerivation | StoryDerivation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What PREMIS says of one version, in the order of the schema; every node is made when it is asked for."""
+
+    objects: Iterator[Node]
+    """The intellectual entity, environments, then one file after the other."""
+    events: Iterator[Node]
+    agents: Iterator[tuple[str, Node]]
+    """(identifier, agent), each once."""
+    rights: Iterator[Node]
 
 
 def master_premis(master: Master, events: Sequence[Event]) -> bytes:
     """The item (intellectual entity) and its master file, the events so far, agents and rights; UTF-8 XML."""
-    ref, name, description = str(master.ref), master.file.name, master.description
-    file_id = _file_id(ref, name)
-    properties = {prop: getattr(description, prop) for prop in _PROPERTIES}
-    properties["digital source type"] = description.source_type.value if description.source_type else ""
-    rights = _rights_link(ref) if description.rights else []
-    item = _object(
-        "intellectualEntity",
-        [
-            _identifier("objectIdentifier", "item", ref),
-            *_significant(properties),
-            _relationship("structural", "is represented by", "file", file_id),
-            *rights,
-        ],
-    )
-    pixels = {}
-    if master.picture is not None:
-        pixels = {
-            "width in pixels": str(master.picture.width),
-            "height in pixels": str(master.picture.height),
-            "bits a sample": str(master.picture.bits),
-            "samples a pixel": str(master.picture.samples),
-        }
-    file = _object(
-        "file",
-        [
-            _identifier("objectIdentifier", "file", file_id),
-            *_significant(pixels),
-            _characteristics(master.file),
-            _text("originalName", name),
-            _relationship("structural", "represents", "item", ref),
-            *_event_links(events),
-            *rights,
-        ],
-    )
-    nodes = [item, file]
-    nodes += [_event(event, [_linking_object("file", file_id)]) for event in events]
-    nodes += _agents(events)
-    if description.rights:
-        nodes.append(_rights(ref, description.rights))
-    return _document(nodes)
+    return _document(_all(parts(master, events, lambda: iter((master.file,)))))
 
 
 def preservation_premis(
@@ -105,7 +84,7 @@ def preservation_premis(
     `files` are the stored files by name. The `creation` event carries recipe, steps, seed, materials, models and the
     digest of the map in eventDetailExtension, in the namespace OURS.
     """
-    return _derivative_premis(derivation, "restoration", "item", events, files)
+    return _document(_all(parts(derivation, events, lambda: _facts(derivation, files))))
 
 
 def story_premis(derivation: StoryDerivation, events: Sequence[Event], files: Mapping[str, Digests]) -> bytes:
@@ -113,64 +92,175 @@ def story_premis(derivation: StoryDerivation, events: Sequence[Event], files: Ma
 
     Decisions of people and notes stand in the extension of the `creation` event too.
     """
-    parent = derivation.parent
-    source = "item" if isinstance(parent, MasterRef) else "story" if isinstance(parent, StoryRef) else "restoration"
-    return _derivative_premis(derivation, "story", source, events, files)
+    return _document(_all(parts(derivation, events, lambda: _facts(derivation, files))))
 
 
-def _derivative_premis(
-    derivation: PreservationDerivation | StoryDerivation,
-    word: str,
-    source: str,
-    events: Sequence[Event],
-    files: Mapping[str, Digests],
-) -> bytes:
-    ref, parent = str(derivation.ref), str(derivation.parent)
-    creation = next((event for event in events if event.type == "creation"), None)
-    related = [_identifier("relatedEventIdentifier", "UUID", creation.event_id)] if creation else []
-    entity = _object(
-        "intellectualEntity",
-        [
-            _identifier("objectIdentifier", word, ref),
-            _relationship("derivation", "has source", source, parent, related),
-            *(_relationship("structural", "is represented by", "file", _file_id(ref, name)) for name in files),
-        ],
-    )
+def parts(record: Record, events: Sequence[Event], files: Callable[[], Iterator[FileFacts]]) -> Parts:
+    """What is said of a master or derivative with these files; `files` is called more than once.
+
+    Of a master's events only the master file is the object, of a derivative's every file.
+    """
+    if isinstance(record, Master):
+        return _master_parts(record, events, files)
+    return _derivative_parts(record, events, files)
+
+
+def _all(said: Parts) -> Iterator[Node]:
+    return chain(said.objects, said.events, (node for _, node in said.agents), said.rights)
+
+
+def _facts(derivation: PreservationDerivation | StoryDerivation, files: Mapping[str, Digests]) -> Iterator[FileFacts]:
     alternatives = derivation.alternatives if isinstance(derivation, StoryDerivation) else ()
     mimes = {product.name: product.mime for product in (*derivation.products, *alternatives)}
-    nodes = [entity]
     for name, digests in files.items():
         mime = mimes.get(name) or _FORMATS.get(PurePath(name).suffix.lower(), "application/octet-stream")
-        facts = FileFacts(
-            name=name, size=digests.size, sha512=digests.sha512, sha256=digests.sha256, puid="", mime=mime
+        yield FileFacts(name=name, size=digests.size, sha512=digests.sha512, sha256=digests.sha256, puid="", mime=mime)
+
+
+def _master_parts(master: Master, events: Sequence[Event], files: Callable[[], Iterator[FileFacts]]) -> Parts:
+    ref, name, description = str(master.ref), master.file.name, master.description
+    file_id = _file_id(ref, name)
+    rights = _rights_link(ref) if description.rights else []
+
+    def objects() -> Iterator[Node]:
+        properties = {prop: getattr(description, prop) for prop in _PROPERTIES}
+        properties["digital source type"] = description.source_type.value if description.source_type else ""
+        yield _object(
+            "intellectualEntity",
+            chain(
+                [_identifier("objectIdentifier", "item", ref), *_significant(properties)],
+                (_represented(_file_id(ref, file.name)) for file in files()),
+                rights,
+            ),
         )
-        nodes.append(
-            _object(
-                "file",
+        for file in files():
+            if file.name == name:
+                links = [*_event_links(events), *rights]
+                yield _file(ref, "item", master.file, links, _significant(_pixels(master)), original=True)
+            else:
+                yield _file(ref, "item", file, rights)
+
+    return Parts(
+        objects=objects(),
+        events=(_event(event, [_linking_object("file", file_id)]) for event in events),
+        agents=_agents(events),
+        rights=iter([_rights(ref, description.rights)] if description.rights else ()),
+    )
+
+
+def _derivative_parts(
+    derivation: PreservationDerivation | StoryDerivation,
+    events: Sequence[Event],
+    files: Callable[[], Iterator[FileFacts]],
+) -> Parts:
+    ref, parent = str(derivation.ref), str(derivation.parent)
+    word = "story" if isinstance(derivation, StoryDerivation) else "restoration"
+    source = _SOURCES[type(derivation.parent)]
+    models = derivation.environment.models
+    creation = next((event for event in events if event.type == "creation"), None)
+    related = [_identifier("relatedEventIdentifier", "UUID", creation.event_id)] if creation else []
+
+    def objects() -> Iterator[Node]:
+        yield _object(
+            "intellectualEntity",
+            chain(
                 [
-                    _identifier("objectIdentifier", "file", _file_id(ref, name)),
-                    _characteristics(facts),
-                    _relationship("structural", "represents", word, ref),
-                    *_event_links(events),
+                    _identifier("objectIdentifier", word, ref),
+                    _relationship("derivation", "has source", source, parent, related),
                 ],
-            )
+                (_requires(model, related) for model in models),
+                (_represented(_file_id(ref, file.name)) for file in files()),
+            ),
         )
-    made = [_file_id(ref, name) for name in files]
-    for event in events:
-        if event is creation:
-            outcome = [_linking_object("file", value, "outcome") for value in made]
-            nodes.append(_event(event, [*outcome, _linking_object(source, parent, "source")], derivation))
-        else:
-            nodes.append(_event(event, [_linking_object("file", value) for value in made]))
-    nodes += _agents(events, derivation.environment.agents, derivation.environment.models)
-    return _document(nodes)
+        yield from (_model_environment(model) for model in models)
+        for file in files():
+            yield _file(ref, word, file, _event_links(events))
+
+    def told() -> Iterator[Node]:
+        for event in events:
+            made = (_file_id(ref, file.name) for file in files())
+            if event is creation:
+                outcome = (_linking_object("file", value, "outcome") for value in made)
+                source_object = _linking_object(source, parent, "source")
+                yield _event(event, chain(outcome, [source_object]), derivation)
+            else:
+                yield _event(event, (_linking_object("file", value) for value in made))
+
+    return Parts(
+        objects=objects(),
+        events=told(),
+        agents=_agents(events, derivation.environment.agents, models),
+        rights=iter(()),
+    )
 
 
 # --- objects -----------------------------------------------------------------------------------------
 
 
-def _object(kind: str, children: list[Node]) -> Node:
+def _object(kind: str, children: Iterable[Node]) -> Node:
     return "premis:object", {"xsi:type": f"premis:{kind}"}, children
+
+
+def _file(
+    ref: str,
+    word: str,
+    facts: FileFacts,
+    links: Iterable[Node],
+    properties: Iterable[Node] = (),
+    *,
+    original: bool = False,
+) -> Node:
+    return _object(
+        "file",
+        [
+            _identifier("objectIdentifier", "file", _file_id(ref, facts.name)),
+            *properties,
+            _characteristics(facts),
+            *([_text("originalName", facts.name)] if original else []),
+            _relationship("structural", "represents", word, ref),
+            *links,
+        ],
+    )
+
+
+def _represented(file_id: str) -> Node:
+    return _relationship("structural", "is represented by", "file", file_id)
+
+
+def _pixels(master: Master) -> Mapping[str, str]:
+    if master.picture is None:
+        return {}
+    return {
+        "width in pixels": str(master.picture.width),
+        "height in pixels": str(master.picture.height),
+        "bits a sample": str(master.picture.bits),
+        "samples a pixel": str(master.picture.samples),
+    }
+
+
+def _model_environment(model: ModelUse) -> Node:
+    """A trained model as an environment (Data Dictionary 3.0 §1.9): what a derivative needs to be made again."""
+    facts = {"weights sha256": model.sha256, "card sha256": model.card_sha256, "licence": model.licence}
+    function = [_text("environmentFunctionType", "trained model"), _text("environmentFunctionLevel", "1")]
+    designation = [_text("environmentName", model.name), _text("environmentVersion", model.version)]
+    return _object(
+        "intellectualEntity",
+        [
+            _identifier("objectIdentifier", "model", _model_id(model)),
+            *_significant(facts),
+            _node("environmentFunction", function),
+            _node("environmentDesignation", designation),
+        ],
+    )
+
+
+def _requires(model: ModelUse, related: Iterable[Node]) -> Node:
+    purpose = [_text("relatedEnvironmentPurpose", "create"), _text("relatedEnvironmentCharacteristic", "known to work")]
+    return _relationship("dependency", "requires", "model", _model_id(model), [*related, *purpose])
+
+
+def _model_id(model: ModelUse) -> str:
+    return f"{model.name} {model.version} sha256:{model.sha256}"
 
 
 def _characteristics(facts: FileFacts) -> Node:
@@ -260,7 +350,7 @@ def _rights(ref: str, rights: str) -> Node:
 
 
 def _event(
-    event: Event, objects: list[Node], derivation: PreservationDerivation | StoryDerivation | None = None
+    event: Event, objects: Iterable[Node], derivation: PreservationDerivation | StoryDerivation | None = None
 ) -> Node:
     extension = [_digest(name, digest) for name, digest in event.digests.items()]
     agents = [_linking_agent(event.agent, "executing program" if _is_program(event.agent) else "implementer")]
@@ -272,18 +362,15 @@ def _event(
     detail = [_text("eventDetail", event.detail)]
     if extension:
         detail.append(_node("eventDetailExtension", extension))
-    return _node(
-        "event",
-        [
-            _identifier("eventIdentifier", "UUID", event.event_id),
-            ("premis:eventType", _EVENT_TYPES, event.type),
-            _text("eventDateTime", event.date_time),
-            _node("eventDetailInformation", detail),
-            _node("eventOutcomeInformation", [_text("eventOutcome", event.outcome)]),
-            *agents,
-            *objects,
-        ],
-    )
+    head = [
+        _identifier("eventIdentifier", "UUID", event.event_id),
+        ("premis:eventType", _EVENT_TYPES, event.type),
+        _text("eventDateTime", event.date_time),
+        _node("eventDetailInformation", detail),
+        _node("eventOutcomeInformation", [_text("eventOutcome", event.outcome)]),
+        *agents,
+    ]
+    return _node("event", chain(head, objects))
 
 
 def _digest(name: str, digest: str) -> Node:
@@ -308,7 +395,9 @@ def _derivation(derivation: PreservationDerivation | StoryDerivation) -> Node:
         ("ar:material", {"role": m.role, "ref": m.ref, "sha512": m.sha512, "sha256": m.sha256}, "")
         for m in derivation.materials
     ]
-    children.append(("ar:recipe", {"name": derivation.recipe.name}, canonical_bytes(derivation.recipe).decode()))
+    recipe = canonical_bytes(derivation.recipe)
+    named = {"name": derivation.recipe.name, "sha256": hashlib.sha256(recipe).hexdigest()}
+    children.append(("ar:recipe", named, recipe.decode()))
     for run in derivation.steps:
         step = {"name": run.step, "version": run.version, "action": run.action}
         if run.digital_source_type:
@@ -344,7 +433,7 @@ def _linking_object(kind: str, value: str, role: str = "") -> Node:
 
 def _agents(
     events: Iterable[Event], software: Iterable[SoftwareAgent] = (), models: Iterable[ModelUse] = ()
-) -> list[Node]:
+) -> Iterator[tuple[str, Node]]:
     named = [(event.agent, "software" if _is_program(event.agent) else "person", "", "") for event in events]
     named += [(agent.name, "software", agent.version, agent.role) for agent in software]
     named += [
@@ -363,7 +452,7 @@ def _agents(
         if note:
             children.append(_text("agentNote", note))
         nodes.setdefault(identifier, _node("agent", children))
-    return list(nodes.values())
+    yield from nodes.items()
 
 
 def _is_program(agent: str) -> bool:
@@ -373,7 +462,7 @@ def _is_program(agent: str) -> bool:
 # --- elements ----------------------------------------------------------------------------------------
 
 
-def _node(name: str, children: list[Node]) -> Node:
+def _node(name: str, children: Iterable[Node]) -> Node:
     return f"premis:{name}", {}, children
 
 
@@ -391,7 +480,12 @@ def _document(nodes: Iterable[Node]) -> bytes:
         _write(node, "  ", lines)
     lines.append("</premis:premis>\n")
     # A hostile file name must not stop an ingest: what XML forbids is replaced.
-    return _ILLEGAL.sub("\ufffd", "\n".join(lines)).encode()
+    return xml_text("\n".join(lines)).encode()
+
+
+def xml_text(text: str) -> str:
+    """Text with U+FFFD in place of what no XML document may hold, even escaped."""
+    return _ILLEGAL.sub("\ufffd", text)
 
 
 def _write(node: Node, indent: str, lines: list[str]) -> None:

@@ -108,7 +108,8 @@ def _view(report: StoryReport) -> dict[str, Any]:
     original = summary.counts.get("ORIGINAL", 0)
     told_before = report.captioned if isinstance(derivation.parent, StoryRef) else None
     before = story_picture(view.before, report.parent_icc, LONGEST, told_before)
-    after = story_picture(view.after, report.story_icc, LONGEST, report.captioned)
+    clip = derivation.products[0].mime.startswith("video/")  # its frames carry their label themselves
+    after = story_picture(view.after, report.story_icc, LONGEST, None if clip else report.captioned)
     (first, second), _ = previews.encode_alike((before, after), PICTURES_BUDGET)
     flags = reduce_map(view.flags, _MAP_LONGEST)
     transfer = previews.transfer_for(view.after.facts, view.after.white)
@@ -119,6 +120,7 @@ def _view(report: StoryReport) -> dict[str, Any]:
         "derivation": derivation,
         "summary": summary,
         "kind": title,
+        "clip": clip,
         "warning": warning,
         "title": master.description.title or master.ref.item_id,
         "parent_is_master": str(derivation.parent) == str(master.ref),

@@ -6,7 +6,9 @@ lies at the front. Maps are FFV1 (RFC 9043): what is read back is what was writt
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +28,7 @@ Sound = NDArray[np.int16]
 
 _BT709 = 1  # primaries, transfer and matrix alike (ITU-T H.273, tables 2 to 4)
 _LIMITED = 1  # AVCOL_RANGE_MPEG
+_AHEAD = 3  # frames that may wait for the encoder
 _GRAY, _COLOUR = "gray", "bgr0"
 _BIT_RATE = 192_000  # of AAC, bits a second
 MOST_SOUND = 120 * RATE
@@ -143,6 +146,8 @@ def _told(doing: str, path: Path) -> Iterator[None]:
 
 
 class _Writer(FrameWriter):
+    """Encodes in a thread of its own, so that the next frame is rendered meanwhile; a few frames may wait."""
+
     def __init__(
         self, path: Path, container: str, codec: str, size: tuple[int, int], rate: int, shape: str,
         options: dict[str, str], threads: int,
@@ -164,6 +169,9 @@ class _Writer(FrameWriter):
             if shape == "yuv420p":
                 context.color_primaries = context.color_trc = context.colorspace = _BT709
                 context.color_range = _LIMITED
+
+        self._waiting: deque[Future[None]] = deque()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
 
     def add_sound(self, codec: str, sound: Sound | None) -> None:
         """Before the first frame."""
@@ -207,7 +215,12 @@ class _Writer(FrameWriter):
             self._file.mux(packet)
 
     def write(self, frame: Bytes) -> None:
-        """See FrameWriter."""
+        """See FrameWriter. The frame must not be changed afterwards; what failed for an earlier one is raised now."""
+        while len(self._waiting) >= _AHEAD:
+            self._waiting.popleft().result()
+        self._waiting.append(self._worker.submit(self._encode, frame))
+
+    def _encode(self, frame: Bytes) -> None:
         with _told("written", self._path):
             made = _library().VideoFrame.from_ndarray(
                 np.ascontiguousarray(frame), format=_GRAY if frame.ndim == 2 else "rgb24"
@@ -225,6 +238,11 @@ class _Writer(FrameWriter):
 
     def close(self) -> None:
         """See FrameWriter."""
+        try:
+            while self._waiting:
+                self._waiting.popleft().result()
+        finally:
+            self._worker.shutdown()
         with _told("written", self._path):
             self._file.mux(self._stream.encode(None))
             if self._sound is not None:

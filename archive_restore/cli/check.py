@@ -1,10 +1,22 @@
-"""`verify`, `reproduce` and `log`."""
+"""`verify` and `reproduce`."""
 
 from __future__ import annotations
+
+import re
 
 import click
 
 from archive_restore.cli.output import Session, device_option, printable
+
+
+def _age(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """Days of an age: `90d`, `12w` or `1y`."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})([dwy])", value, re.ASCII)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no age; write it like 90d, 12w or 1y")
+    return int(match[1]) * {"d": 1, "w": 7, "y": 365}[match[2]]
 
 
 @click.command("verify")
@@ -14,33 +26,56 @@ from archive_restore.cli.output import Session, device_option, printable
     "--sample", type=click.FloatRange(0, 100, min_open=True), metavar="PERCENT",
     help="A random share of all versions, another one each time.",
 )  # fmt: skip
+@click.option(
+    "--older-than", "days", callback=_age, metavar="AGE",
+    help="Versions whose last recorded check is older: 90d, 12w or 1y.",
+)  # fmt: skip
+@click.option(
+    "--record/--no-record", default=None,
+    help="Write what was found into the log; so unless told otherwise with --sample and --older-than.",
+)  # fmt: skip
 @click.pass_obj
-def verify_command(session: Session, refs: tuple[str, ...], everything: bool, sample: float | None) -> int:
+def verify_command(
+    session: Session,
+    refs: tuple[str, ...],
+    everything: bool,
+    sample: float | None,
+    days: float | None,
+    record: bool | None,
+) -> int:
     """Check every claim: fixity, structure, manifests, maps against masters, log and catalog.
 
-    Exit code 1 when any finding is an error.
+    Checking only reads. What is to be recorded is recorded at the end, one event for many versions, where the archive
+    can be written to. Exit code 1 when any finding is an error.
     """
     from archive_restore.errors import UsageError
+    from archive_restore.flows import fixity
     from archive_restore.flows.browse import resolve
     from archive_restore.flows.verify import sampled, verify
 
-    if sum((bool(refs), everything, sample is not None)) > 1:
-        raise UsageError("give REFs, --all or --sample, not several of them")
+    if sum((bool(refs), everything, sample is not None, days is not None)) > 1:
+        raise UsageError("give REFs, --all, --sample or --older-than, not several of them")
     with session.open(write=False) as archive:
         targets = [resolve(archive, ref) for ref in refs] if refs else None
         if sample is not None:
             targets = sampled(archive, sample / 100)
+        if days is not None:
+            targets = fixity.due(archive, days)
         with session.progress(len(targets) if targets else 0, "verify") as bar:
             found = verify(archive, targets, progress=lambda subject: bar.step(subject))
+    wanted = record if record is not None else sample is not None or days is not None
+    recorded, notes = fixity.record(lambda: session.open(write=True), found) if wanted else (0, [])
+    findings = (*found.findings, *notes)
     session.result(
         {
             "ok": found.ok,
             "subjects": found.subjects,
-            "findings": found.findings,
+            "findings": findings,
             "pixels_compared": found.pixels_compared,
+            "recorded": recorded,
         }
     )
-    session.findings(found.findings)
+    session.findings(findings)
     word = "all claims hold" if found.ok else "NOT everything holds"
     session.say(f"{found.subjects} versions checked, {found.pixels_compared} pixels compared: {word}")
     return 0 if found.ok else 1
@@ -71,37 +106,3 @@ def reproduce_command(session: Session, ref: str, device: str) -> int:
     for change in result.environment_changes:
         session.say(f"  {printable(change)}")
     return 0 if result.identical else 1
-
-
-@click.group("log")
-def log_command() -> None:
-    """Show or verify the tamper-evident audit log."""
-
-
-@log_command.command("show")
-@click.option("-n", "--last", default=20, show_default=True, type=click.IntRange(1), help="How many entries.")
-@click.pass_obj
-def log_show(session: Session, last: int) -> int:
-    """Show the newest entries."""
-    with session.open(write=False) as archive:
-        entries = list(archive.log.entries(max(0, archive.log.size() - last)))
-    session.result({"entries": entries})
-    for entry in entries:
-        told = entry.event
-        session.say(
-            printable(f"{entry.index}  {told.date_time}  {told.ref}  {told.type}: {told.detail} ({told.outcome})")
-        )
-    return 0
-
-
-@log_command.command("verify")
-@click.pass_obj
-def log_verify(session: Session) -> int:
-    """Recompute the Merkle tree and check it against the signed checkpoint. Exit code 1 when it does not hold."""
-    with session.open(write=False) as archive:
-        findings = tuple(archive.log.verify())
-        size = archive.log.size()
-    session.result({"ok": not findings, "subjects": size, "findings": findings})
-    session.findings(findings)
-    session.say(f"{size} entries: {'the checkpoint holds' if not findings else 'the log does NOT hold'}")
-    return 1 if findings else 0

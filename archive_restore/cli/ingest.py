@@ -18,10 +18,11 @@ from archive_restore.cli.output import Session, printable
 @click.option("--keep-unreadable", is_flag=True, help="Keep the bytes of files whose pixels cannot be understood.")
 @click.pass_obj
 def ingest_command(session: Session, paths: tuple[Path, ...], metadata: Path | None, keep_unreadable: bool) -> int:
-    """Take files or folders in as masters.
+    """Take files, folders or bags in as masters.
 
     Each file is copied, hashed, checked, described, signed and stored; what cannot be understood goes to
-    quarantine with its findings and the rest goes on. Exit code 1 when any file was refused.
+    quarantine with its findings and the rest goes on. A folder with a bagit.txt is a bag (RFC 8493): it is
+    validated first, and comes in whole or not at all. Exit code 1 when any file was refused.
     """
     from archive_restore.core.rules import read_sheet
     from archive_restore.flows.ingest import find_files, ingest

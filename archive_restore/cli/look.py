@@ -9,6 +9,9 @@ import click
 from archive_restore.cli.output import Session, printable
 from archive_restore.ports import ItemRow
 
+LONGEST = 100
+"""Characters of a title or date in a list; `show` has the whole."""
+
 
 @click.command("list")
 @click.pass_obj
@@ -42,12 +45,21 @@ def show_command(session: Session, ref: str) -> int:
     return 0
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
 def _rows(session: Session, rows: Iterable[ItemRow]) -> int:
     shown = list(rows)
     session.result({"items": shown})
     for row in shown:
-        made = ", ".join(row.derivatives) or "no derivatives"
+        made = ", ".join(_reviewed(ref, row) for ref in row.derivatives) or "no derivatives"
         size = f"{row.width}×{row.height}" if row.width else "bytes only"
-        session.say(printable(f"{row.item_id}  {row.title or '(untitled)'}  {row.date}  {size}  {made}"))
+        title, date = _short(row.title) or "(untitled)", _short(row.date)
+        session.say(printable(f"{row.item_id}  {title}  {date}  {size}  {made}"))
     session.say(f"{len(shown)} item{'' if len(shown) == 1 else 's'}")
     return 0
+
+
+def _reviewed(ref: str, row: ItemRow) -> str:
+    return f"{ref} ({row.reviews[ref].value})" if ref in row.reviews else ref

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ device_option = click.option(
     help="Where trained models run; auto takes a graphics processor where there is one.",
 )  # fmt: skip
 """For commands that make pixels."""
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+"""Characters that JSON leaves as they are (RFC 8259 §7) and that do more than show themselves."""
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
 
@@ -45,7 +50,7 @@ class Session:
     def result(self, value: object) -> None:
         """The machine's answer; only with --json."""
         if self.as_json:
-            click.echo(json.dumps(to_plain(value), ensure_ascii=False, indent=2))
+            click.echo(escaped_json(json.dumps(to_plain(value), ensure_ascii=False, indent=2)))
 
     def findings(self, findings: Iterable[Finding]) -> None:
         """One line a finding, for people."""
@@ -118,6 +123,11 @@ def say_rest(session: Session, unchanged: Iterable[str], failed: Collection[tupl
     for ref, error in failed:
         click.echo(f"failed {printable(ref)}: {printable(error)}", err=True)
     return 1 if failed else 0
+
+
+def escaped_json(text: str) -> str:
+    """JSON that says the same and holds nothing that a terminal obeys: controls and what turns text around escaped."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def printable(text: str) -> str:

@@ -165,6 +165,10 @@ def colorize_command(session: Session, /, **options: Any) -> int:
 @click.option("--ending", type=click.Choice(["loop", "ease"]), help="Lead into the beginning, or come to rest.")
 @click.option("--camera", type=click.Choice(["rest", "closer", "back", "left", "right"]), help="Rests unless given.")
 @click.option("--focus", metavar="LEFT,TOP,RIGHT,BOTTOM", help="What must stay in the frame, pixels of the picture.")
+@click.option(
+    "--blink", metavar="EYES", help="both, left or right (the person's); 1:left,3:both for faces counted from the left."
+)
+@click.option("--breathe", is_flag=True, help="Let heads and shoulders sway by less than a pixel.")
 @click.option("--keep-lossless", is_flag=True, help="Store the frames as they were before encoding, too.")
 @click.option(
     "--music",
@@ -179,7 +183,7 @@ def colorize_command(session: Session, /, **options: Any) -> int:
 @_how_options
 @click.pass_obj
 def animate_command(session: Session, /, **options: Any) -> int:
-    """Make a clip of each REF in which regions move a little, or a camera moves over it; all motion is invented.
+    """Make a clip of each REF in which regions move, people blink, or a camera moves over it; all motion is invented.
 
     REF is a master, a restoration or another story. The result is the next version ITEM/animation@N: an MP4 that says
     in every frame what it is, with a map of every frame, credentials and report; it never becomes part of the record.
@@ -195,9 +199,10 @@ def animate_command(session: Session, /, **options: Any) -> int:
         raise click.UsageError("--proposal goes with --regions auto")
     options["motion"] = options.pop("regions")
     recipe = animation(
-        **_picked(options, ("seconds", "size", "amplitude", "ending", "camera", "focus")),
+        **_picked(options, ("seconds", "size", "amplitude", "ending", "camera", "focus", "blink")),
         rate=int(options["rate"]) if options["rate"] else None,
         keep_lossless=options["keep_lossless"] or None,
+        breathe=options["breathe"] or None,
     )
     wish = SoundWish(**_picked(options, ("music", "music_rights", "voice", "voice_rights", "captions")))
     return _tell(session, StoryKind.ANIMATION, recipe, options, prepare_animation, wish)

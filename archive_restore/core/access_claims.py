@@ -26,10 +26,12 @@ from archive_restore.core.manifests import (
     map_statement,
     source_type_uri,
 )
+from archive_restore.core.reviews import review_line
 from archive_restore.errors import CredentialsFailed
 from archive_restore.records.access import AccessCopy
 from archive_restore.records.imagery import Region
 from archive_restore.records.objects import Description
+from archive_restore.records.reviews import ReviewWord
 
 ACCESS_ASSERTION = "org.archive-restore.access.v1"
 PARENT = "parent"
@@ -119,6 +121,8 @@ def _actions(copy: AccessCopy) -> list[Manifest]:
         words.append(NOT_IN_MAP)
     if copy.caption.left_out:
         words.append(f"The caption that says what it is was left out of this copy: {plain_text(copy.caption.left_out)}")
+    if copy.review is not None and copy.review.state is not ReviewWord.DRAFT:
+        words.append(f"Review: {review_line(copy.review)}.")
     converted: Manifest = {
         "action": "c2pa.converted",
         "when": copy.made,

@@ -63,6 +63,11 @@ def key_id(origin: str, public_key: bytes) -> bytes:
     return hashlib.sha256(origin.encode() + b"\n" + bytes([ED25519]) + public_key).digest()[:4]
 
 
+def verifier_key(origin: str, public_key: bytes) -> str:
+    """The public key as signed-note writes it: `<name>+<key ID>+<type and key>`."""
+    return f"{origin}+{key_id(origin, public_key).hex()}+{base64.b64encode(bytes([ED25519]) + public_key).decode()}"
+
+
 def sign_checkpoint(checkpoint: Checkpoint, public_key: bytes, sign: Callable[[bytes], bytes]) -> bytes:
     """The signed note as it is stored; raise ValueError for a name or signature that cannot stand in one."""
     problem = origin_problem(checkpoint.origin)

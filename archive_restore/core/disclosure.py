@@ -18,6 +18,7 @@ from archive_restore.records.imagery import MapSummary, PixelFlag
 from archive_restore.records.labels import Labels
 from archive_restore.records.objects import Master
 from archive_restore.records.preservation import PreservationDerivation
+from archive_restore.records.reviews import ReviewState, ReviewWord
 from archive_restore.records.stories import HumanDecision, StoryDerivation
 
 AnyDerivation = PreservationDerivation | StoryDerivation
@@ -29,15 +30,21 @@ _LONGEST_WORDS = 500  # of what people wrote, a piece
 
 
 def disclose(
-    master: Master, chain: Sequence[AnyDerivation], labels: Labels, *, organization: str = "", enclosed: bool = True
+    master: Master,
+    chain: Sequence[AnyDerivation],
+    labels: Labels,
+    *,
+    organization: str = "",
+    enclosed: bool = True,
+    review: ReviewState | None = None,
 ) -> Disclosure:
     """What is said of a picture, in the language of the labels, or in English where that is not built in.
 
     `chain` are the derivations from the master to what is shown, in this order; none for the master itself. `enclosed`
-    says whether the content credentials lie inside the file that it goes with.
+    says whether the content credentials lie inside the file that it goes with, `review` what a person said of it.
     """
     language = built_in_language(labels.language)
-    return _Writer(master, tuple(chain), labels, language, plain_text(organization, 120), enclosed).written()
+    return _Writer(master, tuple(chain), labels, language, plain_text(organization, 120), enclosed, review).written()
 
 
 def caption_of(chain: Sequence[AnyDerivation], labels: Labels) -> str:
@@ -71,8 +78,10 @@ class _Writer:
         language: str,
         organization: str,
         enclosed: bool,
+        review: ReviewState | None,
     ) -> None:
         self._master, self._chain, self._labels = master, chain, labels
+        self._review = review
         self._language, self._organization, self._enclosed = language, organization, enclosed
         self._words = WORDS[language]
         self._item = master.ref.item_id
@@ -125,6 +134,8 @@ class _Writer:
         if notes:
             lines = [plain_text(note, _LONGEST_WORDS) for note in dict.fromkeys(notes)]
             parts.append(_listed(self._words["notes"], lines))
+        if self._review is not None and self._review.state is not ReviewWord.DRAFT:
+            parts.append(self._reviewed(self._review))
         if self._enclosed:
             parts.append(self._words["credentials" if self._chain else "credentials_master"])
         return parts
@@ -147,6 +158,11 @@ class _Writer:
             told.append(self._words["steps"].format(steps=plain_text(steps)))
         told.append(self._words["models"].format(models=plain_text(models)) if models else self._words["no_models"])
         return ("" if self._language == "zh" else " ").join(told)
+
+    def _reviewed(self, review: ReviewState) -> str:
+        note = plain_text(review.note, _LONGEST_WORDS)
+        form = self._words[review.state.value].format(by=plain_text(review.by, _LONGEST_WORDS), day=review.when[:10])
+        return self._words["review_note"].format(review=form, note=note) if note else form
 
     def _decision(self, person: HumanDecision) -> str:
         author = plain_text(person.author, _LONGEST_WORDS) or self._words["somebody"]

@@ -61,6 +61,8 @@ def read_sheet(data: bytes, subject: str) -> Sheet:
     except (StopIteration, csv.Error):
         return _nothing(_error("CSV_EMPTY", subject, 1, "has no header row"))
     if "file" not in header:
+        header = ["file" if name == "filename" else name for name in header]
+    if "file" not in header:
         return _nothing(_error("CSV_NO_FILE_COLUMN", subject, 1, "has no column 'file'"))
     repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:

@@ -68,7 +68,7 @@ def _string(pitch: int) -> Floats:
         frequency = base * partial * np.sqrt(1 + _STIFF * 2.0 ** ((pitch - 60) / 12) * partial * partial)
         if frequency > _HIGHEST:
             break
-        strength = abs(np.sin(np.pi * partial / 8.3)) * partial**-1.35  # struck at an eighth of its length
+        strength = abs(np.sin(np.pi * partial / 8.3)) * partial**-1.7  # struck at an eighth of its length
         for detuned, share in ((-0.00012, 0.55), (0.00017, 0.45)):  # two strings a note
             speed = -slow * (1 + 0.35 * (partial - 1)) * (1 + 0.6 * (share < 0.5)) + 2j * np.pi * frequency * (
                 1 + detuned

@@ -20,6 +20,7 @@ from archive_restore.core.synthesis_map import PixelDigest
 from archive_restore.errors import PictureUnreadable, SelfCheckFailed, UsageError
 from archive_restore.flows.commit import load_record, stored_files
 from archive_restore.flows.render import MAP_PNG
+from archive_restore.flows.review import review_state
 from archive_restore.flows.story_render import Room, StorySourceFile, load_source
 from archive_restore.imaging.access import ErrorMeter, eight_bits, sheet_place, shown_samples, shown_size, stored_band
 from archive_restore.imaging.engine import OVERVIEW_EDGE, bands, overview
@@ -51,6 +52,10 @@ class AccessSettings:
     """Why not, where not."""
     with_stories: bool = False
     """Allow the record and stories in one export, in two folders."""
+    approved_only: bool = False
+    """Leave out derivatives that were not approved."""
+    rejected_too: bool = False
+    """Copy even what was rejected."""
 
 
 def make_copy(
@@ -115,6 +120,7 @@ def make_copy(
         digital_source_type=source_type,
         map=chain[-1].map if chain else None,
         made=made,
+        review=review_state(archive, ref) if chain else None,
     )
     archive.credentials.sign_access(
         copy, description, credit=archive.settings.organization, unsigned=unsigned, out=signed, parent=source.path,

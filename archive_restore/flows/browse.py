@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archive_restore.core.refs import AnyRef, make_ref, parse_ref
+from archive_restore.core.reviews import REVIEW, review_line, state_of
 from archive_restore.errors import ReferenceUnknown
 from archive_restore.flows.commit import load_record, stored_files
 from archive_restore.ports import Archive
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationKind, PreservationRef
 from archive_restore.records.provenance import Event
+from archive_restore.records.reviews import ReviewState
 from archive_restore.records.stories import StoryDerivation, StoryKind, StoryRef
 
 
@@ -26,14 +28,22 @@ class Shown:
     events: tuple[Event, ...]
     derivatives: tuple[str, ...]
     """REFs of what was made from it."""
+    review: ReviewState | None
+    """Where a derivative stands; None for a master, which nobody reviews."""
 
     def lines(self) -> list[str]:
         """For people."""
         head = self._master(self.record) if isinstance(self.record, Master) else self._derivation(self.record)
         made = [f"derivatives: {', '.join(self.derivatives)}"] if self.derivatives else []
         files = ["files:", *(f"  {path}" for path in self.files.values())]
-        events = ["history:", *(f"  {e.date_time} {e.type}: {e.detail}" for e in self.events)]
-        return [self.ref, *head, *made, *files, *events]
+        events = ["history:", *map(self._event, self.events)]
+        review = [f"review: {review_line(self.review)}"] if self.review else []
+        return [self.ref, *head, *review, *made, *files, *events]
+
+    @staticmethod
+    def _event(event: Event) -> str:
+        who = f" (by {event.agent})" if event.type == REVIEW else ""
+        return f"  {event.date_time} {event.type}: {event.detail}{who}"
 
     @staticmethod
     def _master(master: Master) -> list[str]:
@@ -79,12 +89,14 @@ def show(archive: Archive, text: str) -> Shown:
     ref = resolve(archive, text)
     record = load_record(archive, ref)
     files = {name: str(stored.path) for name, stored in stored_files(archive, ref).items()}
+    events = archive.catalog.events(str(ref))
     return Shown(
         ref=str(ref),
         record=record,
         files=files,
-        events=archive.catalog.events(str(ref)),
+        events=events,
         derivatives=_derivatives(archive, ref.item_id) if isinstance(ref, MasterRef) else (),
+        review=None if isinstance(ref, MasterRef) else state_of(events),
     )
 
 

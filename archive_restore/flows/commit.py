@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from archive_restore.core.canonical import Malformed, from_plain
+from archive_restore.core.fixity import each_subject
 from archive_restore.core.refs import AnyRef, make_ref, parse_ref
+from archive_restore.core.reviews import REVIEW
 from archive_restore.errors import CatalogDamaged
 from archive_restore.ports import Archive, Catalog, Commit, Digests, JournalEntry, RecordRef, Staging, StoredFile
 from archive_restore.records.objects import Master, MasterRef
@@ -28,8 +30,14 @@ RecordT = TypeVar("RecordT", Master, PreservationDerivation, StoryDerivation)
 ITEM_RECORD = "item.json"
 DERIVATION_RECORD = "derivation.json"
 PREMIS_RECORD = "premis.xml"
+DIGESTS = "message digest calculation"
+"""PREMIS event type by which the log vouches for the files of a version."""
 DISSEMINATION = "dissemination"
 """PREMIS event type of a copy that left the archive."""
+REPLICATION = "replication"
+"""PREMIS event type of bytes that came back from a copy, identical to what was stored."""
+LATER = frozenset({DISSEMINATION, REVIEW})
+"""Types of events that tell of a version that is stored, and change nothing of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +87,7 @@ def digest_event(archive: Archive, ref: str, files: Mapping[str, Digests]) -> Ev
     """The event that lets the log vouch for stored files: their digests by name."""
     return event(
         archive,
-        "message digest calculation",
+        DIGESTS,
         ref,
         f"sha512 of {', '.join(sorted(files))}",
         {name: f"sha512:{digests.sha512}" for name, digests in sorted(files.items())},
@@ -118,11 +126,24 @@ def commit_story(archive: Archive, prepared: PreparedStory, batch: str = "") -> 
     _tell(archive, entry, key, [(prepared.record, prepared.events)])
 
 
-def tell_event(archive: Archive, told: Event) -> None:
-    """Log and index an event about a version that is stored, which stays as it is; raises StorageFailed."""
-    entry = JournalEntry(refs=(told.ref,), events=(told,))
-    record = load_record(archive, exact_ref(told.ref))
-    _tell(archive, entry, archive.journal.open(entry), [(record, (told,))])
+def tell_events(archive: Archive, told: Sequence[Event]) -> None:
+    """Log and index events about versions that are stored, which stay as they are; raises StorageFailed."""
+    refs = tuple(dict.fromkeys(event.ref for event in told))
+    entry = JournalEntry(refs=refs, events=tuple(told))
+    kept = [(load_record(archive, exact_ref(ref)), tuple(event for event in told if event.ref == ref)) for ref in refs]
+    _tell(archive, entry, archive.journal.open(entry), kept)
+
+
+def tell_later(archive: Archive, told: Sequence[Event]) -> None:
+    """Log and index events about versions that have long been stored; raises StorageFailed."""
+    entry = JournalEntry(refs=(), events=tuple(told))
+    _tell_later(archive, entry, archive.journal.open(entry))
+
+
+def _tell_later(archive: Archive, entry: JournalEntry, key: str) -> None:
+    archive.log.append(entry.events)
+    archive.catalog.add_events([one for told in entry.events for one in each_subject(told)])
+    archive.journal.close(key)
 
 
 def _announce(
@@ -147,16 +168,16 @@ def _tell(archive: Archive, entry: JournalEntry, key: str, kept: Sequence[tuple[
 
 
 def _history(archive: Archive, ref: str, events: tuple[Event, ...]) -> tuple[Event, ...]:
-    """All events of a version: these, after what the catalog knows where they only tell of copies."""
-    if not _only_copies(events):
+    """All events of a version: these, after what the catalog knows where they only tell of what is stored."""
+    if not _only_later(events):
         return events
     known = archive.catalog.events(ref)
     identifiers = {told.event_id for told in known}
     return (*known, *(told for told in events if told.event_id not in identifiers))
 
 
-def _only_copies(events: Sequence[Event]) -> bool:
-    return bool(events) and all(told.type == DISSEMINATION for told in events)
+def _only_later(events: Sequence[Event]) -> bool:
+    return bool(events) and all(told.type in LATER for told in events)
 
 
 def task_of(record: AnyRecord) -> str:
@@ -168,6 +189,9 @@ def recover(archive: Archive) -> int:
     """Finish or forget what a crash left behind; return how many versions were completed."""
     finished = 0
     for key, entry in list(archive.journal.pending()):
+        if not entry.refs:
+            _tell_later(archive, entry, key)
+            continue
         kept: list[tuple[AnyRecord, tuple[Event, ...]]] = []
         for text in entry.refs:
             ref = exact_ref(text)
@@ -188,13 +212,13 @@ def recover(archive: Archive) -> int:
 def _tell_of(files: Mapping[str, StoredFile], events: Sequence[Event]) -> bool:
     """Whether these events vouch for the version that is stored: a commit that was refused leaves another's there.
 
-    An event that only tells that a copy went out concerns whatever is stored.
+    An event that only tells of a copy or a review concerns whatever is stored.
     """
-    if _only_copies(events):
+    if _only_later(events):
         return True
     meant: dict[str, str] = {}
     for told in events:
-        if told.type == "message digest calculation":
+        if told.type == DIGESTS:
             meant |= told.digests
     return {name: f"sha512:{file.sha512}" for name, file in files.items()} == meant
 

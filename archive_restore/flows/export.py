@@ -6,26 +6,26 @@ in the folder; the record and stories never end in one folder (promises P4, P5).
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import os
 import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from archive_restore.core.canonical import Malformed, canonical_bytes, from_plain, to_plain
+from archive_restore.core.canonical import to_plain
 from archive_restore.core.disclosure import disclose, disclosure_csv, disclosure_json, disclosure_text, encoding_text
 from archive_restore.core.labels import plain_text
 from archive_restore.core.refs import AnyRef, parse_ref
 from archive_restore.errors import ArchiveRestoreError, SelfCheckFailed, StorageConflict, StorageFailed, UsageError
 from archive_restore.flows.access_copy import AccessSettings, chain_of, make_copy
 from archive_restore.flows.browse import resolve
-from archive_restore.flows.commit import DISSEMINATION, event, exact_ref, load_record, tell_event
+from archive_restore.flows.commit import DISSEMINATION, event, exact_ref, load_record, tell_events
+from archive_restore.flows.export_folder import ExportFolder, disk, sides
+from archive_restore.flows.review import review_problem
 from archive_restore.flows.story_render import WORDS
 from archive_restore.ports import Archive
 from archive_restore.records.access import AccessCopy, Disclosure
@@ -33,11 +33,7 @@ from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.preservation import PreservationKind, PreservationRef
 from archive_restore.records.stories import StoryKind, StoryRef
 
-RECORD_FOLDER, STORY_FOLDER = "record", "stories"
-"""Folders of an export that holds both."""
 DISCLOSURES = ("disclosure.txt", "disclosure.csv", "disclosure.json")
-STATE = ".archive-restore-export"
-"""In a folder whose export is not finished yet: what was asked for, and a line a finished copy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +56,8 @@ class Export:
     unchanged: list[Exported] = field(default_factory=list)
     """Copies that an interrupted run of the same export had finished."""
     failed: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    """(REF, why it stays in the archive)."""
     disclosures: list[Path] = field(default_factory=list)
 
 
@@ -104,36 +102,41 @@ def export_access(
     where the words do not fit together, StorageConflict where the folder holds something else, StorageFailed where
     the disk refuses; what fails for one picture is told and the rest goes on.
     """
+    places = sides(refs, to, with_stories=settings.with_stories)
     _check_words(refs, settings)
-    folders = _folders(refs, to)
-    state = _State(to, _key(refs, settings), archive.root)
+    state = ExportFolder(to, [[str(ref) for ref in refs], to_plain(settings)], archive.root, _Done)
     export = Export()
-    with _disk(to):
-        state.open([folder for folder in dict.fromkeys(folders.values()) if folder != to])
+    state.open(places.apart)
     taken: dict[str, str] = {}
     for ref in refs:
-        path = folders[ref] / _name(ref)
+        path = places.of(ref) / _name(ref)
+        problem = review_problem(archive, ref, approved_only=settings.approved_only, rejected_too=settings.rejected_too)
+        if problem and settings.approved_only:
+            export.left_out.append((str(ref), problem))
+            continue
         try:
+            if problem:
+                raise UsageError(f"{problem}", hint="Add --rejected-too to export it all the same")
             clash = taken.setdefault(str(path).casefold(), str(ref))
             if clash != str(ref):
                 raise StorageConflict(f"{path.name!r} is the name of {clash} already", hint="Export it by itself")
-            done = state.finished(str(ref), path)
+            done = _finished(state, to, ref, path)
             if done is not None:
                 export.unchanged.append(done)
             else:
-                export.made.append(_one(archive, ref, path, settings, state))
+                export.made.append(_one(archive, ref, to, path, settings, state))
         except StorageFailed:
             raise
         except ArchiveRestoreError as exc:
             export.failed.append((str(ref), str(exc)))
         progress(str(ref))
-    with _disk(to):
-        for folder in dict.fromkeys(folders.values()):
+    with disk(to):
+        for folder in dict.fromkeys(places.of(ref) for ref in refs):
             copies = [copy for copy in (*export.made, *export.unchanged) if copy.path.parent == folder]
             if copies:
                 export.disclosures += _disclose(archive, folder, sorted(copies, key=lambda c: c.path.name))
-        if not export.failed:
-            state.close()
+    if not export.failed:
+        state.close()
     return export
 
 
@@ -141,27 +144,15 @@ def export_access(
 
 
 def _check_words(refs: Sequence[AnyRef], settings: AccessSettings) -> None:
-    if not refs:
-        raise UsageError("there is nothing to export", hint="See: archive-restore list")
     told = [ref for ref in refs if isinstance(ref, StoryRef)]
-    if told and len(told) < len(refs) and not settings.with_stories:
-        raise UsageError(
-            f"{told[0]} is a story and {next(r for r in refs if not isinstance(r, StoryRef))} belongs to the record",
-            hint="Export them into two folders, or add --with-stories",
-        )
+    if settings.approved_only and settings.rejected_too:
+        raise UsageError("--approved-only and --rejected-too say the opposite", hint="Leave one of them out")
     if settings.captioned and settings.reason:
         raise UsageError("--reason goes with --no-label", hint="Leave it out, or add --no-label")
     if not settings.captioned and not told:
         raise UsageError("there is no label to leave out: only stories carry one", hint="Leave out --no-label")
     if not settings.captioned and not plain_text(settings.reason):
         raise UsageError("a label is left out only for a reason", hint="Add --reason TEXT; it goes into the log")
-
-
-def _folders(refs: Sequence[AnyRef], to: Path) -> dict[AnyRef, Path]:
-    both = len({isinstance(ref, StoryRef) for ref in refs}) == 2
-    if not both:
-        return dict.fromkeys(refs, to)
-    return {ref: to / (STORY_FOLDER if isinstance(ref, StoryRef) else RECORD_FOLDER) for ref in refs}
 
 
 def _name(ref: AnyRef) -> str:
@@ -173,117 +164,50 @@ def _name(ref: AnyRef) -> str:
     return f"{ref.item_id}-{ref.kind.value}-{ref.version}.jpg"
 
 
-def _key(refs: Sequence[AnyRef], settings: AccessSettings) -> str:
-    return hashlib.sha256(canonical_bytes([[str(ref) for ref in refs], to_plain(settings)])).hexdigest()
-
-
-class _State:
-    """The folder of an export and what of it is finished; never a folder that holds anything else."""
-
-    def __init__(self, to: Path, key: str, archive: Path) -> None:
-        self._to, self._key, self._file = to, key, to / STATE
-        if to.resolve().is_relative_to(archive.resolve()):
-            raise UsageError(f"{str(to)!r} lies inside the archive", hint="Choose a folder outside of it")
-        self._done: dict[str, Exported] = {}
-
-    def open(self, folders: Sequence[Path]) -> None:
-        """Begin or go on; raise StorageConflict where the folder is not this export's."""
-        if self._to.exists() and not self._to.is_dir():
-            raise StorageConflict(f"{str(self._to)!r} is not a folder", hint="Choose another one")
-        self._to.mkdir(parents=True, exist_ok=True)
-        if self._file.is_file():
-            self._read()
-        elif any(self._to.iterdir()):
-            raise StorageConflict(f"{str(self._to)!r} is not empty", hint="Choose a new folder: nothing is overwritten")
-        else:
-            self._append({"key": self._key})
-        for folder in folders:
-            folder.mkdir(exist_ok=True)
-
-    def _read(self) -> None:
-        lines = self._file.read_text(encoding="utf-8", errors="replace").splitlines()
-        try:
-            rows = [json.loads(line) for line in lines if line.endswith("}")]  # the last one may be cut off
-            known = rows[0]["key"] == self._key
-            for row in rows[1:]:
-                done = from_plain(_Done, row)
-                self._done[done.copy.ref] = Exported(
-                    copy=done.copy, path=self._to / done.place, size=done.size, sha256=done.sha256, seconds=done.seconds
-                )
-        except (IndexError, KeyError, TypeError, ValueError, RecursionError, Malformed):
-            known = False
-        if not known:
-            raise StorageConflict(
-                f"{str(self._to)!r} holds another export that is not finished",
-                hint="Finish that one with the command that began it, or choose a new folder",
-            )
-
-    def finished(self, ref: str, path: Path) -> Exported | None:
-        """The copy that an earlier run finished, where its file is still what it was."""
-        done = self._done.get(ref)
-        if done is None or done.path != path or not path.is_file():
-            return None
-        with path.open("rb") as file:
-            return done if hashlib.file_digest(file, "sha256").hexdigest() == done.sha256 else None
-
-    def add(self, done: Exported) -> None:
-        """Remember a copy that lies in its folder."""
-        place = done.path.relative_to(self._to).as_posix()
-        row = _Done(copy=done.copy, place=place, size=done.size, sha256=done.sha256, seconds=done.seconds)
-        self._append(to_plain(row))
-
-    def close(self) -> None:
-        """Everything is there."""
-        self._file.unlink()
-
-    def _append(self, row: Mapping[str, object]) -> None:
-        with self._file.open("ab") as file:
-            file.write(json.dumps(row, ensure_ascii=True).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Done:
     copy: AccessCopy
     place: str
+    """Below the folder of the export."""
     size: int
     sha256: str
     seconds: float
 
 
-@contextlib.contextmanager
-def _disk(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise StorageFailed(
-            f"{str(exc.filename or folder)!r} cannot be written: {exc.strerror or exc}",
-            hint="Free some space or check the folder, then run the same command again",
-        ) from exc
+def _finished(state: ExportFolder[_Done], to: Path, ref: AnyRef, path: Path) -> Exported | None:
+    """The copy that an earlier run finished, where its file is still what it was."""
+    done = state.finished(str(ref))
+    if done is None or to / done.place != path or not path.is_file():
+        return None
+    with disk(path), path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != done.sha256:
+            return None
+    return Exported(copy=done.copy, path=path, size=done.size, sha256=done.sha256, seconds=done.seconds)
 
 
 # --- one copy ----------------------------------------------------------------------------------------
 
 
-def _one(archive: Archive, ref: AnyRef, path: Path, settings: AccessSettings, state: _State) -> Exported:
+def _one(
+    archive: Archive, ref: AnyRef, to: Path, path: Path, settings: AccessSettings, state: ExportFolder[_Done]
+) -> Exported:
     start = time.monotonic()
     if path.exists():
         raise StorageConflict(f"{str(path)!r} is there already", hint="Move it away: nothing is overwritten")
     work = Path(tempfile.mkdtemp(prefix="export-", dir=archive.work))
     partial = path.with_name(f".{path.name}.unfinished")
     try:
-        with _disk(path):
+        with disk(path):
             copy, signed = make_copy(archive, ref, path.name, settings, work)
             size, sha256 = _copied(signed, partial)
             seconds = round(time.monotonic() - start, 3)
-            done = Exported(copy=copy, path=path, size=size, sha256=sha256, seconds=seconds)
-            state.add(done)
+            place = path.relative_to(to).as_posix()
+            state.add({str(ref): _Done(copy=copy, place=place, size=size, sha256=sha256, seconds=seconds)})
             # Logged before it appears: nothing lies outside that the log does not know of.
             digests = {path.name: f"sha256:{sha256}"}
-            tell_event(archive, event(archive, DISSEMINATION, str(ref), _words(copy), digests))
+            tell_events(archive, [event(archive, DISSEMINATION, str(ref), _words(copy), digests)])
             _appear(partial, path)
-            return done
+            return Exported(copy=copy, path=path, size=size, sha256=sha256, seconds=seconds)
     finally:
         partial.unlink(missing_ok=True)
         shutil.rmtree(work, ignore_errors=True)
@@ -348,5 +272,7 @@ def _told(archive: Archive, copy: AccessCopy) -> Disclosure:
     record = load_record(archive, MasterRef(item_id=parse_ref(copy.ref).item_id))
     assert isinstance(record, Master)
     settings = archive.settings
-    told = disclose(record, chain_of(archive, ref), settings.labels, organization=settings.organization)
+    told = disclose(
+        record, chain_of(archive, ref), settings.labels, organization=settings.organization, review=copy.review
+    )
     return replace(told, long=f"{told.long}\n\n{encoding_text(copy.quality, copy.encoding, told.language)}")

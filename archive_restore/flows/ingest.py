@@ -7,6 +7,7 @@ groups, so that an interruption leaves every finished item whole.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from archive_restore.core.rules import Row, Sheet, find_row
 from archive_restore.errors import ArchiveRestoreError, CatalogDamaged, UsageError
+from archive_restore.flows.bags import merged_row, unpack
 from archive_restore.flows.commit import Prepared, commit
 from archive_restore.flows.intake import Candidate, Parcel, Taken, Wanted, take_parcel
 from archive_restore.ports import Archive
@@ -28,6 +30,12 @@ PARCEL = 8
 """Small files that travel to a worker together."""
 PARCEL_BYTES = 16 * 1024 * 1024
 """A parcel is closed when its files reach this."""
+BAG_FILES = 512
+"""Files of bags after which what was unpacked is taken in, before the next bag is validated."""
+BAG_BYTES = 1 << 30
+"""And bytes."""
+BAG = "bagit.txt"
+"""A folder with such a file is a bag (RFC 8493 §2.1.1)."""
 LITTER = frozenset({"thumbs.db", "desktop.ini", ".ds_store"})
 """Files that file managers drop; passed over without a word."""
 
@@ -57,11 +65,13 @@ class IngestResult:
     duplicates: list[Duplicate] = field(default_factory=list)
     quarantined: list[Refused] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
-    """Findings about the metadata sheet that stopped nothing."""
+    """Findings about the metadata sheet and about bags that stopped nothing."""
 
 
 def find_files(sources: Iterable[Path], skip: Iterable[Path] = (), archive: Path | None = None) -> Iterator[Candidate]:
     """Files in the order given, folders walked in sorted order; links are not followed, nothing is passed in silence.
+
+    A folder with a bagit.txt is a bag: one candidate, whatever is in it.
 
     Raise UsageError for a source that is missing or lies inside `archive`, the archive's own directory.
     """
@@ -81,6 +91,10 @@ def _walk(source: Path, skipped: set[Path], archive: Path | None) -> Iterator[Ca
     problems: list[OSError] = []
     for folder, folders, names in os.walk(source, onerror=problems.append):
         here = Path(folder)
+        if BAG in names or BAG in folders:
+            folders[:] = []
+            yield Candidate(path=here, relative=here.relative_to(source).as_posix(), is_bag=True)
+            continue
         links = [name for name in folders if (here / name).is_symlink()]
         own = [name for name in folders if archive is not None and (here / name).resolve() == archive.resolve()]
         folders[:] = sorted(set(folders).difference(links, own))
@@ -111,33 +125,77 @@ def ingest(
     keep_unreadable: bool = False,
     progress: Callable[[str, int], None] = lambda path, size: None,
 ) -> IngestResult:
-    """Take files in; the result tells of each. `progress(path, bytes)` is called once a file.
+    """Take files in, and those of bags; the result tells of each. `progress(path, bytes)` is called once a candidate.
 
     Raises what stops a whole batch: StorageFailed (disk full), KeysUnusable, CredentialsFailed.
     """
     result = IngestResult()
     batch = _Batch(archive, result)
-    parcels = list(_parcels(candidates, sheet, keep_unreadable))
-    with closing(archive.intake.run(archive, take_parcel, parcels)) as running:
-        try:
-            for taken in _in_order(running):
-                batch.settle(taken)
-                progress(taken.candidate.shown, taken.size)
-        finally:
-            batch.flush()
+    present: set[str] = set()
+    for load in _loads(archive, candidates, result, sheet, keep_unreadable, progress):
+        left = Counter(wanted.candidate.bag for wanted in load)
+        sizes: Counter[str] = Counter()
+        with closing(archive.intake.run(archive, take_parcel, list(_parcels(load)))) as running:
+            try:
+                for taken in _in_order(running):
+                    batch.settle(taken)
+                    bag = taken.candidate.bag
+                    left[bag] -= 1
+                    sizes[bag] += taken.size
+                    if not bag:
+                        progress(taken.candidate.shown, taken.size)
+                    elif not left[bag]:
+                        progress(bag, sizes[bag])
+            finally:
+                batch.flush()
+        present.update(name for wanted in load for name in (wanted.candidate.relative, wanted.candidate.path.name))
     if sheet is not None:
-        _report_sheet(result, sheet, sheet_name, candidates)
+        _report_sheet(result, sheet, sheet_name, present)
     return result
 
 
-def _parcels(candidates: Sequence[Candidate], sheet: Sheet | None, keep_unreadable: bool) -> Iterator[Parcel]:
+def _loads(
+    archive: Archive,
+    candidates: Iterable[Candidate],
+    result: IngestResult,
+    sheet: Sheet | None,
+    keep_unreadable: bool,
+    progress: Callable[[str, int], None],
+) -> Iterator[list[Wanted]]:
+    """Files that are taken in together: all there are, but not more than a few bags at a time.
+
+    A bag is read whole before anything of it is taken in, so that a folder of many is not read for hours first.
+    """
+    load: list[Wanted] = []
+    files = size = 0
+    for candidate in candidates:
+        if not candidate.is_bag:
+            row, refusal = _row(sheet, candidate)
+            load.append(Wanted(candidate=candidate, row=row, refusal=refusal, keep_unreadable=keep_unreadable))
+            continue
+        unpacked = unpack(archive, candidate, keep_unreadable=keep_unreadable)
+        result.notes.extend(unpacked.notes)
+        result.quarantined.extend(Refused(path=path, findings=found) for path, found in unpacked.refused)
+        for wanted in unpacked.wanted:
+            row, refusal = _row(sheet, wanted.candidate)
+            load.append(replace(wanted, row=merged_row(row, wanted.row), refusal=refusal or wanted.refusal))
+            files, size = files + 1, size + _size(wanted.candidate.path)
+        if not unpacked.wanted:
+            progress(candidate.shown, 0)
+        if files >= BAG_FILES or size >= BAG_BYTES:
+            yield load
+            load, files, size = [], 0, 0
+    if load:
+        yield load
+
+
+def _parcels(load: Iterable[Wanted]) -> Iterator[Parcel]:
     """Small files a few at a time, large ones alone: a parcel costs a journey, and one that fails is done again."""
     files: list[Wanted] = []
     size, number = 0, 0
-    for candidate in candidates:
-        row, refusal = _row(sheet, candidate)
-        files.append(Wanted(candidate=candidate, row=row, refusal=refusal, keep_unreadable=keep_unreadable))
-        size += _size(candidate.path)
+    for wanted in load:
+        files.append(wanted)
+        size += _size(wanted.candidate.path)
         if len(files) >= PARCEL or size >= PARCEL_BYTES:
             yield Parcel(number=number, files=tuple(files))
             files, size, number = [], 0, number + 1
@@ -259,10 +317,9 @@ class _Batch:
         )
 
 
-def _report_sheet(result: IngestResult, sheet: Sheet, sheet_name: str, candidates: Sequence[Candidate]) -> None:
+def _report_sheet(result: IngestResult, sheet: Sheet, sheet_name: str, present: set[str]) -> None:
     """Tell of bad rows, and of rows that no file answered."""
     result.notes.extend(f for f in sheet.findings if f.severity is not Severity.ERROR)
-    present = {c.relative for c in candidates} | {c.path.name for c in candidates}
     stray = [f for f in sheet.findings if f.severity is Severity.ERROR]
     answered = {name for name in sheet.refused if name in present}
     for finding in stray:

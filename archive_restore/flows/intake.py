@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from archive_restore.core.canonical import canonical_bytes
@@ -42,6 +42,10 @@ class Candidate:
     """Path below the folder that was given, with slashes."""
     finding: Finding | None = None
     """Why nothing is read here: a folder that cannot be opened, or the archive itself."""
+    is_bag: bool = False
+    """It is the directory of a bag, to be unpacked first (flows/bags.py)."""
+    bag: str = ""
+    """The bag it came in, as shown; empty for a file of its own."""
 
     @property
     def shown(self) -> str:
@@ -58,6 +62,10 @@ class Wanted:
     refusal: Finding | None = None
     """Why the sheet's row forbids it."""
     keep_unreadable: bool = False
+    promised: Mapping[str, str] = field(default_factory=dict)
+    """Digests by algorithm (sha256, sha512) that the bag it came in was validated with."""
+    fixity: str = ""
+    """What was compared when its bag was validated; empty for a file of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +134,10 @@ def _take_staged(archive: Archive, wanted: Wanted, staged: Staging, item_id: str
     safe_name = "refused" if has_errors(archive.formats.name_findings(name)) else name
     digests = staged.copy_in(safe_name, candidate.path)
     taken = Taken(candidate=candidate, size=digests.size, sha512=digests.sha512)
+    changed = _changed(wanted.promised, digests, subject)
+    if changed is not None:
+        staged.discard()
+        return replace(taken, findings=(changed,))
     known = archive.catalog.master_by_sha512(digests.sha512)
     if known is not None:
         staged.discard()
@@ -156,10 +168,10 @@ def _take_staged(archive: Archive, wanted: Wanted, staged: Staging, item_id: str
         original_path=subject,
         ingested=archive.clock.now(),
     )
-    return replace(taken, prepared=_prepare(archive, master, staged, digests))
+    return replace(taken, prepared=_prepare(archive, master, staged, digests, wanted.fixity))
 
 
-def _prepare(archive: Archive, master: Master, staged: Staging, digests: Digests) -> Prepared:
+def _prepare(archive: Archive, master: Master, staged: Staging, digests: Digests, fixity: str) -> Prepared:
     name, ref = master.file.name, str(master.ref)
     sidecar = sidecar_name(name)
     archive.credentials.sign_master(master, staged.directory / name, staged.directory / sidecar)
@@ -168,18 +180,19 @@ def _prepare(archive: Archive, master: Master, staged: Staging, digests: Digests
         sidecar: staged.adopt(sidecar),
         ITEM_RECORD: staged.write(ITEM_RECORD, canonical_bytes(master)),
     }
-    events = _events(archive, master, files)
+    events = _events(archive, master, files, fixity)
     premis = staged.write(PREMIS_RECORD, archive.documents.master_premis(master, events))
     events = (*events, digest_event(archive, ref, {PREMIS_RECORD: premis}))
     return Prepared(ref=master.ref, staged=staged, record=master, events=events, message=f"Ingest {ref}")
 
 
-def _events(archive: Archive, master: Master, files: Mapping[str, Digests]) -> tuple[Event, ...]:
+def _events(archive: Archive, master: Master, files: Mapping[str, Digests], fixity: str) -> tuple[Event, ...]:
     ref, facts = str(master.ref), master.file
     worst = "warning" if any(f.severity is not Severity.INFO for f in master.findings) else "success"
     checked = event(archive, "validation", ref, f"{len(master.findings)} findings on {facts.name}")
     return (
         event(archive, "ingestion", ref, f"{facts.name} from {master.original_path}"),
+        *((event(archive, "fixity check", ref, f"{facts.name}: {fixity}"),) if fixity else ()),
         digest_event(archive, ref, files),
         event(archive, "format identification", ref, f"{facts.puid} {facts.format_name}".strip()),
         replace(checked, outcome=worst),
@@ -200,6 +213,22 @@ def _not_a_file(candidate: Candidate) -> Finding | None:
         severity=Severity.ERROR,
         subject=candidate.shown,
         message="Links, pipes and devices are not followed; give the file itself.",
+    )
+
+
+def _changed(promised: Mapping[str, str], digests: Digests, subject: str) -> Finding | None:
+    """A finding where the bytes that arrived are not those that were validated."""
+    if (promised.get("sha256", digests.sha256), promised.get("sha512", digests.sha512)) == (
+        digests.sha256,
+        digests.sha512,
+    ):
+        return None
+    return Finding(
+        code="BAG_DIGEST_MISMATCH",
+        severity=Severity.ERROR,
+        subject=subject,
+        message="The file changed after its bag was validated; ingest the bag again.",
+        clause="RFC 8493 §3",
     )
 
 

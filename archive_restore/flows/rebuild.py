@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from archive_restore.core.fixity import each_subject
 from archive_restore.core.refs import make_ref, object_kind
 from archive_restore.errors import ArchiveRestoreError
 from archive_restore.flows.commit import index, load_record
@@ -29,7 +30,8 @@ def fill(archive: Archive, catalog: Catalog) -> Iterator[Finding]:
     """Write what the roots and the log say into an empty catalog; what cannot be read is a finding."""
     events: defaultdict[str, list[Event]] = defaultdict(list)
     for entry in archive.log.entries():
-        events[entry.event.ref].append(entry.event)
+        for told in each_subject(entry.event):
+            events[told.ref].append(told)
     for root, stories in ((archive.preservation, False), (archive.stories, True)):
         object_ids = sorted(root.object_ids())
         for start in range(0, len(object_ids), GROUP):

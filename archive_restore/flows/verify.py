@@ -1,6 +1,6 @@
 """Verify: every claim the archive makes is checked, none is believed (promises P1, P3, P5, P7).
 
-1. the audit log against its checkpoint
+1. the audit log against its checkpoint, and the time-stamps of earlier ones
 2. both storage roots: structure and fixity
 3. every master: record, credentials, log
 4. every restoration: record, credentials, map against the master's pixels, log
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
+from archive_restore.core.fixity import FIXITY_CHECK, each_subject
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.refs import AnyRef, make_ref, object_kind
 from archive_restore.core.story_claims import PARENT
@@ -25,7 +26,10 @@ from archive_restore.core.synthesis_map import ClaimBreach, PixelDigest
 from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown, SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
+    DIGESTS,
+    DISSEMINATION,
     ITEM_RECORD,
+    REPLICATION,
     AnyRecord,
     RecordT,
     exact_ref,
@@ -47,12 +51,17 @@ from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.imagery import PRESERVATION_FLAGS, MapSummary, Region
 from archive_restore.records.objects import Master, MasterRef
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
+from archive_restore.records.provenance import Event
 from archive_restore.records.stories import StoryDerivation, StoryKind, StoryRef
 
 IN_PROGRESS = frozenset(
     {"LOG_ENTRY_MISSING", "CATALOG_DISAGREES", "OCFL_VERSION_UNEXPECTED", "OCFL_INVENTORY_DIGEST", "OCFL_COPY_DIFFERS"}
 )
 """What an object may show while it is committed: it is visible first, logged next and catalogued last."""
+
+
+TOLD_LATER = frozenset({DISSEMINATION, REPLICATION, FIXITY_CHECK})
+"""Types of events about versions that have long been stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +73,10 @@ class Verification:
     findings: tuple[Finding, ...]
     pixels_compared: int
     """Pixels of derivatives held against their masters."""
+    started: str
+    """UTC, RFC 3339 with seconds and `Z`."""
+    checked: Mapping[str, Mapping[str, str]]
+    """REFs that were judged to the end, each with the digests of its files that the log vouches for."""
 
     @property
     def ok(self) -> bool:
@@ -81,16 +94,34 @@ def verify(
     return _Verifier(archive, progress).run(refs)
 
 
+def pixel_findings(
+    archive: Archive, derivation: PreservationDerivation | StoryDerivation, picture: Path
+) -> tuple[Finding, ...]:
+    """What is wrong with the map and the pixels of a derivative's picture that lies anywhere, held against its sources.
+
+    Raise ReferenceUnknown, PictureUnreadable, StorageFailed, CatalogDamaged where that cannot be judged.
+    """
+    verifier = _Verifier(archive, lambda subject: None)
+    if isinstance(derivation, StoryDerivation):
+        verifier._story_pixels(derivation.ref, derivation, picture)
+    else:
+        verifier._pixels(derivation.ref, derivation, picture)
+    return tuple(verifier.findings)
+
+
 class _Verifier:
     def __init__(self, archive: Archive, progress: Callable[[str], None]) -> None:
         self.archive = archive
         self.progress = progress
         self.findings: list[Finding] = []
         self.digests: dict[str, dict[str, str]] = {}
+        self.suspect: set[str] = set()
+        """Objects, among other words, about whose storage something was found."""
         self.subjects = 0
         self.pixels = 0
 
     def run(self, refs: Sequence[AnyRef] | None) -> Verification:
+        started = self.archive.clock.now()
         began = self._log_size()
         # In this order: what is visible and not pending any more is in the log when that is read.
         targets = list(every_version(self.archive) if refs is None else refs)
@@ -99,18 +130,27 @@ class _Verifier:
         self.progress("storage")
         for root, told in ((self.archive.preservation, False), (self.archive.stories, True)):
             mine = {ref.object_id for ref in targets if isinstance(ref, StoryRef) is told}
-            self.findings.extend(root.validate(None if refs is None else mine))
+            self.findings.extend(root.validate(None if refs is None else mine, threads=self.archive.settings.threads))
+        self.suspect = {name for finding in self.findings for name in _names_in(finding.subject)}
         for ref in targets:
             self.progress(str(ref))
             self._version(ref)
         if refs is None:
-            self._vanished({str(ref) for ref in targets} | self._logged_since(began))
+            self._vanished({str(ref) for ref in targets} | {told.ref for told in self._logged_since(began)})
             self._catalog()
         else:
             self._catalog_rows([str(ref) for ref in targets])
-        moving |= self._pending() | self._logged_since(began)
-        findings = tuple(self._settled(moving))
-        return Verification(subjects=self.subjects, findings=findings, pixels_compared=self.pixels)
+        since = self._logged_since(began)
+        moving |= self._pending() | {told.ref for told in since if told.type not in TOLD_LATER}
+        findings = tuple(self._settled(moving, {told.ref for told in since}))
+        judged = [str(ref) for ref in targets] if refs is not None else self.digests
+        return Verification(
+            subjects=self.subjects,
+            findings=findings,
+            pixels_compared=self.pixels,
+            started=started,
+            checked={ref: self.digests[ref] for ref in judged if ref in self.digests and ref not in moving},
+        )
 
     # -- a writer at work ----------------------------------------------------------------------------------
 
@@ -128,15 +168,19 @@ class _Verifier:
         except ArchiveRestoreError:
             return None  # told with the rest of the log
 
-    def _logged_since(self, began: int | None) -> set[str]:
+    def _logged_since(self, began: int | None) -> list[Event]:
         try:
-            return set() if began is None else {entry.event.ref for entry in self.archive.log.entries(began)}
+            entries = () if began is None else self.archive.log.entries(began)
+            return [told for entry in entries for told in each_subject(entry.event)]
         except ArchiveRestoreError:
-            return set()
+            return []
 
-    def _settled(self, moving: Collection[str]) -> Iterator[Finding]:
-        """What was found, but for what a commit in progress looks like: that is told as not judged."""
-        objects = {ref.partition("@")[0] for ref in moving}
+    def _settled(self, moving: Collection[str], told: Collection[str]) -> Iterator[Finding]:
+        """What was found, but for what a commit in progress looks like: that is told as not judged.
+
+        Of `told` something was logged meanwhile, which the catalog may say earlier or later.
+        """
+        objects = {ref.partition("@")[0] for ref in (*moving, *told)}
         for finding in self.findings:
             if finding.code not in IN_PROGRESS or not any(_is_about(finding.subject, name) for name in objects):
                 yield finding
@@ -153,9 +197,10 @@ class _Verifier:
     def _log(self) -> None:
         self.progress("log")
         self.findings.extend(self.archive.log.verify())
+        self.findings.extend(self.archive.timestamps.verify(self.archive.log))
         try:
             for entry in self.archive.log.entries():
-                if entry.event.type == "message digest calculation":
+                if entry.event.type == DIGESTS:
                     self._vouch(entry.event.ref, entry.event.digests)
         except ArchiveRestoreError as exc:
             self._error("LOG_UNREADABLE", "log", str(exc))
@@ -220,7 +265,7 @@ class _Verifier:
         if (stored.sha512, stored.sha256) != (master.file.sha512, master.file.sha256):
             self._error("RECORD_DISAGREES", str(ref), f"{ITEM_RECORD} has other digests than the OCFL inventory.")
         sidecar = files.get(sidecar_name(master.file.name))
-        self._credentials(str(ref), stored.path, master.file.mime, sidecar)
+        self._credentials(ref, stored, master.file.mime, sidecar)
 
     def _record(self, kind: type[RecordT], ref: AnyRef, files: Mapping[str, StoredFile], name: str) -> RecordT | None:
         stored = files.get(name)
@@ -233,9 +278,14 @@ class _Verifier:
             self._error("RECORD_UNREADABLE", str(ref), str(exc))
             return None
 
-    def _credentials(self, subject: str, path: Path, mime: str, sidecar: StoredFile | None) -> CredentialReport | None:
+    def _credentials(
+        self, ref: AnyRef, stored: StoredFile, mime: str, sidecar: StoredFile | None
+    ) -> CredentialReport | None:
+        subject, beside = str(ref), sidecar.path if sidecar else None
+        # Its bytes were hashed with the storage roots, unless something was wrong there.
+        hashed = None if ref.object_id in self.suspect else stored.sha256
         try:
-            report = self.archive.credentials.read(path, mime, sidecar.path if sidecar else None, subject)
+            report = self.archive.credentials.read(stored.path, mime, beside, subject, sha256=hashed)
         except ArchiveRestoreError as exc:
             self._error("C2PA_UNREADABLE", subject, str(exc), "C2PA 2.2 §15")
             return None
@@ -269,7 +319,7 @@ class _Verifier:
             self._error("RECORD_DISAGREES", str(ref), f"{DERIVATION_RECORD} names no picture that is stored.")
             return None
         mime = derivation.products[0].mime
-        report = self._credentials(str(ref), picture.path, mime, files.get(sidecar_name(picture.name)))
+        report = self._credentials(ref, picture, mime, files.get(sidecar_name(picture.name)))
         if report is not None:
             self._assertions(ref, derivation, report, files)
         self._maps(ref, derivation, files)
@@ -502,6 +552,12 @@ _BREACHES = {
 
 def _where(breach: ClaimBreach) -> str:
     return f"{breach.pixels} pixels, the first at x={breach.x}, y={breach.y}"
+
+
+def _names_in(subject: str) -> Iterator[str]:
+    """Every name that a finding's subject may begin with."""
+    yield subject
+    yield from (subject[:place] for place, character in enumerate(subject) if character in "@: ")
 
 
 def _is_about(subject: str, object_id: str) -> bool:

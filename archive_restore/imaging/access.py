@@ -95,7 +95,7 @@ def sheet_place(
     start = 0 if position is Position.ABOVE else tall
     words = Region(top=start, left=0, bottom=start + band[0], right=band[1])
     stored = shown_size(*shown, orientation)
-    return stored, _stored(picture, stored, orientation), _stored(words, stored, orientation)
+    return stored, stored_region(picture, stored, orientation), stored_region(words, stored, orientation)
 
 
 def stored_band(band: Bytes, orientation: int) -> Bytes:
@@ -103,8 +103,8 @@ def stored_band(band: Bytes, orientation: int) -> Bytes:
     return upright(band, {6: 8, 8: 6}.get(orientation, orientation))
 
 
-def _stored(region: Region, stored: tuple[int, int], orientation: int) -> Region:
-    """A rectangle of the shown sheet in the stored one (TIFF 6.0 §8, Orientation)."""
+def stored_region(region: Region, stored: tuple[int, int], orientation: int) -> Region:
+    """A rectangle of a picture as it is shown, in the stored one of (height, width) (TIFF 6.0 §8, Orientation)."""
     rows, columns = (region.top, region.bottom), (region.left, region.right)
     if orientation >= 5:
         rows, columns = columns, rows

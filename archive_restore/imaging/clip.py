@@ -6,13 +6,15 @@ holds the still's own samples, so that nothing shimmers. Must never set a pixel 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from archive_restore.imaging.camera import Window
+from archive_restore.imaging.eyelids import Patch
+from archive_restore.imaging.flags import REACH, spread
 from archive_restore.imaging.motion import COARSE, MotionSource
 from archive_restore.ports import ClipFrame, ClipFrames
 from archive_restore.records.imagery import PixelFlag
@@ -24,7 +26,6 @@ STRETCHED = 1.25
 """Magnification of the still from which what is between its pixels counts as made up."""
 LEAST = 1 / 64
 """Displacement below which a pixel stays, pixels."""
-_REACH = 2  # pixels around a place that bicubic interpolation takes from
 _MOVED = np.uint8(PixelFlag.MOVED)
 _MADE_UP = np.uint8(PixelFlag.MOVED | PixelFlag.SYNTHESIZED)
 _RESAMPLED = np.uint8(PixelFlag.RESAMPLED)
@@ -44,20 +45,22 @@ class Clip(ClipFrames):
         count: int,
         rate: int,
         loops: bool,
+        over: Callable[[int], Sequence[Patch]] | None = None,
     ) -> None:
         """`still`: uint8 (H, W, 3) RGB with its map, uint8 (H, W); `size`: rows and columns of the frames; `motion` is
-        given over the still; `window`: where in the still the frame lies at frame n."""
-        self._motion, self._window, self.size = motion, window, size
+        given over the still; `window`: where in the still the frame lies at frame n; `over`: what is laid over the
+        still in frame n."""
+        self._motion, self._window, self._over, self.size = motion, window, over, size
         self.count, self.rate, self.loops = count, rate, loops
         scale, begin = window(0).width / size[1], window(0)
         self.geometry = (
             (scale, 0.0, begin.left + scale / 2 - 0.5), (0.0, scale, begin.top + scale / 2 - 0.5), (0.0, 0.0, 1.0),
         )  # fmt: skip
-        self._still, self._flags = still, flags
+        self._still = ClipFrame(samples=still, flags=flags)
         first = window(0)
         self._resting = first
-        self._base = self._view(first)
-        self._base_spread = _spread(self._base.flags, _REACH)
+        self._base = self._view(first, self._still)
+        self._base_spread = spread(self._base.flags, REACH)
         y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
         self._x, self._y = x, y
 
@@ -65,51 +68,44 @@ class Clip(ClipFrames):
         """See ClipFrames."""
         window = self._window(index)
         base = self._base
+        patches = () if self._over is None else self._over(index)
+        if window != self._resting or patches:
+            base = self._view(window, _laid(self._still, patches))
         if window != self._resting:
-            seen = self._view(window)
-            base = ClipFrame(samples=seen.samples, flags=seen.flags | _MOVED)
+            base = ClipFrame(samples=base.samples, flags=base.flags | _MOVED)
         if self._motion is None:
             return base
         return self._warped(base, window, self._motion.flow(index))
 
-    def _view(self, window: Window) -> ClipFrame:
-        """The still as it lies in a window, without motion."""
+    def _view(self, window: Window, still: ClipFrame) -> ClipFrame:
+        """A still as it lies in a window, without motion."""
         rows, columns = self.size
         scale = window.width / columns
         if scale == 1 and float(window.left).is_integer() and float(window.top).is_integer():
             top, left = int(window.top), int(window.left)
             part = slice(top, top + rows), slice(left, left + columns)
-            return ClipFrame(samples=self._still[part], flags=self._flags[part])
+            return ClipFrame(samples=still.samples[part], flags=still.flags[part])
         to_still = np.array(
             [[scale, 0, window.left + scale / 2 - 0.5], [0, scale, window.top + scale / 2 - 0.5]], np.float64
         )
-        source, reduced = self._prefiltered(scale)
+        source, reduced = _prefiltered(still.samples, scale)
         to_still[:, 2] = (to_still[:, 2] + 0.5) * reduced - 0.5
         to_still[:, :2] *= reduced
         how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         seen = cv2.warpAffine(source, to_still, (columns, rows), flags=how, borderMode=cv2.BORDER_REPLICATE)
-        return ClipFrame(samples=np.asarray(seen, np.uint8), flags=self._view_of_flags(window) | _RESAMPLED)
+        return ClipFrame(
+            samples=np.asarray(seen, np.uint8), flags=self._view_of_flags(window, still.flags) | _RESAMPLED
+        )
 
-    def _prefiltered(self, scale: float) -> tuple[Bytes, float]:
-        """The still without detail that `scale` still pixels a pixel cannot show, and its size relative to it."""
-        if scale <= 1:
-            return self._still, 1.0
-        if scale >= 2:
-            factor = 1 / int(scale)
-            small = cv2.resize(self._still, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-            return np.asarray(small, np.uint8), small.shape[1] / self._still.shape[1]
-        sigma = 0.5 * float(np.sqrt(scale * scale - 1))
-        return np.asarray(cv2.GaussianBlur(self._still, (0, 0), sigma), np.uint8), 1.0
-
-    def _view_of_flags(self, window: Window) -> Bytes:
+    def _view_of_flags(self, window: Window, flags: Bytes) -> Bytes:
         """Each pixel with the flags of all pixels of the still that it may show a part of."""
         rows, columns = self.size
-        reach = max(1, int(np.ceil(window.width / columns)))
-        spread = _spread(self._flags, reach)
+        reach = 2 * max(1, int(np.ceil(window.width / columns)))  # of bicubic interpolation
+        wide = spread(flags, reach)
         scale = window.width / columns
-        x = np.clip(np.rint(window.left + (np.arange(columns) + 0.5) * scale - 0.5), 0, spread.shape[1] - 1)
-        y = np.clip(np.rint(window.top + (np.arange(rows) + 0.5) * scale - 0.5), 0, spread.shape[0] - 1)
-        return np.asarray(spread[y.astype(int)[:, None], x.astype(int)])
+        x = np.clip(np.rint(window.left + (np.arange(columns) + 0.5) * scale - 0.5), 0, wide.shape[1] - 1)
+        y = np.clip(np.rint(window.top + (np.arange(rows) + 0.5) * scale - 0.5), 0, wide.shape[0] - 1)
+        return np.asarray(wide[y.astype(int)[:, None], x.astype(int)])
 
     def _warped(self, base: ClipFrame, window: Window, flow: Floats) -> ClipFrame:
         rows, columns = self.size
@@ -141,8 +137,8 @@ class Clip(ClipFrames):
         made_up = cv2.resize(
             _stretched(small).astype(np.uint8), (fine.shape[1], fine.shape[0]), interpolation=cv2.INTER_NEAREST
         )[: shape[0], : shape[1]]
-        resting = window == self._resting
-        here = self._carried(self._base_spread if resting else _spread(base.flags, _REACH), part, dx, dy)
+        carried = self._base_spread if base is self._base else spread(base.flags, REACH)
+        here = self._carried(carried, part, dx, dy)
         here |= np.where(made_up > 0, _MADE_UP, _MOVED) | (_RESAMPLED if scale != 1 else np.uint8(0))
         flags[part] = np.where(stays, flags[part], here)
         return ClipFrame(samples=samples, flags=flags)
@@ -169,16 +165,30 @@ class Clip(ClipFrames):
         return np.asarray(moved / np.float32(scale))
 
 
-def _spread(flags: Bytes, reach: int) -> Bytes:
-    """Each pixel with the flags of all within `reach` rows and columns."""
-    if (flags == flags[0, 0]).all():
-        return flags
-    spread, square = np.zeros_like(flags), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    for bit in (1 << k for k in range(8)):
-        plane = flags & np.uint8(bit)
-        if plane.any():
-            spread |= cv2.dilate(plane, square)
-    return spread
+def _laid(still: ClipFrame, patches: Sequence[Patch]) -> ClipFrame:
+    """A still with patches over it; where they overlap, each shows what it changed."""
+    if not patches:
+        return still
+    samples, flags = still.samples.copy(), still.flags.copy()
+    for patch in patches:
+        rows, columns = patch.flags.shape
+        part = slice(patch.top, patch.top + rows), slice(patch.left, patch.left + columns)
+        changed = patch.flags != still.flags[part]
+        samples[part][changed] = patch.samples[changed]
+        flags[part][changed] = patch.flags[changed]
+    return ClipFrame(samples=samples, flags=flags)
+
+
+def _prefiltered(still: Bytes, scale: float) -> tuple[Bytes, float]:
+    """A still without detail that `scale` still pixels a pixel cannot show, and its size relative to it."""
+    if scale <= 1:
+        return still, 1.0
+    if scale >= 2:
+        factor = 1 / int(scale)
+        small = cv2.resize(still, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.uint8), small.shape[1] / still.shape[1]
+    sigma = 0.5 * float(np.sqrt(scale * scale - 1))
+    return np.asarray(cv2.GaussianBlur(still, (0, 0), sigma), np.uint8), 1.0
 
 
 def _stretched(flow: Floats) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from archive_restore.records.imagery import MapSummary, Region
 from archive_restore.records.provenance import Material
+from archive_restore.records.reviews import ReviewState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,8 @@ class AccessCopy:
     """The synthesis map of what was copied; None for a master, whose every pixel is original."""
     made: str
     """UTC, RFC 3339."""
+    review: ReviewState | None = None
+    """What a person said of the version that was copied; None for a master, which nobody reviews."""
 
 
 @dataclass(frozen=True, kw_only=True)

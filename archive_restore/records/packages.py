@@ -12,7 +12,7 @@ from pathlib import Path
 from archive_restore.records.objects import Master
 from archive_restore.records.preservation import PreservationDerivation
 from archive_restore.records.provenance import Event
-from archive_restore.records.stories import StoryDerivation
+from archive_restore.records.stories import StoryDerivation, StoryKind
 
 
 class Side(StrEnum):
@@ -43,6 +43,18 @@ class PackedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoggedEvent:
+    """One line of the audit log, so that a stranger can prove it."""
+
+    index: int
+    """From 0."""
+    line: bytes
+    """The entry as it was hashed (RFC 8785), without the line end."""
+    proof: bytes = b""
+    """Inclusion proof under the package's checkpoint (C2SP tlog-proof); empty where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackedVersion:
     """One version of a master or derivative, with all its files."""
 
@@ -53,8 +65,10 @@ class PackedVersion:
     files: tuple[PackedFile, ...]
     events: tuple[Event, ...]
     """What the log tells of it, oldest first."""
-    proof: bytes | None = None
-    """Inclusion proof of its ingestion or creation (C2SP tlog-proof); None where none was asked for."""
+    kinds: tuple[StoryKind, ...] = ()
+    """Kinds of the stories that it was made from."""
+    logged: tuple[LoggedEvent, ...] = ()
+    """Lines of the audit log about it, in their order: those of `events`, and what else the log tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,3 +88,14 @@ class Package:
     """UTC, RFC 3339 with seconds and `Z`."""
     agent: str
     """Software that makes it: name and version."""
+    companion: str = ""
+    """Path, from this package's folder, to that of the item's other side; empty where none was exported with it."""
+    checkpoint: bytes = b""
+    """The log's signed checkpoint (C2SP signed note) that `logged` events are proved under."""
+    log_key: bytes = b""
+    """The log's public key as C2SP signed-note writes it."""
+
+    def mixed(self) -> tuple[str, ...]:
+        """REFs of versions that are not of this package's side: none, ever (promise P4)."""
+        stories = self.side is Side.STORIES
+        return tuple(part.ref for part in self.versions if isinstance(part.record, StoryDerivation) is not stories)

@@ -1,4 +1,4 @@
-"""The built-in step that makes a clip of a still: wind and water in regions, and a camera.
+"""The built-in step that makes a clip of a still: wind and water in regions, blinks and breath, and a camera.
 
 Nobody speaks here, and no step may make anybody speak: see docs/explanation/animation.md.
 """
@@ -12,13 +12,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from archive_restore.errors import UsageError
-from archive_restore.imaging import camera, motion_regions
+from archive_restore.imaging import camera, faces, motion_regions
+from archive_restore.imaging.breathe import Together
 from archive_restore.imaging.clip import Clip
-from archive_restore.imaging.motion import CAP, SpectralMotion
+from archive_restore.imaging.motion import CAP, MotionSource, SpectralMotion
 from archive_restore.ports import ClipFrames, MotionStep, Still, StoryContext
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
+from archive_restore.steps import people
 
 BOXES = {"hd": (1080, 1920), "4k": (2160, 3840)}
 """Greatest rows and columns of frames that keep the picture's aspect; upright pictures turn them round."""
@@ -73,7 +75,12 @@ class Animate(MotionStep):
             "type": "string", "default": "", "pattern": "^$|^-?[0-9]+,-?[0-9]+,[0-9]+,[0-9]+$",
             "description": "left,top,right,bottom of what must stay in the frame, pixels; empty for the middle.",
         },
+        **people.PARAMETERS,
     }  # fmt: skip
+
+    def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """Those that find faces, where faces are to move."""
+        return tuple(faces.MODELS.values()) if people.wanted(parameters) else ()
 
     def clip(self, still: Still, parameters: Mapping[str, Json], context: StoryContext) -> ClipFrames:
         """See MotionStep."""
@@ -85,19 +92,36 @@ class Animate(MotionStep):
         loops = parameters["ending"] == "loop" and not moves
         path = _path(parameters, (height, width), size, focus)
         document = context.documents.get("motion")
-        source = None
+        sources: list[MotionSource] = []
+        blinks = None
         if document is not None:
             assert isinstance(document, Mapping)
-            source = self._motion(document, parameters, (height, width), path(0).width, count, rate, loops, context)
-        elif not moves:
+            sources.append(
+                self._motion(document, parameters, (height, width), path(0).width, count, rate, loops, context)
+            )
+        if people.wanted(parameters):
+            found = people.find(still, context)
+            if parameters["blink"]:
+                blinks = people.blinks(still, found, parameters, context, frames=count, rate=rate)
+            if parameters["breathe"]:
+                nearest = min(path(0).width, path(count - 1).width) / size[1]
+                sources.append(
+                    people.breathing(
+                        still, found, context, scale=nearest, columns=size[1], frames=count, rate=rate, loops=loops
+                    )
+                )
+        elif document is None and not moves:
             raise UsageError(
-                "nothing would move", hint="Draw regions for --regions, see --regions auto; or choose a --camera"
+                "nothing would move",
+                hint="Draw regions for --regions, see --regions auto; or choose a --camera, --blink or --breathe",
             )
         context.note({
             "frames": count, "rows": size[0], "columns": size[1], "loops": loops,
             "scale": round(path(0).width / size[1], 6),
         })  # fmt: skip
-        return Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops)
+        source = Together(sources) if len(sources) > 1 else sources[0] if sources else None
+        over = blinks.patches if blinks is not None else None
+        return Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=over)
 
     def _motion(
         self,

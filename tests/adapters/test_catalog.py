@@ -545,3 +545,20 @@ def test_an_interrupted_batch_goes_on_with_what_is_not_done(catalog, path):
     assert again.open_batch("key", ["a"]) == ("a",)
     assert again.open_batch("other", ["a"]) == ("a",)
     again.close()
+
+
+def test_events_that_come_later_follow_those_that_are_known(catalog: SqlCatalog):
+    fill(catalog)
+    later = [event(7, "ÉTÉ 2"), event(6), event(1), event(8), event(8)]
+    catalog.add_events(later)
+    catalog.add_events(later)
+    assert [told.event_id[9:] for told in catalog.events("NIPOMO-01")] == ["1", "2", "6", "8"]
+    assert [told.event_id[9:] for told in catalog.events("ÉTÉ 2")] == ["3", "7"]
+    fresh = open_catalog(None)
+    fill(fresh)
+    with fresh.batch():
+        fresh.add_master(master(), [event(1), event(2), event(6), event(8)])
+        fresh.add_events([event(9), event(7, "ÉTÉ 2")])
+    catalog.add_events([event(9)])
+    assert dict(fresh.contents()) == dict(catalog.contents())
+    fresh.close()

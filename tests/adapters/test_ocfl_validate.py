@@ -72,6 +72,11 @@ def link(directory: Path) -> None:
     target.symlink_to("elsewhere")
 
 
+def extension(directory: Path) -> None:
+    (directory / "extensions").mkdir()
+    (directory / "extensions/x").write_bytes(b"")
+
+
 def first_digest(inventory: dict[str, Any]) -> str:
     return next(iter(inventory["versions"]["v2"]["state"]))
 
@@ -148,6 +153,13 @@ CASES: dict[str, tuple[Callable[[Path], None], str, bool | None]] = {
     "path listed twice": (rewrite(add_path("picture.tif")), "OCFL_STATE_WRONG", True),
     "content outside of content": (rewrite(bad_content_path), "OCFL_CONTENT_PATH", True),
     "content without use": (rewrite(unused), "OCFL_MANIFEST_UNUSED", True),
+    "unknown member": (rewrite(lambda i: i.update(colour="red")), "OCFL_INVENTORY_MALFORMED", False),
+    "impossible day": (
+        rewrite(lambda i: i["versions"]["v2"].update(created="2026-11-32T10:00:00Z")),
+        "OCFL_INVENTORY_MALFORMED",
+        True,
+    ),
+    "file among extensions": (extension, "OCFL_EXTENSION_STRAY", True),
     "no sha256": (rewrite(no_fixity), "OCFL_FIXITY_INCOMPLETE", False),
     "wrong sha256": (rewrite(swap_sha256), "OCFL_FIXITY_MISMATCH", True),
     "rewritten history": (rewrite(other_history), "OCFL_HISTORY_CHANGED", True),

@@ -907,3 +907,16 @@ def luminance(colour):
     parts = [int(v) / 255 for v in re.findall(r"\d+", colour)[:3]]
     linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.browser
+def test_an_audit_opens_without_a_complaint(browser, tmp_path):
+    from archive_restore.adapters.audit_report import HtmlAuditReports
+    from tests.adapters.test_audit_report import view
+
+    (tmp_path / "audit.html").write_bytes(HtmlAuditReports().render(view()))
+    for width in (360, 1300):
+        browser.open(tmp_path / "audit.html", width)
+        assert browser.js("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+        assert browser.js("document.documentElement.scrollWidth") <= width
+    assert browser.log() == []

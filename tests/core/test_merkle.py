@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive_restore.core.merkle import (
+    BLOCK,
     EMPTY_ROOT,
+    BlockTree,
     CompactRange,
     consistency_proof,
     inclusion_proof,
@@ -44,6 +46,7 @@ ROOTS = [
     "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
 ]
 LEAVES = [leaf_hash(data) for data in INPUTS]
+MANY = [leaf_hash(b"%d" % number) for number in range(1100)]
 
 
 @pytest.mark.parametrize("size", range(9))
@@ -191,3 +194,31 @@ def test_what_is_outside_the_tree_has_no_proof():
             consistency_proof(LEAVES, earlier)
     assert not verify_consistency(0, 8, EMPTY_ROOT, tree_root(LEAVES), ())
     assert not verify_consistency(3, 8, tree_root(LEAVES[:3]), tree_root(LEAVES), ())
+
+
+@given(st.integers(1, 1100), st.data())
+def test_a_tree_of_blocks_proves_what_the_leaves_prove(size, data):
+    leaves = MANY[:size]
+    tree = BlockTree(lambda start, end: leaves[start:end])
+    for leaf in leaves:
+        tree.append(leaf)
+    assert (tree.size, tree.root()) == (size, tree_root(leaves))
+    whole = data.draw(st.integers(1, size))
+    index, earlier = data.draw(st.integers(0, whole - 1)), data.draw(st.integers(1, whole))
+    assert tree.inclusion_proof(index, whole) == inclusion_proof(leaves[:whole], index)
+    assert tree.consistency_proof(earlier, whole) == consistency_proof(leaves[:whole], earlier)
+
+
+def test_a_tree_of_blocks_asks_for_the_leaves_of_two_blocks_at_most():
+    asked = []
+
+    def leaves(start, end):
+        asked.append(end - start)
+        return MANY[start:end]
+
+    tree = BlockTree(leaves)
+    for leaf in MANY:
+        tree.append(leaf)
+    assert asked == []
+    tree.inclusion_proof(700, len(MANY))
+    assert sum(asked) <= 2 * BLOCK

@@ -93,14 +93,23 @@ def test_nothing_even_tries(tmp_path: Path, folder: Path):
     """Outside of any namespace, every system call of the whole job watched: no socket but local ones, no connection."""
     if shutil.which("strace") is None:
         pytest.skip("there is no strace here")
-    trace = tmp_path / "trace"
+    trace, remote = tmp_path / "trace", tmp_path / "remote.jpg"
+    # A file that asks for its credentials to be fetched from an address.
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/" '
+        'dcterms:provenance="http://192.0.2.1/m.c2pa"/></rdf:RDF></x:xmpmeta>'
+    )
+    Image.new("RGB", (64, 64), (90, 80, 70)).save(remote, xmp=packet.encode())
     job = (
         "from tests.support.archives import must\n"
-        f"root, box = {str(tmp_path / 'archive')!r}, {str(folder)!r}\n"
+        f"root, box, out, remote = {[str(p) for p in (tmp_path / 'archive', folder, tmp_path / 'out', remote)]!r}\n"
         "must('init', root)\n"
         "for words in (('ingest', box), ('restore', '--all'), ('verify', '--all'),\n"
         "              ('reproduce', 'gray16/restoration'), ('enhance', 'gray16', '--scale', '2'),\n"
-        "              ('colorize', 'gray16/enhancement', '--hint', '9,9=red'), ('catalog', 'rebuild')):\n"
+        "              ('colorize', 'gray16/enhancement', '--hint', '9,9=red'), ('catalog', 'rebuild'),\n"
+        "              ('export', 'photograph', '--as', 'access', '--to', out),\n"
+        "              ('audit', out + '/photograph.jpg', '--report', out + '/audit.html'), ('audit', remote)):\n"
         "    must('-A', root, *words)\n"
     )
     calls = "trace=socket,connect,sendto,sendmsg,bind"

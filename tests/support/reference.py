@@ -44,11 +44,15 @@ def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
     for name in COMMANDS:
         command = main_group.get_command(context, name)
         assert command is not None
-        if isinstance(command, click.Group):
-            for inner in sorted(command.commands):
-                yield (name, inner), command.commands[inner]
-        else:
-            yield (name,), command
+        yield from _within((name,), command)
+
+
+def _within(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if isinstance(command, click.Group):
+        for inner in sorted(command.commands):
+            yield from _within((*words, inner), command.commands[inner])
+    else:
+        yield words, command
 
 
 def commands_page() -> str:

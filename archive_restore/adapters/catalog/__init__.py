@@ -18,12 +18,14 @@ from sqlalchemy import Connection, Engine, and_, bindparam, func, select, tuple_
 
 from archive_restore.adapters.catalog import sql, tables
 from archive_restore.core.canonical import Malformed, from_plain
+from archive_restore.core.reviews import REVIEW, word_of
 from archive_restore.errors import ArchiveBusy, ArchiveRestoreError, CatalogDamaged, StorageFailed
 from archive_restore.ports import Catalog, ItemRow, Jobs
 from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.objects import Master
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
 from archive_restore.records.provenance import Event
+from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import StoryDerivation, StoryRef
 
 PAGE = 1000
@@ -92,6 +94,35 @@ class SqlCatalog(Catalog, Jobs):
     def add_story(self, derivation: StoryDerivation, events: Sequence[Event]) -> None:
         """See ports.Catalog."""
         self._add_derivation(derivation, "story", events)
+
+    def add_events(self, events: Sequence[Event]) -> None:
+        """See ports.Catalog."""
+        table = tables.events
+        with self.batch(), sql.translated():
+            self._flush()
+            connection = self._connection()
+            by_ref: dict[str, list[Event]] = {}
+            for event in events:
+                by_ref.setdefault(event.ref, []).append(event)
+            refs = list(by_ref)
+            for start in range(0, len(refs), PAGE):
+                page = refs[start : start + PAGE]
+                known: dict[str, set[str]] = {ref: set() for ref in page}
+                for ref, event_id in self._rows(select(table.c.ref, table.c.event_id).where(table.c.ref.in_(page))):
+                    known[ref].add(event_id)
+                rows = []
+                for ref in page:
+                    fresh = {event.event_id: event for event in by_ref[ref] if event.event_id not in known[ref]}
+                    rows += [self._event(one, len(known[ref]) + place) for place, one in enumerate(fresh.values())]
+                if rows:
+                    connection.execute(table.insert(), rows)
+
+    @staticmethod
+    def _event(event: Event, position: int) -> dict[str, Any]:
+        told = _plain(event)
+        digests = _text(told.pop("digests"))
+        _text(told)  # for its refusals
+        return {**told, "position": position, "digests": digests}
 
     def _add_derivation(
         self, derivation: PreservationDerivation | StoryDerivation, side: str, events: Sequence[Event]
@@ -244,6 +275,17 @@ class SqlCatalog(Catalog, Jobs):
             )
             for item_id, ref in self._rows(ordered):
                 derived.setdefault(item_id, []).append(ref)
+            told = tables.events
+            reviews: dict[str, dict[str, ReviewWord]] = {}
+            reviewed = (
+                select(made.c.item_id, told.c.ref, told.c.outcome)
+                .select_from(made.join(told, told.c.ref == made.c.ref))
+                .where(and_(span, told.c.type == REVIEW))
+                # In this order the derivatives come first, and not a scan of all events.
+                .order_by(made.c.item_id, made.c.kind, made.c.version, told.c.position)
+            )
+            for item_id, ref, outcome in self._rows(reviewed):
+                reviews.setdefault(item_id, {})[ref] = word_of(outcome)
             for item_id, title, date, width, height, mime, ingested in rows:
                 yield ItemRow(
                     item_id=item_id,
@@ -254,6 +296,7 @@ class SqlCatalog(Catalog, Jobs):
                     mime=mime,
                     ingested=ingested,
                     derivatives=tuple(derived.get(item_id, ())),
+                    reviews=reviews.get(item_id, {}),
                 )
             last = rows[-1][0]
 
@@ -424,10 +467,7 @@ class SqlCatalog(Catalog, Jobs):
     def _gather(self, ref: str, rows: dict[str, list[dict[str, Any]]], events: Sequence[Event]) -> None:
         rows["events"] = []
         for position, event in enumerate(events):
-            told = _plain(event)
-            digests = _text(told.pop("digests"))
-            _text(told)  # for its refusals
-            rows["events"].append({**told, "ref": ref, "position": position, "digests": digests})
+            rows["events"].append({**self._event(event, position), "ref": ref})
         if ref in self._replaced:
             self._flush()  # a record that comes twice in one batch is written twice, in order
         self._replaced.add(ref)
