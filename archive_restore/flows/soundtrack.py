@@ -93,8 +93,8 @@ def take_wish(archive: Archive, wish: SoundWish, recipe: Recipe) -> tuple[Recipe
         document[MUSIC] = _music(archive, wish, attachments)
     if wish.voice is not None:
         document[VOICE] = {"name": wish.voice.name, "rights": wish.voice_rights}
-        attachments.append(_attachment(VOICE, wish.voice))
         recipe = _fitted(archive, wish.voice, recipe)
+        attachments.append(_attachment(VOICE, wish.voice))
     elif wish.voice_rights:
         raise UsageError("--voice-rights goes with --voice FILE")
     if wish.music_rights and not wish.music:
