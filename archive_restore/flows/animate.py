@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.core.canonical import canonical_bytes, from_plain, to_plain
+from archive_restore.core.clip_sheet import SHEET_CSV, SHEET_TEXT, sheet_csv, sheet_rows, sheet_text
 from archive_restore.core.labels import label_kind, label_text
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.planning import PlannedStep
@@ -165,7 +166,7 @@ class Take:
             description=self.step.summary,
         )
         rows, columns = self.clip.size
-        label = label_text(label_kind({StoryKind.ANIMATION, *source.kinds}), archive.settings.labels)
+        self.label = label = label_text(label_kind({StoryKind.ANIMATION, *source.kinds}), archive.settings.labels)
         wide = max(160, round(_LABEL_WIDTH * columns))
         band = archive.access.band(wide, round(wide * rows / columns), label)
         self._label = band[:rows, :columns]
@@ -228,6 +229,7 @@ def prepare_animation(archive: Archive, order: StoryOrder) -> FinishedStory:
         rendering = _encode(archive, take, rendering, staged.directory, unsigned)
         agents = sound_agents(archive, take.heard)
         derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, agents, exact=exact)
+        documents |= _sheet(staged, derivation, take, source.master.description.title)
         prepared, made = _finish(archive, ref, source, derivation, rendering, staged, unsigned, documents)
     except OSError as exc:
         staged.discard()
@@ -487,6 +489,15 @@ def _derivation(
         ended=archive.clock.now(),
         events=(event(archive, "creation", str(ref), detail),),
     )
+
+
+def _sheet(staged: Staging, derivation: StoryDerivation, take: Take, title: str) -> dict[str, Digests]:
+    """What a broadcaster says with the clip, and when."""
+    rows, rate = sheet_rows(derivation, title=title, label=take.label, cues=take.heard.cues), take.clip.rate
+    return {
+        SHEET_CSV: staged.write(SHEET_CSV, sheet_csv(rows, rate).encode()),
+        SHEET_TEXT: staged.write(SHEET_TEXT, sheet_text(rows, rate).encode()),
+    }
 
 
 def _finish(

@@ -239,7 +239,9 @@ def _sound(
         voice = archive.sounds.read(places[VOICE], count / RATE)
         if len(voice) > count - round(LEAD * RATE):
             notes.append("The voice goes on after the end of the clip and is cut.")
-        said[VOICE] = {"name": wanted[VOICE]["name"], "rights": wanted[VOICE]["rights"]}
+        said[VOICE] = {
+            "name": wanted[VOICE]["name"], "rights": wanted[VOICE]["rights"], "seconds": round(len(voice) / RATE, 3),
+        }  # fmt: skip
         if not wanted[VOICE]["rights"]:
             notes.append("Nobody said what rights the voice has.")
     if MUSIC in wanted:
@@ -268,12 +270,13 @@ def _played(
             notes.append("Nobody said what rights the music has.")
         if len(sound) < count - RATE // 10:
             notes.append("The music ends before the clip does.")
-        return sound, {"name": wanted["name"], "rights": wanted["rights"]}
+        return sound, {"name": wanted["name"], "rights": wanted["rights"], "seconds": round(len(sound) / RATE, 3)}
     piece = json.loads(path.read_bytes())
     performance = perform(piece)
     said: dict[str, Json] = {
         "name": piece["title"], "piece": piece["id"], "composer": piece["composer"],
         "published": piece["first_published"]["year"], "rights": piece["free"],
+        "seconds": round(count / RATE, 3),
     }  # fmt: skip
     if wanted["by"] == ERA:
         said["why"] = suitable([piece], description.date, description.coverage)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from archive_restore.adapters import keys
 from archive_restore.adapters.video import FileVideos
+from archive_restore.core.clip_sheet import SheetRow, sheet_csv
 from archive_restore.records.imagery import PixelFlag
 from tests.adapters.credential_bench import stranger
 from tests.conftest import Shelf
@@ -92,6 +94,29 @@ def test_captions_stand_while_they_are_spoken_and_say_that_people_put_them_there
     added = ((maps[20] ^ maps[0]) & int(PixelFlag.HUMAN)) > 0
     assert len(np.unique(frames[20][added][:, 0])) > 20  # letters, with soft edges
     assert (frames[20][added] == 255).all(axis=1).mean() > 0.5  # over a plain ground
+
+
+def test_the_disclosure_sheet_says_what_is_seen_and_heard_when(told: tuple[Shelf, Path, dict]):
+    folder = content(told[2])
+    with (folder / "disclosure.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = {(row["what"], row["in"], row["out"]): row["says"] for row in rows if row["what"] != "made"}
+    assert found["label", "00:00:00:00", "00:00:02:19"] == "Digitally animated. Motion is invented, not a record."
+    assert found["caption", "00:00:00:17", "00:00:01:10"] == "The old oak, about 1900"
+    assert found["caption", "00:00:01:12", "00:00:02:19"] == "村口的老树"
+    assert "Ada Okafor" in found["voice", "00:00:00:12", "00:00:01:20"]
+    assert "Bishop (1823)" in found["music", "00:00:00:00", "00:00:02:19"]
+    made = [row["says"] for row in rows if row["what"] == "made"]
+    assert any("displaced in time" in says for says in made)
+    text = (folder / "disclosure.txt").read_text(encoding="utf-8")
+    assert all(says in text for says in [*found.values(), *made])
+
+
+def test_a_hostile_sheet_is_inert():
+    rows = [SheetRow(start=0, end=100, what="caption", says='=HYPERLINK("x")')]
+    assert (
+        sheet_csv(rows, 25).split("\r\n")[1] == """00:00:00:00,00:00:04:00,0.000,4.000,caption,"'=HYPERLINK(""x"")\""""
+    )
 
 
 def test_music_and_voice_are_components_with_their_rights(told: tuple[Shelf, Path, dict]):
