@@ -697,6 +697,8 @@ class StoryContext:
     kept: Callable[[str, Callable[[], Mapping[str, Samples]]], Mapping[str, Samples]]
     """`kept(key, make)`: arrays that `make` gives, from an earlier run where the same key was kept; `key` must name
     everything they depend on. Nothing may depend on whether it was kept."""
+    earlier: Callable[[], Earlier] | None = None
+    """Of clips: what the still was made from, in the end; raise UsageError where it is the master itself."""
 
 
 class Palettes(ABC):
@@ -779,6 +781,16 @@ class ClipFrame:
     """(h, w) synthesis map, relative to the master."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """The master of a still, for those who show both."""
+
+    still: Still
+    """The master's samples in the frame of the still."""
+    words: Callable[[tuple[int, int]], tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]
+    """For frames of so many rows and columns: bands, uint8 (h, w, 3), that say what master and still are."""
+
+
 class ClipFrames(ABC):
     """The frames of a clip, made when they are asked for; the same frame is the same, whatever was asked before.
 
@@ -794,6 +806,10 @@ class ClipFrames(ABC):
     """Whether frame `count` would be frame 0 again."""
     geometry: Geometry
     """From pixel centres (x, y, 1) of frame 0 to those of the still."""
+    moves: bool = True
+    """Whether anything is seen to move."""
+    says: str = ""
+    """What was done, one sentence; the step's own where it is empty."""
 
     @abstractmethod
     def frame(self, index: int) -> ClipFrame:

@@ -162,6 +162,11 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     "--proposal", type=click.Path(path_type=Path, dir_okay=False), help="Where the proposal goes; a PNG lies beside it."
 )
 @click.option("--amplitude", type=click.FloatRange(0, 1), metavar="PERCENT", help="Motion, per cent of the width; 0.1.")
+@click.option(
+    "--form",
+    type=click.Choice(["motion", "before-after"]),
+    help="before-after: nothing moves; a line passes between the photograph and what was made of it.",
+)
 @click.option("--ending", type=click.Choice(["loop", "ease"]), help="Lead into the beginning, or come to rest.")
 @click.option("--camera", type=click.Choice(["rest", "closer", "back", "left", "right"]), help="Rests unless given.")
 @click.option("--focus", metavar="LEFT,TOP,RIGHT,BOTTOM", help="What must stay in the frame, pixels of the picture.")
@@ -199,7 +204,7 @@ def animate_command(session: Session, /, **options: Any) -> int:
         raise click.UsageError("--proposal goes with --regions auto")
     options["motion"] = options.pop("regions")
     recipe = animation(
-        **_picked(options, ("seconds", "size", "amplitude", "ending", "camera", "focus", "blink")),
+        **_picked(options, ("seconds", "size", "amplitude", "form", "ending", "camera", "focus", "blink")),
         rate=int(options["rate"]) if options["rate"] else None,
         keep_lossless=options["keep_lossless"] or None,
         breathe=options["breathe"] or None,

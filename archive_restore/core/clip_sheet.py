@@ -21,6 +21,11 @@ from archive_restore.records.provenance import Json
 from archive_restore.records.stories import StoryDerivation
 
 SHEET_CSV, SHEET_TEXT = "disclosure.csv", "disclosure.txt"
+_MEANINGS = {
+    PixelFlag.SYNTHESIZED.name: "made up, where motion stretches or uncovers the picture, or by a trained model",
+    PixelFlag.MOVED.name: "moved; the motion is invented",
+    PixelFlag.HUMAN.name: "put there by people: label, captions, their own decisions",
+}
 _LONGEST = 500  # of what people wrote, a piece
 
 
@@ -38,13 +43,14 @@ class SheetRow:
     """One line."""
 
 
-def sheet_rows(derivation: StoryDerivation, *, title: str, label: str, cues: Sequence[Cue]) -> tuple[SheetRow, ...]:
+def sheet_rows(
+    derivation: StoryDerivation, *, frames: int, rate: int, title: str, label: str, cues: Sequence[Cue]
+) -> tuple[SheetRow, ...]:
     """All rows, by what they speak of; `title` is the item's, `label` the text that stands in every frame."""
     (run,) = derivation.steps
-    frames, rate = _whole(run.survey["frames"]), _whole(run.parameters["rate"])
     named = f" of {plain_text(title, _LONGEST)!r}" if title else ""
     rows = [
-        ("picture", f"One still photograph{named}: {derivation.parent}. It is {derivation.ref} that is shown."),
+        ("picture", f"Made from one still photograph{named}: {derivation.parent}. Shown is {derivation.ref}."),
         ("label", label),
         ("made", run.description),
         *(
@@ -107,11 +113,4 @@ def _heard(sound: Mapping[str, Json], frames: int, rate: int) -> list[SheetRow]:
 
 def _meaning(name: str) -> str:
     flags = {flag.name: meaning for flag, meaning in FLAG_MEANINGS.items()}
-    if name == PixelFlag.SYNTHESIZED.name:
-        return "made up, where motion stretches or uncovers the picture, or by a trained model"
-    return flags.get(name, name.lower())
-
-
-def _whole(value: Json) -> int:
-    assert isinstance(value, int | float)
-    return int(value)
+    return _MEANINGS.get(name) or flags.get(name, name.lower())

@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from archive_restore.core.canonical import canonical_bytes, from_plain, to_plain
 from archive_restore.core.clip_sheet import SHEET_CSV, SHEET_TEXT, sheet_csv, sheet_rows, sheet_text
-from archive_restore.core.labels import label_kind, label_text
+from archive_restore.core.disclosure_words import WORDS as DISCLOSURE_WORDS
+from archive_restore.core.labels import built_in_language, label_kind, label_text
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
@@ -42,6 +43,7 @@ from archive_restore.flows.story_render import WORDS, Room, StorySourceFile, loa
 from archive_restore.flows.tell import FinishedStory, StoryMade, StoryOrder, take_documents
 from archive_restore.imaging import faces, motion_regions
 from archive_restore.imaging.access import ErrorMeter, eight_bits, shown_samples
+from archive_restore.imaging.clip import warped_still
 from archive_restore.imaging.engine import OVERVIEW_EDGE, bands, overview
 from archive_restore.imaging.planes import upright
 from archive_restore.imaging.reduce import PictureReducer, reduce_map
@@ -50,6 +52,7 @@ from archive_restore.ports import (
     ClipFrame,
     ClipFrames,
     Digests,
+    Earlier,
     FrameWriter,
     Network,
     Overview,
@@ -131,6 +134,8 @@ class Take:
         self.step = library[plan.step]
         self.networks = {name: archive.models.load(name, device) for name in self.step.models(plan.parameters)}
         self.still, self.before, self.source_pixels_sha256 = _still(archive, source)
+        self.earlier: Still | None = None
+        """The master in the frame of the still, where the clip shows it."""
         self.notes: list[str] = []
         self.people: list[HumanDecision] = []
         survey: dict[str, Json] = {}
@@ -146,6 +151,7 @@ class Take:
             say=self.notes.append,
             decided=self.people.append,
             kept=lambda key, make: make(),
+            earlier=lambda: self._before_and_words(archive, source),
         )
         self.clip: ClipFrames = self.step.clip(self.still, plan.parameters, context)
         self.heard = clip_sound(
@@ -163,10 +169,12 @@ class Take:
             action=self.step.action,
             digital_source_type=self.step.digital_source_type,
             pixels=0,
-            description=self.step.summary,
+            description=self.clip.says or self.step.summary,
         )
         rows, columns = self.clip.size
-        self.label = label = label_text(label_kind({StoryKind.ANIMATION, *source.kinds}), archive.settings.labels)
+        # What does not move is no animation: what stories it shows is what is to be said.
+        kinds = {StoryKind.ANIMATION, *source.kinds} if self.clip.moves or not source.kinds else set(source.kinds)
+        self.label = label = label_text(label_kind(kinds), archive.settings.labels)
         wide = max(160, round(_LABEL_WIDTH * columns))
         band = archive.access.band(wide, round(wide * rows / columns), label)
         self._label = band[:rows, :columns]
@@ -177,6 +185,25 @@ class Take:
         ]
         if any(len(band) + len(self._label) > rows for _, band in self._captions):
             raise UsageError("there is no room for the captions in frames so small", hint="Choose another --size")
+
+    def _before_and_words(self, archive: Archive, source: StorySourceFile) -> Earlier:
+        if isinstance(source.ref, MasterRef):
+            raise UsageError(
+                f"nothing was made of {source.ref} that could be shown", hint="Give a restoration or story"
+            )
+        self.earlier = _in_frame_of(archive, source, self.still)
+        labels = archive.settings.labels
+        said = DISCLOSURE_WORDS[built_in_language(labels.language)]
+        after = label_text(label_kind(source.kinds), labels) if source.kinds else said["record_caption"]
+
+        def words(size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+            wide = max(160, round(_LABEL_WIDTH * size[1]))
+            bands = (archive.access.band(wide, round(wide * size[0] / size[1]), text) for text in texts)
+            one, other = (_narrow(band, 0) for band in bands)
+            return one, other
+
+        texts = (said["master_caption"], after)
+        return Earlier(still=self.earlier, words=words)
 
     def run(self, pixels: int) -> StepRun:
         """The step as it ran; as it will be read back, since a step may have noted numbers of numpy's."""
@@ -275,6 +302,18 @@ def _still(archive: Archive, source: StorySourceFile) -> tuple[Still, Overview, 
     flags |= changed * np.uint8(PixelFlag.ADJUSTED)
     shown, map_shown = (np.ascontiguousarray(upright(plane, facts.orientation)) for plane in (samples, flags))
     return Still(samples=shown, flags=map_shown), before, digest.hexdigest()
+
+
+def _in_frame_of(archive: Archive, source: StorySourceFile, still: Still) -> Still:
+    """The master as it is seen in the frame of what was made of it; interpolated where the frames are not the same."""
+    master = load_source(archive, MasterRef(item_id=source.ref.item_id))
+    first, _, _ = _still(archive, master)
+    to_stored = stored_place(source.facts.orientation, source.facts.height, source.facts.width)
+    from_stored = stored_place(master.facts.orientation, master.facts.height, master.facts.width)
+    path = np.linalg.inv(np.array(from_stored)) @ np.array(source.geometry) @ np.array(to_stored)
+    if first.flags.shape == still.flags.shape and np.allclose(path, np.eye(3), rtol=0, atol=1e-9):
+        return first
+    return warped_still(first, path, still.flags.shape)
 
 
 # --- rendering ---------------------------------------------------------------------------------------
@@ -493,7 +532,10 @@ def _derivation(
 
 def _sheet(staged: Staging, derivation: StoryDerivation, take: Take, title: str) -> dict[str, Digests]:
     """What a broadcaster says with the clip, and when."""
-    rows, rate = sheet_rows(derivation, title=title, label=take.label, cues=take.heard.cues), take.clip.rate
+    rate = take.clip.rate
+    rows = sheet_rows(
+        derivation, frames=take.clip.count, rate=rate, title=title, label=take.label, cues=take.heard.cues
+    )  # fmt: skip
     return {
         SHEET_CSV: staged.write(SHEET_CSV, sheet_csv(rows, rate).encode()),
         SHEET_TEXT: staged.write(SHEET_TEXT, sheet_text(rows, rate).encode()),

@@ -123,7 +123,10 @@ def _frame(
 
 
 def untrue(take: Take, frame: ClipFrame) -> int:
-    """Pixels whose flags are no more than those of the still, and whose samples are not the still's."""
+    """Pixels whose flags are no more than those of the still, and whose samples are not the still's.
+
+    Where a clip shows the master too, it may be the master's flags and samples instead.
+    """
     (scale, _, left), (_, _, top), _ = take.clip.geometry
     same_place = scale == 1 and float(left).is_integer() and float(top).is_integer()
     rows, columns = frame.flags.shape
@@ -132,8 +135,13 @@ def untrue(take: Take, frame: ClipFrame) -> int:
         return int(np.count_nonzero((frame.flags & np.uint8(0x02 | 0x40)) == 0))
     part = slice(int(top), int(top) + rows), slice(int(left), int(left) + columns)
     still, base = take.still.samples[part], take.still.flags[part]
-    untouched = frame.flags == base
-    return int(np.count_nonzero(untouched & (frame.samples != still).any(axis=2)))
+    claimed = frame.flags == base
+    true = claimed & (frame.samples == still).all(axis=2)
+    if take.earlier is not None:  # or it is the master's
+        masters = frame.flags == take.earlier.flags[part]
+        true |= masters & (frame.samples == take.earlier.samples[part]).all(axis=2)
+        claimed |= masters
+    return int(np.count_nonzero(claimed & ~true))
 
 
 def _frames(files: Mapping[str, StoredFile]) -> list[tuple[str, str]] | None:

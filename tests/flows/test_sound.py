@@ -107,7 +107,7 @@ def test_the_disclosure_sheet_says_what_is_seen_and_heard_when(told: tuple[Shelf
     assert "Ada Okafor" in found["voice", "00:00:00:12", "00:00:01:20"]
     assert "Bishop (1823)" in found["music", "00:00:00:00", "00:00:02:19"]
     made = [row["says"] for row in rows if row["what"] == "made"]
-    assert any("displaced in time" in says for says in made)
+    assert any("the motion is invented" in says for says in made)
     text = (folder / "disclosure.txt").read_text(encoding="utf-8")
     assert all(says in text for says in [*found.values(), *made])
 
