@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from archive_restore.core.captions import Cue
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
+from archive_restore.core.score import Note
 from archive_restore.errors import ArchiveRestoreError, ModelUnusable, UsageError
 from archive_restore.records.access import AccessCopy
 from archive_restore.records.audits import Audit, Kinship, Subject
@@ -912,12 +913,19 @@ class Sounds(ABC):
         """LUFS over the whole (ITU-R BS.1770-4), -inf where there is nothing to be heard."""
 
     @abstractmethod
+    def play_font(self, font: Path, notes: Sequence[Note], seconds: float, count: int) -> npt.NDArray[np.float64]:
+        """As core.synthesizer.play, with the first instrument of a sound font.
+
+        Raise UsageError where what plays them is not installed, SourceUnreadable for what is no sound font.
+        """
+
+    @abstractmethod
     def pieces(self) -> tuple[Mapping[str, Any], ...]:
         """Scores of the backing pieces by their identifiers (schemas/music.schema.json)."""
 
     @abstractmethod
-    def agents(self) -> tuple[SoftwareAgent, ...]:
-        """The libraries that decode and measure."""
+    def agents(self, *, font: bool) -> tuple[SoftwareAgent, ...]:
+        """The libraries that decode and measure, and with `font` the one that plays sound fonts."""
 
 
 # --- signing -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Only formats that hold sound are opened: no playlists, and nothing that names ot
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from archive_restore.adapters import shipped
 from archive_restore.adapters.video import decoded
+from archive_restore.core.score import Note
 from archive_restore.core.synthesizer import RATE
 from archive_restore.errors import SourceUnreadable, UsageError
 from archive_restore.ports import Sounds
@@ -59,15 +60,22 @@ class FileSounds(Sounds):
         with np.errstate(divide="ignore"):
             return float(_meter().integrated_loudness(np.ascontiguousarray(sound)))
 
+    def play_font(self, font: Path, notes: Sequence[Note], seconds: float, count: int) -> Floats:
+        """See ports.Sounds."""
+        from archive_restore.adapters.soundfont import play_font
+
+        return play_font(font, notes, seconds, count)
+
     def pieces(self) -> tuple[Mapping[str, Any], ...]:
         """See ports.Sounds."""
         return shipped.pieces()
 
-    def agents(self) -> tuple[SoftwareAgent, ...]:
+    def agents(self, *, font: bool) -> tuple[SoftwareAgent, ...]:
         """See ports.Sounds."""
         from importlib import metadata
 
-        return (SoftwareAgent(name="pyloudnorm", version=metadata.version("pyloudnorm"), role="loudness"),)
+        names = {"pyloudnorm": "loudness", **({"tinysoundfont": "sound"} if font else {})}
+        return tuple(SoftwareAgent(name=n, version=metadata.version(n), role=role) for n, role in names.items())
 
 
 def _meter() -> Any:

@@ -182,6 +182,9 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     help="Music behind it: a file, a backing piece, or era: a piece that suits the item's date and place.",
 )
 @click.option("--music-rights", default="", metavar="TEXT", help="Whose the music is, and why it may be used.")
+@click.option(
+    "--soundfont", type=_FILE, help="What plays a backing piece (.sf2); the synthesizer of ours unless given."
+)
 @click.option("--voice", type=_FILE, help="A voice; the clip is as long as it, or with --seconds it is cut.")
 @click.option("--voice-rights", default="", metavar="TEXT", help="Whose voice it is, and why it may be used.")
 @click.option("--captions", type=_FILE, help="Captions (.srt, .vtt), drawn into the frames and kept as a text track.")
@@ -209,7 +212,7 @@ def animate_command(session: Session, /, **options: Any) -> int:
         keep_lossless=options["keep_lossless"] or None,
         breathe=options["breathe"] or None,
     )
-    wish = SoundWish(**_picked(options, ("music", "music_rights", "voice", "voice_rights", "captions")))
+    wish = SoundWish(**_picked(options, ("music", "music_rights", "soundfont", "voice", "voice_rights", "captions")))
     return _tell(session, StoryKind.ANIMATION, recipe, options, prepare_animation, wish)
 
 

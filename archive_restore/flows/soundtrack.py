@@ -30,9 +30,9 @@ from archive_restore.records.provenance import Json, Material, Recipe, SoftwareA
 
 SOUND, CAPTIONS = "sound", "captions"
 """Documents of a clip (schemas sound and captions), and members of its step's survey."""
-MUSIC, VOICE = "music", "voice"
-"""Roles of the files that are heard."""
-HEARD = (MUSIC, VOICE)
+MUSIC, VOICE, FONT = "music", "voice", "soundfont"
+HEARD = (MUSIC, VOICE, FONT)
+"""Roles of the files that are heard, and of what plays them."""
 SCORE = "music.json"
 """A backing piece inside a clip's object."""
 ERA = "era"
@@ -53,6 +53,8 @@ class SoundWish:
     music: str = ""
     """`era`, a backing piece, or a file; empty for none."""
     music_rights: str = ""
+    soundfont: Path | None = None
+    """What plays a backing piece; None for the synthesizer of ours."""
     voice: Path | None = None
     voice_rights: str = ""
     captions: Path | None = None
@@ -91,6 +93,14 @@ def take_wish(archive: Archive, wish: SoundWish, recipe: Recipe) -> tuple[Recipe
     attachments: list[Attachment] = []
     if wish.music:
         document[MUSIC] = _music(archive, wish, attachments)
+        if wish.soundfont is not None:
+            if document[MUSIC]["by"] == "file":
+                raise UsageError("a sound font plays backing pieces, not files", hint="Leave --soundfont out")
+            archive.sounds.play_font(wish.soundfont, (), 1.0, 0)
+            attachments.append(replace(_attachment(FONT, wish.soundfont), name=f"{FONT}.sf2", mime="audio/x-soundfont"))
+            document[FONT] = {"name": wish.soundfont.name}
+    elif wish.soundfont is not None:
+        raise UsageError("--soundfont goes with --music")
     if wish.voice is not None:
         document[VOICE] = {"name": wish.voice.name, "rights": wish.voice_rights}
         recipe = _fitted(archive, wish.voice, recipe)
@@ -245,7 +255,9 @@ def _sound(
         if not wanted[VOICE]["rights"]:
             notes.append("Nobody said what rights the voice has.")
     if MUSIC in wanted:
-        music, said[MUSIC] = _played(archive, wanted[MUSIC], places[MUSIC], description, count, notes)
+        music, said[MUSIC] = _played(archive, wanted[MUSIC], places[MUSIC], description, count, notes, places.get(FONT))
+        if FONT in wanted:
+            said[FONT] = {"name": wanted[FONT]["name"]}
     try:
         made = mix(music, voice, count, archive.sounds.loudness)
     except Silent as exc:
@@ -262,8 +274,9 @@ def _sound(
 
 
 def _played(
-    archive: Archive, wanted: Mapping[str, Any], path: Path, description: Description, count: int, notes: list[str]
-) -> tuple[npt.NDArray[np.float64], Json]:
+    archive: Archive, wanted: Mapping[str, Any], path: Path, description: Description, count: int, notes: list[str],
+    font: Path | None,
+) -> tuple[npt.NDArray[np.float64], Json]:  # fmt: skip
     if wanted["by"] == "file":
         sound = archive.sounds.read(path, count / RATE)
         if not wanted["rights"]:
@@ -280,6 +293,8 @@ def _played(
     }  # fmt: skip
     if wanted["by"] == ERA:
         said["why"] = suitable([piece], description.date, description.coverage)[1]
+    if font is not None:
+        return archive.sounds.play_font(font, performance.notes, performance.seconds, count), said
     return play(performance.notes, performance.seconds, count), said
 
 
@@ -319,4 +334,5 @@ def departs(meant: npt.NDArray[np.int16] | None, heard: npt.NDArray[np.float64] 
 
 def sound_agents(archive: Archive, clip: ClipSound) -> tuple[SoftwareAgent, ...]:
     """The libraries that took part, none where there is no sound."""
-    return archive.sounds.agents() if clip.sound is not None else ()
+    sound = clip.survey.get(SOUND)
+    return archive.sounds.agents(font=FONT in sound) if isinstance(sound, Mapping) else ()

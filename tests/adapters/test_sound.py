@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pytest
 from archive_restore.adapters.sound import FileSounds
 from archive_restore.adapters.video import FileVideos
 from archive_restore.core.captions import Cue
+from archive_restore.core.score import Note
 from archive_restore.core.synthesizer import RATE
-from archive_restore.errors import SourceUnreadable
-from tests.support.sounds import hours_of_silence, tone, write_wav
+from archive_restore.errors import SourceUnreadable, UsageError
+from tests.support.sounds import hours_of_silence, tone, write_font, write_wav
 
 SOUNDS, VIDEOS = FileSounds(), FileVideos(1)
 SIZE = (64, 96)
@@ -106,6 +108,31 @@ def test_numbers_that_are_none(tmp_path: Path):
         frame.sample_rate = RATE
         file.mux(stream.encode(frame))
     assert "no numbers" in refused(tmp_path / "nan.wav")
+
+
+# --- sound fonts -------------------------------------------------------------------------------------
+
+NOTES = (Note(start=0.1, length=0.5, pitch=72, strength=0.8),)
+
+
+def test_a_sound_font_plays(tmp_path: Path):
+    pytest.importorskip("tinysoundfont", reason="tinysoundfont is not installed")
+    font = write_font(tmp_path / "sine.sf2")
+    heard = SOUNDS.play_font(font, NOTES, 9.0, RATE)
+    assert np.array_equal(heard, SOUNDS.play_font(font, NOTES, 9.0, RATE))
+    assert not heard[: RATE // 11].any()
+    spectrum = np.abs(np.fft.rfft(heard[RATE // 5 : RATE // 2, 0]))
+    assert abs(spectrum.argmax() / 0.3 - 750) < 5
+    (tmp_path / "no.sf2").write_bytes(b"RIFF\0\0\0\0sfbk and no more")
+    for name in ("no.sf2", "absent.sf2"):
+        with pytest.raises(SourceUnreadable, match=name):
+            SOUNDS.play_font(tmp_path / name, NOTES, 9.0, RATE)
+
+
+def test_without_its_library_a_sound_font_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "tinysoundfont", None)
+    with pytest.raises(UsageError, match="pip install tinysoundfont"):
+        SOUNDS.play_font(write_font(tmp_path / "sine.sf2"), NOTES, 9.0, RATE)
 
 
 # --- in videos ---------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tests.adapters.credential_bench import stranger
 from tests.conftest import Shelf
 from tests.support.archives import copy_of, empty, run
 from tests.support.scans import write_scan
-from tests.support.sounds import hours_of_silence, speech, tone, write_wav
+from tests.support.sounds import hours_of_silence, speech, tone, write_font, write_wav
 
 SRT = "1\n00:00:00,200 --> 00:00:00,900\nThe old oak, about 1900\n\n2\n00:00:01,000 --> 00:00:09,000\n村口的老树\n"
 QUICK = ("--size", "source", "--amplitude", "0.5")
@@ -151,6 +151,22 @@ def test_music_alone_and_a_voice_that_is_cut(told: tuple[Shelf, Path, dict], tmp
     assert copied.ok("reproduce", first["ref"])["identical"]
 
 
+def test_a_piece_is_played_with_a_sound_font(told: tuple[Shelf, Path, dict], tmp_path: Path):
+    pytest.importorskip("tinysoundfont", reason="tinysoundfont is not installed")
+    shelf, folder, _ = told
+    copied = Shelf(root=tmp_path / "archive", runner=run)
+    shutil.copytree(shelf.root, copied.root)
+    font = write_font(tmp_path / "sine.sf2")
+    words = ("--regions", folder / "drawn.json", *QUICK, "--seconds", "1", "--music", "sakura", "--soundfont", font)
+    (made,) = copied.ok("animate", "scan", *words)["made"]
+    assert (content(made) / "soundfont.sf2").read_bytes() == font.read_bytes()
+    font.unlink()
+    assert copied.ok("verify", made["ref"])["findings"] == []
+    assert copied.ok("reproduce", made["ref"])["identical"]
+    record = copied.ok("show", made["ref"])["record"]
+    assert "tinysoundfont" in {agent["name"] for agent in record["environment"]["agents"]}
+
+
 @pytest.mark.parametrize("harm", ["sound", "material"])
 def test_sound_that_was_changed_is_found(told: tuple[Shelf, Path, dict], tmp_path: Path, harm: str):
     shelf, _, made = told
@@ -182,6 +198,8 @@ BAD = {
     "silence": (("--voice", "still.wav"), "the voice is silent"),
     "too long for a clip": (("--voice", "minute.wav"), "lasts more than 58.5 s"),
     "rights of nothing": (("--voice-rights", "mine"), "--voice-rights goes with --voice"),
+    "a font for a file": (("--music", "minute.wav", "--soundfont", "page.mp3"), "plays backing pieces"),
+    "a font for nothing": (("--soundfont", "page.mp3"), "--soundfont goes with --music"),
     "rights of a backing piece": (("--music", "era", "--music-rights", "mine"), "say themselves why they are free"),
     "captions of 10000 letters": (("--captions", "long.srt"), "10000 characters"),
     "captions out of order": (("--captions", "order.srt"), "line 4: the caption begins before"),

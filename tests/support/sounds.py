@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import wave
 from pathlib import Path
 
@@ -40,4 +41,39 @@ def hours_of_silence(path: Path, hours: int) -> Path:
     with path.open("wb") as file:
         file.write(head)
         file.truncate(44 + size)
+    return path
+
+
+def write_font(path: Path) -> Path:
+    """A SoundFont 2.04 with one instrument: a looped sine of 375 Hz that is middle C's."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return name + len(data).to_bytes(4, "little") + data + b"\0" * (len(data) % 2)
+
+    def listed(name: bytes, *chunks: bytes) -> bytes:
+        return chunk(b"LIST", name + b"".join(chunks))
+
+    wave_of = np.rint(20_000 * np.sin(2 * np.pi * np.arange(1280) / 128)).astype("<i2").tobytes() + bytes(2 * 46)
+    named = lambda text: text.encode().ljust(20, b"\0")  # noqa: E731
+    tables = {
+        b"phdr": struct.pack("<20sHHHIII", named("Sine"), 0, 0, 0, 0, 0, 0)
+        + struct.pack("<20sHHHIII", named("EOP"), 0, 0, 1, 0, 0, 0),
+        b"pbag": struct.pack("<4H", 0, 0, 1, 0),
+        b"pmod": bytes(10),
+        b"pgen": struct.pack("<4H", 41, 0, 0, 0),  # instrument 0
+        b"inst": struct.pack("<20sH", named("Sine"), 0) + struct.pack("<20sH", named("EOI"), 1),
+        b"ibag": struct.pack("<4H", 0, 0, 2, 0),
+        b"imod": bytes(10),
+        b"igen": struct.pack("<6H", 54, 1, 53, 0, 0, 0),  # looped; sample 0
+        b"shdr": struct.pack("<20sIIIIIBbHH", named("Sine"), 0, 1280, 128, 1152, 48_000, 60, 0, 0, 1)
+        + struct.pack("<20sIIIIIBbHH", named("EOS"), 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    }
+    body = b"sfbk" + b"".join((
+        listed(
+            b"INFO", chunk(b"ifil", struct.pack("<HH", 2, 4)), chunk(b"isng", b"EMU8000\0"), chunk(b"INAM", b"Sine\0")
+        ),
+        listed(b"sdta", chunk(b"smpl", wave_of)),
+        listed(b"pdta", *(chunk(name, data) for name, data in tables.items())),
+    ))  # fmt: skip
+    path.write_bytes(chunk(b"RIFF", body))
     return path
