@@ -5,8 +5,6 @@ Nothing moves and nothing is made up: every sample is one of the two pictures', 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,9 +42,8 @@ class Wipe(ClipFrames):
         """Both stills have the same size; `words`: bands that say what each is, uint8 (h, w, 3), smaller than half of a
         frame; `window`: where in the stills the frame lies."""
         self.size, self.count, self.rate, self.loops = size, count, rate, loops
-        rests: Callable[[int], Window] = lambda index: window  # noqa: E731
         seen = [
-            Clip(still.samples, still.flags, size, None, rests, count=count, rate=rate, loops=loops)
+            Clip(still.samples, still.flags, size, None, lambda index: window, count=count, rate=rate, loops=loops)
             for still in (before, after)
         ]
         self.geometry = seen[1].geometry
