@@ -307,6 +307,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
     from archive_restore.adapters.palettes import FolderPalettes
     from archive_restore.adapters.picture_files import FileFormats, FilePictures, icc_profile
     from archive_restore.adapters.replica import FolderReplica
+    from archive_restore.adapters.sound import FileSounds
     from archive_restore.adapters.timestamps import FolderTimeStamps
     from archive_restore.adapters.video import FileVideos
 
@@ -357,6 +358,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         story_steps=lambda: plugins.story_steps(config.allowed_plugins("story_steps")),
         motion_steps=lambda: plugins.motion_steps(config.allowed_plugins("motion_steps")),
         videos=FileVideos(settings.threads),
+        sounds=FileSounds(),
         palettes=FolderPalettes(root),
         kept=FolderKept(root / "cache"),
         replica=lambda place: FolderReplica(

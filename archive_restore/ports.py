@@ -16,7 +16,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from archive_restore.core.captions import Cue
 from archive_restore.core.model_contracts import FloatPlanes, input_problem, kept_contract
+from archive_restore.core.score import Note
 from archive_restore.errors import ArchiveRestoreError, ModelUnusable, UsageError
 from archive_restore.records.access import AccessCopy
 from archive_restore.records.audits import Audit, Kinship, Subject
@@ -696,6 +698,8 @@ class StoryContext:
     kept: Callable[[str, Callable[[], Mapping[str, Samples]]], Mapping[str, Samples]]
     """`kept(key, make)`: arrays that `make` gives, from an earlier run where the same key was kept; `key` must name
     everything they depend on. Nothing may depend on whether it was kept."""
+    earlier: Callable[[], Earlier] | None = None
+    """Of clips: what the still was made from, in the end; raise UsageError where it is the master itself."""
 
 
 class Palettes(ABC):
@@ -778,6 +782,16 @@ class ClipFrame:
     """(h, w) synthesis map, relative to the master."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """The master of a still, for those who show both."""
+
+    still: Still
+    """The master's samples in the frame of the still."""
+    words: Callable[[tuple[int, int]], tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]
+    """For frames of so many rows and columns: bands, uint8 (h, w, 3), that say what master and still are."""
+
+
 class ClipFrames(ABC):
     """The frames of a clip, made when they are asked for; the same frame is the same, whatever was asked before.
 
@@ -793,6 +807,10 @@ class ClipFrames(ABC):
     """Whether frame `count` would be frame 0 again."""
     geometry: Geometry
     """From pixel centres (x, y, 1) of frame 0 to those of the still."""
+    moves: bool = True
+    """Whether anything is seen to move."""
+    says: str = ""
+    """What was done, one sentence; the step's own where it is empty."""
 
     @abstractmethod
     def frame(self, index: int) -> ClipFrame:
@@ -845,20 +863,69 @@ class Videos(ABC):
     """Video files: what is shown, lossy, and what must come back bit for bit."""
 
     @abstractmethod
-    def create(self, path: Path, size: tuple[int, int], rate: int, *, quality: int) -> FrameWriter:
-        """Begin an MP4 (H.264, yuv420p, BT.709); `size`: rows and columns, even; `quality`: 0 is best, 51 worst."""
+    def create(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        rate: int,
+        *,
+        quality: int,
+        sound: npt.NDArray[np.int16] | None = None,
+        captions: Sequence[Cue] = (),
+    ) -> FrameWriter:
+        """Begin an MP4 (H.264, yuv420p, BT.709); `size`: rows and columns, even; `quality`: 0 is best, 51 worst.
+
+        `sound`: the whole of it, (n, 2) at core.synthesizer.RATE, becomes AAC; `captions`, in milliseconds of the clip,
+        become a track of timed text (3GPP TS 26.245).
+        """
 
     @abstractmethod
-    def create_exact(self, path: Path, size: tuple[int, int], rate: int, *, colour: bool) -> FrameWriter:
-        """Begin a Matroska file (FFV1) of maps, or with `colour` of RGB frames."""
+    def create_exact(
+        self, path: Path, size: tuple[int, int], rate: int, *, colour: bool, sound: npt.NDArray[np.int16] | None = None
+    ) -> FrameWriter:
+        """Begin a Matroska file (FFV1) of maps, or with `colour` of RGB frames; `sound` becomes FLAC."""
 
     @abstractmethod
     def frames(self, path: Path, *, maps: bool = False) -> Iterator[npt.NDArray[np.uint8]]:
         """Decoded frames in order, uint8 (h, w, 3) RGB, or (h, w) of a map; raise PictureUnreadable."""
 
     @abstractmethod
+    def sound(self, path: Path) -> npt.NDArray[np.float64] | None:
+        """Decoded sound of a video, (n, 2) at core.synthesizer.RATE, -1..1; None without; raise PictureUnreadable."""
+
+    @abstractmethod
     def agents(self) -> tuple[SoftwareAgent, ...]:
         """The libraries that encode."""
+
+
+class Sounds(ABC):
+    """Music and voices: files that people hand in, and the backing pieces of this program."""
+
+    @abstractmethod
+    def read(self, path: Path, seconds: float) -> npt.NDArray[np.float64]:
+        """The beginning of a file, at most so long: (n, 2) at core.synthesizer.RATE, -1..1.
+
+        Raise SourceUnreadable where it is no sound, is empty, or lasts so long that it is no music of a clip.
+        """
+
+    @abstractmethod
+    def loudness(self, sound: npt.NDArray[np.float64]) -> float:
+        """LUFS over the whole (ITU-R BS.1770-4), -inf where there is nothing to be heard."""
+
+    @abstractmethod
+    def play_font(self, font: Path, notes: Sequence[Note], seconds: float, count: int) -> npt.NDArray[np.float64]:
+        """As core.synthesizer.play, with the first instrument of a sound font.
+
+        Raise UsageError where what plays them is not installed, SourceUnreadable for what is no sound font.
+        """
+
+    @abstractmethod
+    def pieces(self) -> tuple[Mapping[str, Any], ...]:
+        """Scores of the backing pieces by their identifiers (schemas/music.schema.json)."""
+
+    @abstractmethod
+    def agents(self, *, font: bool) -> tuple[SoftwareAgent, ...]:
+        """The libraries that decode and measure, and with `font` the one that plays sound fonts."""
 
 
 # --- signing -----------------------------------------------------------------------------------------
@@ -1631,6 +1698,7 @@ class Archive:
     story_steps: Callable[[], Mapping[str, StoryStep]]
     motion_steps: Callable[[], Mapping[str, MotionStep]]
     videos: Videos
+    sounds: Sounds
     palettes: Palettes
     kept: Kept
     """What stories need again when they are told with one thing changed."""

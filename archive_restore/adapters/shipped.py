@@ -35,6 +35,13 @@ def palettes() -> tuple[Mapping[str, Any], ...]:
 
 
 @functools.cache
+def pieces() -> tuple[Mapping[str, Any], ...]:
+    """The backing pieces of ours, in order of their identifiers; each fits `schemas/music.schema.json`."""
+    folder = Path(str(resources.files("archive_restore"))) / "music"
+    return tuple(json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json")))
+
+
+@functools.cache
 def schema(name: str) -> Mapping[str, Any]:
     """A JSON Schema of ours by name, for instance `recipe`."""
     loaded: Mapping[str, Any] = json.loads((shipped("schemas") / f"{name}.schema.json").read_bytes())

@@ -7,7 +7,7 @@ lies at the front. Maps are FFV1 (RFC 9043): what is read back is what was writt
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
@@ -17,16 +17,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archive_restore.core.captions import Cue
+from archive_restore.core.synthesizer import RATE
 from archive_restore.errors import PictureUnreadable, StorageFailed, UsageError
 from archive_restore.ports import FrameWriter, Videos
 from archive_restore.records.provenance import SoftwareAgent
 
 Bytes = NDArray[np.uint8]
+Sound = NDArray[np.int16]
 
 _BT709 = 1  # primaries, transfer and matrix alike (ITU-T H.273, tables 2 to 4)
 _LIMITED = 1  # AVCOL_RANGE_MPEG
 _AHEAD = 3  # frames that may wait for the encoder
 _GRAY, _COLOUR = "gray", "bgr0"
+_BIT_RATE = 192_000  # of AAC, bits a second
+MOST_SOUND = 120 * RATE
+"""Samples of a clip's sound that are read; a clip has half as many at most."""
+_STYLES = """[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, Alignment
+Style: Default,Sans,16,&Hffffff,2
+
+[Events]
+Format: Layer, Start, End, Style, Text
+"""
+"""What FFmpeg's encoder of timed text wants to know before it begins."""
 
 
 class FileVideos(Videos):
@@ -35,16 +52,26 @@ class FileVideos(Videos):
     def __init__(self, threads: int) -> None:
         self._threads = threads
 
-    def create(self, path: Path, size: tuple[int, int], rate: int, *, quality: int) -> FrameWriter:
+    def create(
+        self, path: Path, size: tuple[int, int], rate: int, *, quality: int, sound: Sound | None = None,
+        captions: Sequence[Cue] = (),
+    ) -> FrameWriter:  # fmt: skip
         """See Videos."""
         options = {"crf": str(quality), "preset": "veryfast"}
-        return _Writer(path, "mp4", "libx264", size, rate, "yuv420p", options, self._threads)
+        writer = _Writer(path, "mp4", "libx264", size, rate, "yuv420p", options, self._threads)
+        writer.add_sound("aac", sound)
+        writer.add_captions(captions)
+        return writer
 
-    def create_exact(self, path: Path, size: tuple[int, int], rate: int, *, colour: bool) -> FrameWriter:
+    def create_exact(
+        self, path: Path, size: tuple[int, int], rate: int, *, colour: bool, sound: Sound | None = None
+    ) -> FrameWriter:
         """See Videos."""
         options = {"level": "3", "slicecrc": "1", "g": "1", "slices": "4"}
         shape = _COLOUR if colour else _GRAY
-        return _Writer(path, "matroska", "ffv1", size, rate, shape, options, self._threads)
+        writer = _Writer(path, "matroska", "ffv1", size, rate, shape, options, self._threads)
+        writer.add_sound("flac", sound)
+        return writer
 
     def frames(self, path: Path, *, maps: bool = False) -> Iterator[Bytes]:
         """See Videos."""
@@ -58,6 +85,15 @@ class FileVideos(Videos):
                 made = frame.reformat(format="rgb24", **(shown if frame.format.name == "yuv420p" else {}))
                 yield np.asarray(made.to_ndarray(), np.uint8)
 
+    def sound(self, path: Path) -> NDArray[np.float64] | None:
+        """See Videos."""
+        av = _library()
+        with _told("read", path), av.open(str(path)) as file:
+            if not file.streams.audio:
+                return None
+            parts = list(decoded(file, MOST_SOUND))
+        return np.concatenate(parts) if parts else np.zeros((0, 2))
+
     def agents(self) -> tuple[SoftwareAgent, ...]:
         """See Videos."""
         av = _library()
@@ -66,6 +102,22 @@ class FileVideos(Videos):
             SoftwareAgent(name="PyAV", version=av.__version__, role="video"),
             SoftwareAgent(name="libavcodec", version=codec, role="video"),
         )
+
+
+def decoded(file: Any, most: int) -> Iterator[NDArray[np.float64]]:
+    """At most so many samples of an open file's first sound, (n, 2) at RATE; errors are FFmpeg's and ValueError."""
+    av = _library()
+    resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
+    left = most
+    for frame in file.decode(audio=0):
+        for part in resampler.resample(frame):
+            made = part.to_ndarray().T.astype(np.float64)[:left]
+            left -= len(made)
+            yield made
+            if left <= 0:
+                return
+    for part in resampler.resample(None):
+        yield part.to_ndarray().T.astype(np.float64)[:left]
 
 
 def _library() -> Any:
@@ -102,6 +154,9 @@ class _Writer(FrameWriter):
     ) -> None:  # fmt: skip
         av = _library()
         self._path, self._shape, self._count, self._beat = path, shape, 0, Fraction(1, rate)
+        self._sound: Sound | None = None
+        self._heard = 0
+        self._captions: list[Cue] = []
         bare = {"movflags": "+faststart"} if container == "mp4" else {"fflags": "+bitexact"}
         with _told("written", path):
             self._file = av.open(str(path), "w", format=container, options=bare)
@@ -117,6 +172,47 @@ class _Writer(FrameWriter):
 
         self._waiting: deque[Future[None]] = deque()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
+
+    def add_sound(self, codec: str, sound: Sound | None) -> None:
+        """Before the first frame."""
+        if sound is None:
+            return
+        self._sound = sound
+        with _told("written", self._path):
+            self._voice = self._file.add_stream(codec, rate=RATE)
+            self._voice.layout = "stereo"
+            if codec == "aac":
+                self._voice.bit_rate = _BIT_RATE
+
+    def add_captions(self, captions: Sequence[Cue]) -> None:
+        """Before the first frame."""
+        if not captions:
+            return
+        self._captions = list(captions)
+        with _told("written", self._path):
+            self._text = self._file.add_stream("mov_text")
+            self._text.time_base = Fraction(1, 1000)
+            self._text.codec_context.subtitle_header = _STYLES.encode()
+
+    def _accompany(self, until: Fraction) -> None:
+        """Add the sound and the captions that belong before a time in seconds."""
+        av = _library()
+        if self._sound is not None:
+            end = min(len(self._sound), int(until * RATE))
+            if end > self._heard:
+                part = np.ascontiguousarray(self._sound[self._heard : end].reshape(1, -1))
+                frame = av.AudioFrame.from_ndarray(part, format="s16", layout="stereo")
+                frame.sample_rate, frame.pts, frame.time_base = RATE, self._heard, Fraction(1, RATE)
+                self._heard = end
+                self._file.mux(self._voice.encode(frame))
+        while self._captions and self._captions[0].start < until * 1000:
+            cue = self._captions.pop(0)
+            text = cue.text.encode()
+            packet = av.Packet(len(text).to_bytes(2, "big") + text)  # 3GPP TS 26.245 §5.17.1
+            packet.stream, packet.time_base = self._text, Fraction(1, 1000)
+            packet.pts = packet.dts = cue.start
+            packet.duration = cue.end - cue.start
+            self._file.mux(packet)
 
     def write(self, frame: Bytes) -> None:
         """See FrameWriter. The frame must not be changed afterwards; what failed for an earlier one is raised now."""
@@ -138,6 +234,7 @@ class _Writer(FrameWriter):
             made.pts, made.time_base = self._count, self._beat
             self._count += 1
             self._file.mux(self._stream.encode(made))
+            self._accompany(self._count * self._beat)
 
     def close(self) -> None:
         """See FrameWriter."""
@@ -148,4 +245,7 @@ class _Writer(FrameWriter):
             self._worker.shutdown()
         with _told("written", self._path):
             self._file.mux(self._stream.encode(None))
+            if self._sound is not None:
+                self._accompany(Fraction(len(self._sound) + 1, RATE))
+                self._file.mux(self._voice.encode(None))
             self._file.close()

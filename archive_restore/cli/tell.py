@@ -12,6 +12,7 @@ from archive_restore.cli.output import Session, device_option, printable, say_re
 
 if TYPE_CHECKING:
     from archive_restore.flows.batch import Batch
+    from archive_restore.flows.soundtrack import SoundWish
     from archive_restore.flows.story_documents import Handed
     from archive_restore.flows.tell import FinishedStory, StoryMade, StoryOrder
     from archive_restore.records.provenance import Recipe
@@ -161,6 +162,11 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     "--proposal", type=click.Path(path_type=Path, dir_okay=False), help="Where the proposal goes; a PNG lies beside it."
 )
 @click.option("--amplitude", type=click.FloatRange(0, 1), metavar="PERCENT", help="Motion, per cent of the width; 0.1.")
+@click.option(
+    "--form",
+    type=click.Choice(["motion", "before-after"]),
+    help="before-after: nothing moves; a line passes between the photograph and what was made of it.",
+)
 @click.option("--ending", type=click.Choice(["loop", "ease"]), help="Lead into the beginning, or come to rest.")
 @click.option("--camera", type=click.Choice(["rest", "closer", "back", "left", "right"]), help="Rests unless given.")
 @click.option("--focus", metavar="LEFT,TOP,RIGHT,BOTTOM", help="What must stay in the frame, pixels of the picture.")
@@ -169,6 +175,19 @@ def colorize_command(session: Session, /, **options: Any) -> int:
 )
 @click.option("--breathe", is_flag=True, help="Let heads and shoulders sway by less than a pixel.")
 @click.option("--keep-lossless", is_flag=True, help="Store the frames as they were before encoding, too.")
+@click.option(
+    "--music",
+    default="",
+    metavar="FILE|era|PIECE",
+    help="Music behind it: a file, a backing piece, or era: a piece that suits the item's date and place.",
+)
+@click.option("--music-rights", default="", metavar="TEXT", help="Whose the music is, and why it may be used.")
+@click.option(
+    "--soundfont", type=_FILE, help="What plays a backing piece (.sf2); the synthesizer of ours unless given."
+)
+@click.option("--voice", type=_FILE, help="A voice; the clip is as long as it, or with --seconds it is cut.")
+@click.option("--voice-rights", default="", metavar="TEXT", help="Whose voice it is, and why it may be used.")
+@click.option("--captions", type=_FILE, help="Captions (.srt, .vtt), drawn into the frames and kept as a text track.")
 @_how_options
 @click.pass_obj
 def animate_command(session: Session, /, **options: Any) -> int:
@@ -179,6 +198,7 @@ def animate_command(session: Session, /, **options: Any) -> int:
     """
     from archive_restore.core.story_recipes import animation
     from archive_restore.flows.animate import prepare_animation
+    from archive_restore.flows.soundtrack import SoundWish
     from archive_restore.records.stories import StoryKind
 
     if options["regions"] == "auto":
@@ -187,12 +207,13 @@ def animate_command(session: Session, /, **options: Any) -> int:
         raise click.UsageError("--proposal goes with --regions auto")
     options["motion"] = options.pop("regions")
     recipe = animation(
-        **_picked(options, ("seconds", "size", "amplitude", "ending", "camera", "focus", "blink")),
+        **_picked(options, ("seconds", "size", "amplitude", "form", "ending", "camera", "focus", "blink")),
         rate=int(options["rate"]) if options["rate"] else None,
         keep_lossless=options["keep_lossless"] or None,
         breathe=options["breathe"] or None,
     )
-    return _tell(session, StoryKind.ANIMATION, recipe, options, prepare_animation)
+    wish = SoundWish(**_picked(options, ("music", "music_rights", "soundfont", "voice", "voice_rights", "captions")))
+    return _tell(session, StoryKind.ANIMATION, recipe, options, prepare_animation, wish)
 
 
 def _propose(session: Session, options: dict[str, Any]) -> int:
@@ -320,8 +341,10 @@ def _tell(
     recipe: Recipe,
     options: dict[str, Any],
     prepare: Callable[[Any, StoryOrder], FinishedStory] | None = None,
+    sound: SoundWish | None = None,
 ) -> int:
     from archive_restore.core.planning import describe
+    from archive_restore.flows.soundtrack import take_wish
     from archive_restore.flows.story_batch import choose_sources, decisions, make_story_plan, tell_many
     from archive_restore.flows.story_documents import documents
     from archive_restore.flows.story_render import Telling, models_of_story
@@ -329,11 +352,14 @@ def _tell(
 
     handed = _handed(options)
     with session.open(write=not options["dry_run"]) as archive:
+        taken = None
+        if sound is not None:
+            recipe, taken = take_wish(archive, sound, recipe)
         plan = make_story_plan(archive, recipe, options["settings"])
         chosen = choose_sources(
             archive, options["refs"], everything=options["everything"], query=options["query"], drawn=handed.any
         )
-        given = documents(archive, handed)
+        given = {**documents(archive, handed), **(taken.documents if taken else {})}
         if options["dry_run"]:
             models = [model.use for model in models_of_story(archive, plan.steps)]
             session.result({"items": chosen.item_ids, "plan": plan, "models": models})
@@ -346,7 +372,12 @@ def _tell(
             source="",
             kind=kind,
             plan=plan,
-            telling=Telling(seed=options["seed"], samples=options["samples"], documents=given),
+            telling=Telling(
+                seed=options["seed"],
+                samples=options["samples"],
+                documents=given,
+                attachments=taken.attachments if taken else (),
+            ),
             people=decisions(archive, recipe, options["author"], options["reason"]),
             device=options["device"],
         )

@@ -37,6 +37,8 @@ SOFT_BINDING_ALGORITHM = "io.iscc.v0"
 PLACES = "places"
 """Member of a step's survey with places that have a name: `name`, `left`, `top`, `width`, `height` in pixels of the
 `frame`, which is another member: width and height."""
+COMPONENTS = frozenset({"music", "voice"})
+"""Roles of materials that are parts of the result as they are (C2PA 2.2 §18.16, componentOf)."""
 MAX_REGIONS = 32
 """Rectangles named in one action; the exact pixels are in the map."""
 
@@ -116,7 +118,7 @@ def derivative_manifest(
          "data": {"format": "image/png", "identifier": MAP_RESOURCE},
          "data_types": [{"type": "org.archive-restore.types.synthesis-map", "version": "1"}],
          "description": f"What each pixel is, relative to the master; sha256 of decoded map {derivation.map.sha256}"},
-        *(_material(number, material) for number, material in enumerate(inputs)),
+        *(_material(number, material, derivation) for number, material in enumerate(inputs)),
         *(_model(number, model) for number, model in enumerate(derivation.environment.models)),
     ]  # fmt: skip
     first = {
@@ -126,9 +128,11 @@ def derivative_manifest(
         "parameters": {"ingredientIds": [label]},
         "description": opened,
     }
-    steps = [_step(derivation, number, len(inputs), regions, actions) for number in range(len(derivation.steps))]
+    used = [number for number, material in enumerate(inputs) if material.role not in COMPONENTS]
+    steps = [_step(derivation, number, used, regions, actions) for number in range(len(derivation.steps))]
+    placed = [_placed(number, material) for number, material in enumerate(inputs) if material.role in COMPONENTS]
     assertions = [
-        actions_assertion([first, *steps]),
+        actions_assertion([first, *steps, *placed]),
         _own(MAP_ASSERTION, map_statement(derivation.map)),
         _own(DERIVATION_ASSERTION, to_plain(derivation)),
     ]
@@ -143,7 +147,7 @@ def derivative_manifest(
 def _step(
     derivation: PreservationDerivation | StoryDerivation,
     number: int,
-    inputs: int,
+    inputs: Sequence[int],
     regions: Sequence[Region],
     known: frozenset[str],
 ) -> Manifest:
@@ -155,7 +159,7 @@ def _step(
         )
     named = [_model_label(i) for i in _models_of(derivation, run)]
     if number == 0:
-        named += [_material_label(i) for i in range(inputs)]
+        named += [_material_label(i) for i in inputs]
     action: Manifest = {
         "action": run.action,
         "softwareAgent": agent(),
@@ -246,13 +250,35 @@ def _material_label(number: int) -> str:
     return f"material-{number}"
 
 
-def _material(number: int, material: Material) -> Manifest:
+def _material(number: int, material: Material, derivation: PreservationDerivation | StoryDerivation) -> Manifest:
+    heard = material.role in COMPONENTS
     return {
         "title": f"{material.role}: {material.ref}",
         "format": material.mime,
-        "relationship": "inputTo",
+        "relationship": "componentOf" if heard else "inputTo",
         "label": _material_label(number),
-        "description": f"sha256 {material.sha256}",
+        "description": f"sha256 {material.sha256}{_rights(material.role, derivation) if heard else ''}",
+    }
+
+
+def _rights(role: str, derivation: PreservationDerivation | StoryDerivation) -> str:
+    """What is known of something that is heard: its name, and who may use it."""
+    for run in derivation.steps:
+        sound = run.survey.get("sound")
+        known = sound.get(role) if isinstance(sound, Mapping) else None
+        if isinstance(known, Mapping):
+            by = f" by {known['composer']}" if known.get("composer") else ""
+            return f"; {known.get('name', '')}{by}; rights: {known.get('rights') or 'nobody said which'}"
+    return ""
+
+
+def _placed(number: int, material: Material) -> Manifest:
+    """C2PA 2.2 §18.15: something became part of the asset beside the pictures."""
+    return {
+        "action": "c2pa.placed",
+        "softwareAgent": agent(),
+        "description": f"Added the {material.role} that is heard with it.",
+        "parameters": {"ingredientIds": [_material_label(number)]},
     }
 
 

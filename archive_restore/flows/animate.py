@@ -12,18 +12,21 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from archive_restore.core.canonical import canonical_bytes, from_plain, to_plain
-from archive_restore.core.labels import label_kind, label_text
+from archive_restore.core.clip_sheet import SHEET_CSV, SHEET_TEXT, sheet_csv, sheet_rows, sheet_text
+from archive_restore.core.disclosure_words import WORDS as DISCLOSURE_WORDS
+from archive_restore.core.labels import built_in_language, label_kind, label_text
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.core.synthesis_map import PixelDigest, histogram, map_summary, pixel_digest
-from archive_restore.errors import SelfCheckFailed, StorageFailed
+from archive_restore.errors import SelfCheckFailed, StorageFailed, UsageError
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
     PREMIS_RECORD,
@@ -35,10 +38,12 @@ from archive_restore.flows.commit import (
 )
 from archive_restore.flows.render import CELL, MAP_PNG, MODELS, environment, gather, regions_of
 from archive_restore.flows.restore import MAP_RECORD, MASTER_THUMBNAIL, REPORT, THUMBNAIL
+from archive_restore.flows.soundtrack import clip_sound, departs, keep_sound, sound_agents
 from archive_restore.flows.story_render import WORDS, Room, StorySourceFile, load_source
 from archive_restore.flows.tell import FinishedStory, StoryMade, StoryOrder, take_documents
 from archive_restore.imaging import faces, motion_regions
 from archive_restore.imaging.access import ErrorMeter, eight_bits, shown_samples
+from archive_restore.imaging.clip import warped_still
 from archive_restore.imaging.engine import OVERVIEW_EDGE, bands, overview
 from archive_restore.imaging.planes import upright
 from archive_restore.imaging.reduce import PictureReducer, reduce_map
@@ -47,6 +52,8 @@ from archive_restore.ports import (
     ClipFrame,
     ClipFrames,
     Digests,
+    Earlier,
+    FrameWriter,
     Network,
     Overview,
     Staging,
@@ -58,7 +65,7 @@ from archive_restore.records.access import EncodingError
 from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region, SampleRole
 from archive_restore.records.objects import MasterRef
-from archive_restore.records.provenance import Json, Material, Product, StepRun
+from archive_restore.records.provenance import Json, Material, Product, SoftwareAgent, StepRun
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
 MAP_VIDEO = "synthesis-map.mkv"
@@ -115,21 +122,28 @@ class Take:
         *,
         seed: int,
         documents: Mapping[str, str],
+        attachments: Mapping[str, Path] = MappingProxyType({}),
         device: str = "auto",
     ) -> None:
-        """Raise UsageError where parameters and documents do not fit, ModelUnusable, PictureUnreadable."""
+        """`attachments`: files that are heard, by role (flows.soundtrack).
+
+        Raise UsageError where parameters and documents do not fit, ModelUnusable, PictureUnreadable, SourceUnreadable.
+        """
         library = archive.motion_steps()
         (plan,) = planned
         self.step = library[plan.step]
         self.networks = {name: archive.models.load(name, device) for name in self.step.models(plan.parameters)}
         self.still, self.before, self.source_pixels_sha256 = _still(archive, source)
+        self.earlier: Still | None = None
+        """The master in the frame of the still, where the clip shows it."""
         self.notes: list[str] = []
         self.people: list[HumanDecision] = []
         survey: dict[str, Json] = {}
+        read = {name: json.loads(text) for name, text in documents.items()}
         context = StoryContext(
             seed=seed,
             networks=self.networks,
-            documents={name: json.loads(text) for name, text in documents.items()},
+            documents=read,
             samples=1,
             threads=archive.settings.threads,
             new=Room(archive.work).new,
@@ -137,8 +151,14 @@ class Take:
             say=self.notes.append,
             decided=self.people.append,
             kept=lambda key, make: make(),
+            earlier=lambda: self._before_and_words(archive, source),
         )
         self.clip: ClipFrames = self.step.clip(self.still, plan.parameters, context)
+        self.heard = clip_sound(
+            archive, read, attachments, source.master.description, frames=self.clip.count, rate=self.clip.rate
+        )
+        survey |= self.heard.survey
+        self.notes += self.heard.notes
         if self.networks:
             survey[MODELS] = tuple(self.networks)
         self._run = StepRun(
@@ -149,13 +169,41 @@ class Take:
             action=self.step.action,
             digital_source_type=self.step.digital_source_type,
             pixels=0,
-            description=self.step.summary,
+            description=self.clip.says or self.step.summary,
         )
         rows, columns = self.clip.size
-        label = label_text(label_kind({StoryKind.ANIMATION, *source.kinds}), archive.settings.labels)
+        # What does not move is no animation: what stories it shows is what is to be said.
+        kinds = {StoryKind.ANIMATION, *source.kinds} if self.clip.moves or not source.kinds else set(source.kinds)
+        self.label = label = label_text(label_kind(kinds), archive.settings.labels)
         wide = max(160, round(_LABEL_WIDTH * columns))
         band = archive.access.band(wide, round(wide * rows / columns), label)
         self._label = band[:rows, :columns]
+        # Drawn now, so that a text no font can draw is refused before anything is rendered.
+        self._captions = [
+            (cue, _narrow(archive.access.band(columns, rows, cue.text)[:, :columns], self._label.shape[1]))
+            for cue in self.heard.cues
+        ]
+        if any(len(band) + len(self._label) > rows for _, band in self._captions):
+            raise UsageError("there is no room for the captions in frames so small", hint="Choose another --size")
+
+    def _before_and_words(self, archive: Archive, source: StorySourceFile) -> Earlier:
+        if isinstance(source.ref, MasterRef):
+            raise UsageError(
+                f"nothing was made of {source.ref} that could be shown", hint="Give a restoration or story"
+            )
+        self.earlier = _in_frame_of(archive, source, self.still)
+        labels = archive.settings.labels
+        said = DISCLOSURE_WORDS[built_in_language(labels.language)]
+        after = label_text(label_kind(source.kinds), labels) if source.kinds else said["record_caption"]
+
+        def words(size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+            wide = max(160, round(_LABEL_WIDTH * size[1]))
+            bands = (archive.access.band(wide, round(wide * size[0] / size[1]), text) for text in texts)
+            one, other = (_narrow(band, 0) for band in bands)
+            return one, other
+
+        texts = (said["master_caption"], after)
+        return Earlier(still=self.earlier, words=words)
 
     def run(self, pixels: int) -> StepRun:
         """The step as it ran; as it will be read back, since a step may have noted numbers of numpy's."""
@@ -163,13 +211,27 @@ class Take:
         return from_plain(StepRun, json.loads(json.dumps(plain, default=float)))
 
     def frame(self, index: int) -> ClipFrame:
-        """A frame with its label: in a corner, over a plain ground, flagged as what people decided."""
+        """A frame with its label in a corner and the caption above it, over plain grounds: flagged HUMAN."""
         made = self.clip.frame(index)
         tall, wide = self._label.shape[:2]
         samples, flags = made.samples.copy(), made.flags.copy()
         samples[-tall:, :wide] = self._label
         flags[-tall:, :wide] = np.uint8(PixelFlag.HUMAN)
+        now = 1000 * index / self.clip.rate
+        for cue, band in self._captions:
+            if cue.start <= now < cue.end:
+                rows = slice(len(samples) - tall - len(band), len(samples) - tall)
+                samples[rows, : band.shape[1]] = band
+                flags[rows, : band.shape[1]] = np.uint8(PixelFlag.HUMAN)
         return ClipFrame(samples=samples, flags=flags)
+
+
+def _narrow(band: npt.NDArray[np.uint8], least: int) -> npt.NDArray[np.uint8]:
+    """A caption's band without the ground to the right of its text, as wide as the label at least."""
+    inked = np.flatnonzero((band != band[0, 0]).any(axis=(0, 2)))
+    if not inked.size:
+        return band
+    return band[:, : max(least, int(inked[-1]) + 1 + int(inked[0]))]
 
 
 def prepare_animation(archive: Archive, order: StoryOrder) -> FinishedStory:
@@ -181,16 +243,20 @@ def prepare_animation(archive: Archive, order: StoryOrder) -> FinishedStory:
     staged = archive.stories.stage(ref.object_id)
     try:
         handed, documents = take_documents(staged, order.telling)
+        files, kept, places = keep_sound(archive, staged, order.telling, source.master.description)
+        handed, documents = (*handed, *files), documents | kept
         exact = bool(order.plan.steps[0].parameters.get("keep_lossless", False))
         take = Take(
             archive, source, order.plan.steps, seed=order.telling.seed, documents=order.telling.documents,
-            device=order.device,
+            attachments=places, device=order.device,
         )  # fmt: skip
         stem = f"{Path(source.master.file.name).stem}-{WORDS[kind]}-story"
         unsigned, name = staged.directory / "unsigned.mp4", f"{stem}.mp4"
         rendering = _render(archive, take, source, staged.directory, exact=exact)
         rendering = _encode(archive, take, rendering, staged.directory, unsigned)
-        derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, exact=exact)
+        agents = sound_agents(archive, take.heard)
+        derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, agents, exact=exact)
+        documents |= _sheet(staged, derivation, take, source.master.description.title)
         prepared, made = _finish(archive, ref, source, derivation, rendering, staged, unsigned, documents)
     except OSError as exc:
         staged.discard()
@@ -238,6 +304,18 @@ def _still(archive: Archive, source: StorySourceFile) -> tuple[Still, Overview, 
     return Still(samples=shown, flags=map_shown), before, digest.hexdigest()
 
 
+def _in_frame_of(archive: Archive, source: StorySourceFile, still: Still) -> Still:
+    """The master as it is seen in the frame of what was made of it; interpolated where the frames are not the same."""
+    master = load_source(archive, MasterRef(item_id=source.ref.item_id))
+    first, _, _ = _still(archive, master)
+    to_stored = stored_place(source.facts.orientation, source.facts.height, source.facts.width)
+    from_stored = stored_place(master.facts.orientation, master.facts.height, master.facts.width)
+    path = np.linalg.inv(np.array(from_stored)) @ np.array(source.geometry) @ np.array(to_stored)
+    if first.flags.shape == still.flags.shape and np.allclose(path, np.eye(3), rtol=0, atol=1e-9):
+        return first
+    return warped_still(first, path, still.flags.shape)
+
+
 # --- rendering ---------------------------------------------------------------------------------------
 
 
@@ -248,8 +326,10 @@ def _render(
     clip, videos = take.clip, archive.videos
     outputs = [videos.create_exact(directory / MAP_VIDEO, clip.size, clip.rate, colour=False)]
     if exact:
-        outputs.append(videos.create_exact(directory / EXACT_VIDEO, clip.size, clip.rate, colour=True))
-    shown = videos.create(directory / "unsigned.mp4", clip.size, clip.rate, quality=QUALITIES[0])
+        outputs.append(
+            videos.create_exact(directory / EXACT_VIDEO, clip.size, clip.rate, colour=True, sound=take.heard.sound)
+        )
+    shown = _shown(archive, take, directory / "unsigned.mp4", QUALITIES[0])
     of_pixels, of_maps = PixelDigest(), PixelDigest()
     digests, union = [], np.zeros(clip.size, np.uint8)
     first = take.frame(0).samples
@@ -287,6 +367,14 @@ def _render(
     )
 
 
+def _shown(archive: Archive, take: Take, path: Path, quality: int) -> FrameWriter:
+    """The clip as people will see and hear it."""
+    clip, heard = take.clip, take.heard
+    return archive.videos.create(
+        path, clip.size, clip.rate, quality=quality, sound=heard.sound, captions=heard.cues
+    )  # fmt: skip
+
+
 def _encode(
     archive: Archive, take: Take, rendering: AnimationRendering, directory: Path, unsigned: Path
 ) -> AnimationRendering:
@@ -295,7 +383,7 @@ def _encode(
         error, worst = _read_back(archive, take, rendering, directory, unsigned)
         if worst >= LEAST_PSNR or better is None:
             break
-        again = archive.videos.create(unsigned, rendering.size, rendering.rate, quality=better)
+        again = _shown(archive, take, unsigned, better)
         for index in range(rendering.count):
             again.write(take.frame(index).samples)
         again.close()
@@ -327,6 +415,9 @@ def _read_back(
         raise SelfCheckFailed("clip and maps differ in their frames when read back", hint="Check the disk") from exc
     if index + 1 != rendering.count:
         raise SelfCheckFailed(f"the clip has {index + 1} frames of {rendering.count}", hint="Check the disk")
+    problem = departs(take.heard.sound, archive.videos.sound(unsigned), 1 / rendering.rate)
+    if problem:
+        raise SelfCheckFailed(f"{problem}, read back", hint="Please report this, with what was to be heard")
     return meter.result(), worst
 
 
@@ -390,6 +481,7 @@ def _derivation(
     rendering: AnimationRendering,
     name: str,
     started: str,
+    agents: tuple[SoftwareAgent, ...],
     *,
     exact: bool,
 ) -> StoryDerivation:
@@ -429,13 +521,25 @@ def _derivation(
         products=(picture, plane, maps, *kept),
         alternatives=(),
         map=summary,
-        environment=replace(made_with, agents=(*made_with.agents, *archive.videos.agents())),
+        environment=replace(made_with, agents=(*made_with.agents, *archive.videos.agents(), *agents)),
         people=(*order.people, *rendering.people),
         notes=rendering.notes,
         started=started,
         ended=archive.clock.now(),
         events=(event(archive, "creation", str(ref), detail),),
     )
+
+
+def _sheet(staged: Staging, derivation: StoryDerivation, take: Take, title: str) -> dict[str, Digests]:
+    """What a broadcaster says with the clip, and when."""
+    rate = take.clip.rate
+    rows = sheet_rows(
+        derivation, frames=take.clip.count, rate=rate, title=title, label=take.label, cues=take.heard.cues
+    )  # fmt: skip
+    return {
+        SHEET_CSV: staged.write(SHEET_CSV, sheet_csv(rows, rate).encode()),
+        SHEET_TEXT: staged.write(SHEET_TEXT, sheet_text(rows, rate).encode()),
+    }
 
 
 def _finish(

@@ -17,6 +17,7 @@ from archive_restore.flows.animate import MAP_VIDEO
 from archive_restore.flows.commit import load_record
 from archive_restore.flows.render import DAMAGE_PNG, MAP_PNG, HandFiles, Rendering, environment, load_master, render
 from archive_restore.flows.restore import HAND_DAMAGE, HAND_KEEP
+from archive_restore.flows.soundtrack import SOUND, sound_agents
 from archive_restore.flows.story_render import StorySourceFile, Telling, load_source, render_story, steps_for_stories
 from archive_restore.flows.verify_clip import retaken
 from archive_restore.imaging.engine import bands
@@ -154,17 +155,18 @@ def _retaken(
     same_pixels = of_pixels.hexdigest() == derivation.products[0].pixels_sha256
     same_maps = of_maps.hexdigest() == meant.get(MAP_VIDEO)
     run = take.run(derivation.steps[0].pixels)
+    same_sound = run.survey.get(SOUND) == derivation.steps[0].survey.get(SOUND)
     here = environment(archive, list(take.networks.values()), source.facts, derivation.ref.kind.value)
-    agents = (*here.agents, *archive.videos.agents())
+    agents = (*here.agents, *archive.videos.agents(), *sound_agents(archive, take.heard))
     then = {name: value for name, value in derivation.steps[0].survey.items() if name != "encoding"}
     return Reproduction(
         ref=str(derivation.ref),
-        identical=same_pixels and same_maps,
+        identical=same_pixels and same_maps and same_sound,
         pixels_different=0 if same_pixels else derivation.map.pixels,
         largest_difference=0.0 if same_pixels else 255.0,
         map_identical=same_maps,
         damage_identical=True,
-        planes_different=(),
+        planes_different=() if same_sound else (SOUND,),
         surveys_identical=run.survey == then,
         determinism=derivation.environment.determinism.value,
         environment_changes=(*changed_models, *_changes(derivation, replace(here, agents=agents), [run])),

@@ -13,6 +13,7 @@ from archive_restore.errors import UsageError
 from archive_restore.flows.batch import Batch, Chosen, run_batch
 from archive_restore.flows.browse import resolve
 from archive_restore.flows.commit import load_record
+from archive_restore.flows.soundtrack import SCORE
 from archive_restore.flows.story_render import models_of_story, steps_for_stories
 from archive_restore.flows.tell import FinishedStory, StoryMade, StoryOrder, prepare_story, store_story
 from archive_restore.ports import Archive
@@ -99,6 +100,7 @@ def equal_story(archive: Archive, order: StoryOrder, models: Sequence[tuple[str,
     library = steps_for_stories(archive)
     steps = [(s.step, library[s.step].version, to_plain(s.parameters)) for s in order.plan.steps]
     documents = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in order.telling.documents.items()}
+    documents |= {one.role: one.sha256 for one in order.telling.attachments}
     for version in range(archive.stories.head(f"{item_id}/{order.kind.value}"), 0, -1):
         ref = StoryRef(item_id=item_id, kind=StoryKind(order.kind), version=version)
         known = load_record(archive, ref)
@@ -108,7 +110,7 @@ def equal_story(archive: Archive, order: StoryOrder, models: Sequence[tuple[str,
             and [(s.step, s.version, to_plain(s.parameters)) for s in known.steps] == steps
             and [(model.name, model.sha256) for model in known.environment.models] == list(models)
             and (known.seed, known.samples) == (order.telling.seed, order.telling.samples)
-            and {m.role: m.sha256 for m in known.materials[1:]} == documents
+            and {m.role: m.sha256 for m in known.materials[1:] if m.ref != SCORE} == documents
         ):
             return str(ref)
     return ""

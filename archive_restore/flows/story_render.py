@@ -82,6 +82,20 @@ class StorySourceFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """A file that was handed in."""
+
+    role: str
+    """`music`, `voice`."""
+    path: str
+    """Where it lies now."""
+    name: str
+    """Its name inside the object."""
+    mime: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Telling:
     """What a person asked for, besides the steps: plain data that may travel to another process."""
 
@@ -90,6 +104,8 @@ class Telling:
     """How many outcomes are wanted."""
     documents: Mapping[str, str] = field(default_factory=dict)
     """What was handed in, by name: JSON."""
+    attachments: tuple[Attachment, ...] = ()
+    """Files that were handed in and are kept as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@
 3. some frames are rendered again: samples and map have the digests that were written down
 4. the map's claim is checked on them: what it does not flag equals the still that was animated, bit for bit
 5. the decoded frame of the clip lies near what was encoded
+6. the sound, made again, has the digest that was written down, and the clip's sound is near it and as long
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from archive_restore.core.planning import PlannedStep
 from archive_restore.core.synthesis_map import PixelDigest, pixel_digest
 from archive_restore.errors import ArchiveRestoreError
 from archive_restore.flows.animate import FRAMES_RECORD, LEAST_PSNR, MAP_VIDEO, Take, frame_psnr
+from archive_restore.flows.soundtrack import HEARD, SOUND, departs, sound_digest
 from archive_restore.flows.story_render import StorySourceFile
 from archive_restore.ports import Archive, ClipFrame, StoredFile
 from archive_restore.records.findings import Finding, Severity
@@ -32,9 +34,12 @@ RENDERED = 4
 def retaken(archive: Archive, source: StorySourceFile, derivation: StoryDerivation, files: Mapping[str, StoredFile],
             device: str = "auto") -> Take:  # fmt: skip
     """The clip of a derivation, ready to be rendered again; raise as Take does."""
-    documents = {m.role: files[m.ref].path.read_text("utf-8") for m in derivation.materials[1:] if m.ref in files}
+    handed = [m for m in derivation.materials[1:] if m.ref in files]
+    documents = {m.role: files[m.ref].path.read_text("utf-8") for m in handed if m.role not in HEARD}
+    attachments = {m.role: files[m.ref].path for m in handed if m.role in HEARD}
     steps = [PlannedStep(step=run.step, parameters=run.parameters) for run in derivation.steps]
-    return Take(archive, source, steps, seed=derivation.seed, documents=documents, device=device)
+    return Take(archive, source, steps, seed=derivation.seed, documents=documents, attachments=attachments,
+                device=device)  # fmt: skip
 
 
 def check_clip(
@@ -73,6 +78,20 @@ def check_clip(
         yield error("FRAMES_DISAGREE", f"Clip, maps, {FRAMES_RECORD} and recipe have different numbers of frames.")
     elif total.hexdigest() != meant.get(MAP_VIDEO):
         yield error("MAP_DISAGREES", f"The decoded {MAP_VIDEO} is not the one the derivation names.", "DESIGN §4")
+    yield from (error(*found) for found in _sound(archive, take, derivation, files))
+
+
+def _sound(
+    archive: Archive, take: Take, derivation: StoryDerivation, files: Mapping[str, StoredFile]
+) -> Iterator[tuple[str, str, str]]:
+    said = derivation.steps[0].survey.get(SOUND)
+    meant = take.heard.sound
+    if (said["sha256"] if isinstance(said, Mapping) else "") != ("" if meant is None else sound_digest(meant)):
+        yield "SOUND_DISAGREES", "The sound made again has other samples than the derivation names.", "DESIGN §4"
+        return
+    problem = departs(meant, archive.videos.sound(files[derivation.products[0].name].path), 1 / take.clip.rate)
+    if problem:
+        yield "SOUND_DEPARTS", f"{problem[0].upper()}{problem[1:]}.", "DESIGN §4"
 
 
 def _frame(
@@ -104,7 +123,10 @@ def _frame(
 
 
 def untrue(take: Take, frame: ClipFrame) -> int:
-    """Pixels whose flags are no more than those of the still, and whose samples are not the still's."""
+    """Pixels whose flags are no more than those of the still, and whose samples are not the still's.
+
+    Where a clip shows the master too, it may be the master's flags and samples instead.
+    """
     (scale, _, left), (_, _, top), _ = take.clip.geometry
     same_place = scale == 1 and float(left).is_integer() and float(top).is_integer()
     rows, columns = frame.flags.shape
@@ -113,8 +135,13 @@ def untrue(take: Take, frame: ClipFrame) -> int:
         return int(np.count_nonzero((frame.flags & np.uint8(0x02 | 0x40)) == 0))
     part = slice(int(top), int(top) + rows), slice(int(left), int(left) + columns)
     still, base = take.still.samples[part], take.still.flags[part]
-    untouched = frame.flags == base
-    return int(np.count_nonzero(untouched & (frame.samples != still).any(axis=2)))
+    claimed = frame.flags == base
+    true = claimed & (frame.samples == still).all(axis=2)
+    if take.earlier is not None:  # or it is the master's
+        masters = frame.flags == take.earlier.flags[part]
+        true |= masters & (frame.samples == take.earlier.samples[part]).all(axis=2)
+        claimed |= masters
+    return int(np.count_nonzero(claimed & ~true))
 
 
 def _frames(files: Mapping[str, StoredFile]) -> list[tuple[str, str]] | None:

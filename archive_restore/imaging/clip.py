@@ -16,7 +16,7 @@ from archive_restore.imaging.camera import Window
 from archive_restore.imaging.eyelids import Patch
 from archive_restore.imaging.flags import REACH, spread
 from archive_restore.imaging.motion import COARSE, MotionSource
-from archive_restore.ports import ClipFrame, ClipFrames
+from archive_restore.ports import ClipFrame, ClipFrames, Still
 from archive_restore.records.imagery import PixelFlag
 
 Bytes = NDArray[np.uint8]
@@ -29,6 +29,21 @@ LEAST = 1 / 64
 _MOVED = np.uint8(PixelFlag.MOVED)
 _MADE_UP = np.uint8(PixelFlag.MOVED | PixelFlag.SYNTHESIZED)
 _RESAMPLED = np.uint8(PixelFlag.RESAMPLED)
+
+
+def warped_still(still: Still, path: NDArray[np.float64], shape: tuple[int, ...]) -> Still:
+    """A still in another frame of `shape` (rows, columns): `path` (3, 3) leads from pixel centres there to its own.
+
+    Every pixel is RESAMPLED, with the flags of all that it may show a part of.
+    """
+    rows, columns = shape
+    how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    seen = cv2.warpAffine(still.samples, path[:2], (columns, rows), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    wide = spread(still.flags, REACH)
+    flags = cv2.warpAffine(
+        wide, path[:2], (columns, rows), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
+    return Still(samples=np.asarray(seen, np.uint8), flags=np.asarray(flags, np.uint8) | _RESAMPLED)
 
 
 class Clip(ClipFrames):
