@@ -103,8 +103,10 @@ def complete(
     if inverted:
         planes = np.where(unknown, np.float32(0), 1 - planes)
     box = _box(counts)
+    hidden = np.zeros_like(unknown)
+    hidden[box] = unknown[box]
     given = np.concatenate([np.broadcast_to(planes, (3, *mask.shape)), unknown[None].astype(np.float32)])
-    made = network_frames.run(predict, given, place, box, cells, block=BLOCK, only=counts)
+    made = network_frames.run(predict, given, place, box, cells, block=BLOCK, only=hidden)
     colour = made[:3] if len(planes) == 3 else made[:3].mean(0, keepdims=True)
     if strength > 0:
         colour = colour + np.float32(strength) * _grain(planes, unknown, colour, box, place, grain, seed)

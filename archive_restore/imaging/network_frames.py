@@ -18,6 +18,9 @@ Floats = NDArray[np.float32]
 Predict = Callable[[Floats], Floats]
 """(1, c, h, w) float32 to (1, k, h, w), h and w multiples of the network's cells."""
 
+GRID = 64
+"""Pixels between the edges of what is run of a block."""
+_WORTH = 0.9  # a cut must save at least a tenth
 BLOCK = 704
 """Longest edge of what is used of one call, pixels: bounds the memory of a call."""
 
@@ -78,7 +81,7 @@ def run(
     """Give the network's planes for `needed` (rows and columns of `planes`), float32 (k, rows, columns).
 
     `planes`: float32 (c, h, w), which lie at `place` and reach `reach(cells)` pixels beyond `needed` or to the edge of
-    the picture. `block`: see BLOCK; `only`: bool (h, w), blocks without any of it are left 0. Raise ValueError where
+    the picture. `block`: see BLOCK; `only`: bool (h, w), what lies around it may be left 0. Raise ValueError where
     nothing is needed; else what `predict` raises.
     """
     rows, columns = needed
@@ -88,19 +91,70 @@ def run(
     for top, bottom in _parts(rows.start + place.top, rows.stop + place.top, block, cells.multiple):
         for left, right in _parts(columns.start + place.left, columns.stop + place.left, block, cells.multiple):
             y, x = top - place.top, left - place.left
-            if only is not None and not only[y : y + bottom - top, x : x + right - left].any():
-                continue
-            seen, shift = _seen(planes, place, (top, bottom, left, right), cells)
-            made = predict(np.ascontiguousarray(seen)[None])[0]
-            if out is None:
-                out = np.zeros((len(made), rows.stop - rows.start, columns.stop - columns.start), np.float32)
-            y, x = y - rows.start, x - columns.start
-            out[:, y : y + bottom - top, x : x + right - left] = made[
-                :, shift[0] : shift[0] + bottom - top, shift[1] : shift[1] + right - left
-            ]
+            block_of = slice(y, y + bottom - top), slice(x, x + right - left)
+            for part in (block_of,) if only is None else _wanted(only, block_of, reach(cells)):
+                (y, to_y), (x, to_x) = ((side.start, side.stop) for side in part)
+                here = (y + place.top, to_y + place.top, x + place.left, to_x + place.left)
+                seen, shift = _seen(planes, place, here, cells)
+                made = predict(np.ascontiguousarray(seen)[None])[0]
+                if out is None:
+                    out = np.zeros((len(made), rows.stop - rows.start, columns.stop - columns.start), np.float32)
+                out[:, y - rows.start : to_y - rows.start, x - columns.start : to_x - columns.start] = made[
+                    :, shift[0] : shift[0] + to_y - y, shift[1] : shift[1] + to_x - x
+                ]
     if out is None:
         raise ValueError("nothing is needed")
     return out
+
+
+def _wanted(only: NDArray[np.bool_], part: tuple[slice, slice], around: int) -> Iterator[tuple[slice, slice]]:
+    """Rectangles inside of `part` that hold all that is wanted of it, cut in two wherever that is less work.
+
+    Work is area, with `around` pixels on every side.
+    """
+    box = _box(only, part)
+    if box is None:
+        return
+    longer = 0 if box[0].stop - box[0].start >= box[1].stop - box[1].start else 1
+    middle = (box[longer].start + box[longer].stop) // 2 // GRID * GRID
+    if not box[longer].start < middle < box[longer].stop:
+        yield box
+        return
+    halves = []
+    for side in (slice(box[longer].start, middle), slice(middle, box[longer].stop)):
+        half = (side, box[1]) if longer == 0 else (box[0], side)
+        found = _box(only, half)
+        if found is not None:
+            halves.append(found)
+    if sum(_work(half, around) for half in halves) < _WORTH * _work(box, around):
+        for half in halves:
+            yield from _wanted(only, half, around)
+    else:
+        yield box
+
+
+def _box(only: NDArray[np.bool_], part: tuple[slice, slice]) -> tuple[slice, slice] | None:
+    """A rectangle that holds what is wanted of a part; None where nothing is.
+
+    Its edges lie on a grid of GRID pixels, or are those of the part: networks keep what they prepared for every shape.
+    """
+    here = only[part]
+    found = np.flatnonzero(here.any(axis=1)), np.flatnonzero(here.any(axis=0))
+    if not len(found[0]):
+        return None
+    rows, columns = (
+        slice(
+            max(int(places[0] + side.start) // GRID * GRID, side.start),
+            min(-(-int(places[-1] + side.start + 1) // GRID) * GRID, side.stop),
+        )
+        for places, side in zip(found, part, strict=True)
+    )
+    return rows, columns
+
+
+def _work(part: tuple[slice, slice], around: int) -> int:
+    rows, columns = part
+    return int((rows.stop - rows.start + 2 * around) * (columns.stop - columns.start + 2 * around))
 
 
 def _parts(first: int, last: int, block: int, multiple: int) -> Iterator[tuple[int, int]]:

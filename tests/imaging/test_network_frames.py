@@ -79,10 +79,30 @@ def test_blocks_without_anything_wanted_are_passed_over() -> None:
     place, all_of_it = Place(top=0, left=0, height=160, width=160), (slice(0, 160), slice(0, 160))
     made = run(counting, plane[None], place, all_of_it, CELLS, block=80, only=only)
     assert len(calls) == 1
-    assert np.allclose(made[:, 80:, :80], whole(plane)[:, 80:, :80], atol=1e-6)
+    assert np.allclose(made[:, 100, 30], whole(plane)[:, 100, 30], atol=1e-6)
     assert not made[:, :80].any()
     with pytest.raises(ValueError, match="nothing"):
         run(counting, plane[None], place, all_of_it, CELLS, only=only & False)
+
+
+def test_what_is_wanted_is_made_as_of_the_whole_and_with_less_work() -> None:
+    seen: list[int] = []
+
+    def counting(planes: Floats) -> Floats:
+        seen.append(planes.shape[2] * planes.shape[3])
+        return blurring(planes)
+
+    rng = np.random.default_rng(4)
+    plane, only = rng.random((600, 600), np.float32), np.zeros((600, 600), np.bool_)
+    for y, x in rng.integers(10, 590, (9, 2)):
+        only[y - 6 : y + 6, x - 3 : x + 3] = True
+    place, all_of_it = Place(top=0, left=0, height=600, width=600), (slice(0, 600), slice(0, 600))
+    made = run(counting, plane[None], place, all_of_it, CELLS, block=300, only=only)
+    assert np.allclose(made[:, only], whole(plane)[:, only], atol=1e-6)
+    few = sum(seen)
+    seen.clear()
+    run(counting, plane[None], place, all_of_it, CELLS, block=300)
+    assert few < 0.5 * sum(seen)
 
 
 def test_nothing_needed_is_an_error() -> None:
