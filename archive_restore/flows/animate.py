@@ -22,25 +22,18 @@ from archive_restore.core.canonical import canonical_bytes, from_plain, to_plain
 from archive_restore.core.clip_sheet import SHEET_CSV, SHEET_TEXT, sheet_csv, sheet_rows, sheet_text
 from archive_restore.core.disclosure_words import WORDS as DISCLOSURE_WORDS
 from archive_restore.core.labels import built_in_language, label_kind, label_text
-from archive_restore.core.manifests import map_statement
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.core.synthesis_map import PixelDigest, histogram, map_summary, pixel_digest
 from archive_restore.errors import SelfCheckFailed, StorageFailed, UsageError
 from archive_restore.flows.commit import (
-    DERIVATION_RECORD,
-    PREMIS_RECORD,
-    PreparedStory,
-    digest_event,
     event,
     exact_ref,
-    sidecar_name,
 )
 from archive_restore.flows.render import CELL, MAP_PNG, MODELS, environment, gather, regions_of
-from archive_restore.flows.restore import MAP_RECORD, MASTER_THUMBNAIL, REPORT, THUMBNAIL
 from archive_restore.flows.soundtrack import clip_sound, departs, keep_sound, sound_agents
 from archive_restore.flows.story_render import WORDS, Room, StorySourceFile, load_source
-from archive_restore.flows.tell import FinishedStory, StoryMade, StoryOrder, take_documents
+from archive_restore.flows.tell import FinishedStory, Finishing, StoryOrder, finish_story, take_documents
 from archive_restore.imaging import faces, motion_regions
 from archive_restore.imaging.access import ErrorMeter, eight_bits, shown_samples
 from archive_restore.imaging.clip import warped_still
@@ -59,10 +52,8 @@ from archive_restore.ports import (
     Staging,
     Still,
     StoryContext,
-    StoryView,
 )
 from archive_restore.records.access import EncodingError
-from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region, SampleRole
 from archive_restore.records.objects import MasterRef
 from archive_restore.records.provenance import Json, Material, Product, SoftwareAgent, StepRun
@@ -257,7 +248,7 @@ def prepare_animation(archive: Archive, order: StoryOrder) -> FinishedStory:
         agents = sound_agents(archive, take.heard)
         derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, agents, exact=exact)
         documents |= _sheet(staged, derivation, take, source.master.description.title)
-        prepared, made = _finish(archive, ref, source, derivation, rendering, staged, unsigned, documents)
+        prepared, made = finish_story(archive, source, derivation, staged, unsigned, _rest(rendering, documents))
     except OSError as exc:
         staged.discard()
         raise StorageFailed(
@@ -542,80 +533,20 @@ def _sheet(staged: Staging, derivation: StoryDerivation, take: Take, title: str)
     }
 
 
-def _finish(
-    archive: Archive,
-    ref: StoryRef,
-    source: StorySourceFile,
-    derivation: StoryDerivation,
-    rendering: AnimationRendering,
-    staged: Staging,
-    unsigned: Path,
-    documents: Mapping[str, Digests],
-) -> tuple[PreparedStory, StoryMade]:
-    """Sign, describe and digest what lies in staging."""
-    picture = derivation.products[0]
+def _rest(rendering: AnimationRendering, documents: Mapping[str, Digests]) -> Finishing:
+    """What is left to be said of a clip."""
     rows, columns = rendering.size
     cells = np.zeros((-(-rows // CELL), -(-columns // CELL)), np.int64)
     gather(cells, rendering.union != 0, 0)
-    signed = archive.credentials.sign_story(
-        derivation,
-        unsigned=unsigned,
-        out=staged.directory / picture.name,
-        sidecar=staged.directory / sidecar_name(picture.name),
-        parent=source.path,
-        parent_mime=source.material.mime,
-        parent_sidecar=source.sidecar,
-        map_png=staged.directory / MAP_PNG,
-        regions=[place.region for place in regions_of(cells, rendering.after.facts)],
-        seen=rendering.after,
-    )
-    unsigned.unlink()
-    credentials = archive.credentials.read(
-        staged.directory / picture.name, picture.mime, None if signed.embedded else signed.sidecar, str(ref)
-    )
-    if has_errors(credentials.findings):
-        raise SelfCheckFailed(f"the credentials of {ref} do not verify: {credentials.findings[0].message}")
-    digests = {picture.name: staged.adopt(picture.name)}
-    if not signed.embedded:
-        digests[sidecar_name(picture.name)] = staged.adopt(sidecar_name(picture.name))
-    digests |= {product.name: staged.adopt(product.name) for product in derivation.products[1:]}
-    digests |= documents
     frames = [{"picture": shown, "map": flags} for shown, flags in rendering.frames]
-    digests[FRAMES_RECORD] = staged.write(FRAMES_RECORD, canonical_bytes({"frames": frames, "rate": rendering.rate}))
-    digests[MAP_RECORD] = staged.write(MAP_RECORD, canonical_bytes(map_statement(derivation.map)))
-    digests[DERIVATION_RECORD] = staged.write(DERIVATION_RECORD, canonical_bytes(derivation))
-    view = StoryView(
-        master=source.master,
-        derivation=derivation,
-        kinds=source.kinds,
-        parent_path=source.path,
+    return Finishing(
         before=rendering.before,
         after=rendering.after,
         flags=reduce_map(rendering.union, OVERVIEW_EDGE),
-        credentials=credentials,
-        embedded=signed.embedded,
-        picture_path=staged.directory / picture.name,
-        files=dict(digests),
+        regions=[place.region for place in regions_of(cells, rendering.after.facts)],
+        documents=documents,
+        records={FRAMES_RECORD: canonical_bytes({"frames": frames, "rate": rendering.rate})},
     )
-    digests |= {
-        MASTER_THUMBNAIL: staged.write(MASTER_THUMBNAIL, archive.documents.thumbnail(rendering.before)),
-        THUMBNAIL: staged.write(THUMBNAIL, archive.documents.story_thumbnail(view)),
-        REPORT: staged.write(REPORT, archive.documents.story_report(view)),
-    }
-    events = (
-        *derivation.events,
-        event(archive, "digital signature generation", str(ref), f"C2PA manifest of {picture.name}"),
-        digest_event(archive, str(ref), digests),
-    )
-    premis = staged.write(PREMIS_RECORD, archive.documents.story_premis(derivation, events, digests))
-    events = (*events, digest_event(archive, str(ref), {PREMIS_RECORD: premis}))
-    prepared = PreparedStory(ref=ref, staged=staged, record=derivation, events=events, message=f"Make {ref}")
-    made = StoryMade(
-        ref=str(ref), path=Path(picture.name), report=Path(REPORT), derivation=derivation.derivation_id,
-        source=str(source.ref), pixels=derivation.map.counts, original_fraction=derivation.map.original_fraction,
-        alternatives=(), notes=derivation.notes, seconds=0.0,
-    )  # fmt: skip
-    return prepared, made
 
 
 # --- proposals ---------------------------------------------------------------------------------------

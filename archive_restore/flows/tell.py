@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.manifests import map_statement
@@ -40,8 +41,9 @@ from archive_restore.flows.story_render import (
 )
 from archive_restore.imaging.compare import Compared, StoryComparison, compare_story
 from archive_restore.imaging.enlarge import geometry as enlarged
-from archive_restore.ports import Archive, Digests, Lineage, Staging, StoryStep, StoryView
+from archive_restore.ports import Archive, Digests, Lineage, Overview, Staging, StoryStep, StoryView
 from archive_restore.records.findings import has_errors
+from archive_restore.records.imagery import Region
 from archive_restore.records.objects import MasterRef
 from archive_restore.records.provenance import Material
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
@@ -148,55 +150,98 @@ def _make(
         kind=order.kind, directory=staged.directory, device=order.device,
     )  # fmt: skip
     derivation = _derivation(archive, ref, source, order, handed, rendering, started)
-    picture_name = derivation.products[0].name
-    sidecar = staged.directory / sidecar_name(picture_name)
+    made = Finishing(
+        before=rendering.before, after=rendering.after, flags=rendering.flags,
+        regions=[place.region for place in regions_of(rendering.cells, rendering.facts)], documents=documents,
+        check=lambda picture: _check_stored(archive, picture, source, derivation),
+    )  # fmt: skip
+    return finish_story(archive, source, derivation, staged, rendering.picture, made)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finishing:
+    """What is left to be said of a story whose files lie unsigned in staging."""
+
+    before: Overview
+    after: Overview
+    flags: npt.NDArray[np.uint8]
+    """Reduced map."""
+    regions: Sequence[Region]
+    """Where it differs from what it was made from."""
+    documents: Mapping[str, Digests]
+    """What was handed in and lies in staging already."""
+    records: Mapping[str, bytes] = field(default_factory=dict)
+    """More files to be stored, by name."""
+    check: Callable[[Path], None] = lambda picture: None
+    """Holds the signed picture against what was meant."""
+
+
+def finish_story(
+    archive: Archive,
+    source: StorySourceFile,
+    derivation: StoryDerivation,
+    staged: Staging,
+    unsigned: Path,
+    rest: Finishing,
+) -> tuple[PreparedStory, StoryMade]:
+    """Sign what lies in staging, check it, and write its records, report and PREMIS; commit nothing.
+
+    Raise CredentialsFailed, SelfCheckFailed, StorageFailed.
+    """
+    ref, picture = derivation.ref, derivation.products[0]
+    sidecar = staged.directory / sidecar_name(picture.name)
     signed = archive.credentials.sign_story(
         derivation,
-        unsigned=rendering.picture,
-        out=staged.directory / picture_name,
+        unsigned=unsigned,
+        out=staged.directory / picture.name,
         sidecar=sidecar,
         parent=source.path,
         parent_mime=source.material.mime,
         parent_sidecar=source.sidecar,
         map_png=staged.directory / MAP_PNG,
-        regions=[place.region for place in regions_of(rendering.cells, rendering.facts)],
-        seen=rendering.after,
+        regions=rest.regions,
+        seen=rest.after,
     )
-    rendering.picture.unlink()
-    _check_stored(archive, staged.directory / picture_name, source, derivation)
+    unsigned.unlink()
+    rest.check(staged.directory / picture.name)
     credentials = archive.credentials.read(
-        staged.directory / picture_name, "image/tiff", None if signed.embedded else signed.sidecar, str(ref)
+        staged.directory / picture.name, picture.mime, None if signed.embedded else signed.sidecar, str(ref)
     )
     if has_errors(credentials.findings):
         raise SelfCheckFailed(f"the credentials of {ref} do not verify: {credentials.findings[0].message}")
-    digests = {picture_name: staged.adopt(picture_name)}
+    digests = {picture.name: staged.adopt(picture.name)}
     if not signed.embedded:
         digests[sidecar.name] = staged.adopt(sidecar.name)
-    digests |= {product.name: staged.adopt(product.name) for product in derivation.products[1:]}
-    digests |= {product.name: staged.adopt(product.name) for product in derivation.alternatives} | documents
-    digests[MAP_RECORD] = staged.write(MAP_RECORD, canonical_bytes(map_statement(derivation.map)))
-    digests[DERIVATION_RECORD] = staged.write(DERIVATION_RECORD, canonical_bytes(derivation))
+    others = (*derivation.products[1:], *derivation.alternatives)
+    digests |= {product.name: staged.adopt(product.name) for product in others}
+    digests |= rest.documents
+    records = {
+        **rest.records,
+        MAP_RECORD: canonical_bytes(map_statement(derivation.map)),
+        DERIVATION_RECORD: canonical_bytes(derivation),
+    }
+    digests |= {name: staged.write(name, data) for name, data in records.items()}
     view = StoryView(
         master=source.master,
         derivation=derivation,
         kinds=source.kinds,
         parent_path=source.path,
-        before=rendering.before,
-        after=rendering.after,
-        flags=rendering.flags,
+        before=rest.before,
+        after=rest.after,
+        flags=rest.flags,
         credentials=credentials,
         embedded=signed.embedded,
-        picture_path=staged.directory / picture_name,
+        picture_path=staged.directory / picture.name,
         files=dict(digests),
     )
     digests |= {
-        MASTER_THUMBNAIL: staged.write(MASTER_THUMBNAIL, archive.documents.thumbnail(rendering.before)),
+        MASTER_THUMBNAIL: staged.write(MASTER_THUMBNAIL, archive.documents.thumbnail(rest.before)),
         THUMBNAIL: staged.write(THUMBNAIL, archive.documents.story_thumbnail(view)),
         REPORT: staged.write(REPORT, archive.documents.story_report(view)),
     }
     events = (
         *derivation.events,
-        event(archive, "digital signature generation", str(ref), f"C2PA manifest of {picture_name}"),
+        event(archive, "digital signature generation", str(ref), f"C2PA manifest of {picture.name}"),
         digest_event(archive, str(ref), digests),
     )
     premis = staged.write(PREMIS_RECORD, archive.documents.story_premis(derivation, events, digests))
@@ -204,7 +249,7 @@ def _make(
     prepared = PreparedStory(ref=ref, staged=staged, record=derivation, events=events, message=f"Make {ref}")
     return prepared, StoryMade(
         ref=str(ref),
-        path=Path(picture_name),
+        path=Path(picture.name),
         report=Path(REPORT),
         derivation=derivation.derivation_id,
         source=str(source.ref),
