@@ -7,7 +7,6 @@ again, hold the map's claims against it, and the clip against the frame. A label
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,15 +24,20 @@ from archive_restore.core.labels import built_in_language, label_kind, label_tex
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.core.synthesis_map import PixelDigest, histogram, map_summary, pixel_digest
-from archive_restore.errors import SelfCheckFailed, StorageFailed, UsageError
-from archive_restore.flows.commit import (
-    event,
-    exact_ref,
-)
+from archive_restore.errors import PictureUnreadable, SelfCheckFailed, UsageError
+from archive_restore.flows.commit import PreparedStory, event
 from archive_restore.flows.render import CELL, MAP_PNG, MODELS, environment, gather, regions_of
 from archive_restore.flows.soundtrack import clip_sound, departs, keep_sound, sound_agents
 from archive_restore.flows.story_render import WORDS, Room, StorySourceFile, load_source
-from archive_restore.flows.tell import FinishedStory, Finishing, StoryOrder, finish_story, take_documents
+from archive_restore.flows.tell import (
+    FinishedStory,
+    Finishing,
+    StoryMade,
+    StoryOrder,
+    finish_story,
+    prepared_by,
+    take_documents,
+)
 from archive_restore.imaging import faces, motion_regions
 from archive_restore.imaging.access import ErrorMeter, eight_bits, shown_samples
 from archive_restore.imaging.clip import warped_still
@@ -227,37 +231,28 @@ def _narrow(band: npt.NDArray[np.uint8], least: int) -> npt.NDArray[np.uint8]:
 
 def prepare_animation(archive: Archive, order: StoryOrder) -> FinishedStory:
     """Render, sign and check a clip in `work/`; commit nothing. Raises as `flows.tell.prepare_story`."""
-    started, clock_start = archive.clock.now(), time.monotonic()
-    source = load_source(archive, exact_ref(order.source))
-    item_id, kind = source.ref.item_id, StoryKind.ANIMATION
-    ref = StoryRef(item_id=item_id, kind=kind, version=archive.stories.head(f"{item_id}/{kind.value}") + 1)
-    staged = archive.stories.stage(ref.object_id)
-    try:
-        handed, documents = take_documents(staged, order.telling)
-        files, kept, places = keep_sound(archive, staged, order.telling, source.master.description)
-        handed, documents = (*handed, *files), documents | kept
-        exact = bool(order.plan.steps[0].parameters.get("keep_lossless", False))
-        take = Take(
-            archive, source, order.plan.steps, seed=order.telling.seed, documents=order.telling.documents,
-            attachments=places, device=order.device,
-        )  # fmt: skip
-        stem = f"{Path(source.master.file.name).stem}-{WORDS[kind]}-story"
-        unsigned, name = staged.directory / "unsigned.mp4", f"{stem}.mp4"
-        rendering = _render(archive, take, source, staged.directory, exact=exact)
-        rendering = _encode(archive, take, rendering, staged.directory, unsigned)
-        agents = sound_agents(archive, take.heard)
-        derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, agents, exact=exact)
-        documents |= _sheet(staged, derivation, take, source.master.description.title)
-        prepared, made = finish_story(archive, source, derivation, staged, unsigned, _rest(rendering, documents))
-    except OSError as exc:
-        staged.discard()
-        raise StorageFailed(
-            f"{ref} could not be written: {exc.strerror or exc}", hint="Free some space and run it again"
-        ) from exc
-    except BaseException:
-        staged.discard()
-        raise
-    return FinishedStory(prepared=prepared, made=replace(made, seconds=time.monotonic() - clock_start))
+    return prepared_by(_make, archive, order)
+
+
+def _make(
+    archive: Archive, ref: StoryRef, source: StorySourceFile, order: StoryOrder, staged: Staging, started: str
+) -> tuple[PreparedStory, StoryMade]:
+    handed, documents = take_documents(staged, order.telling)
+    files, kept, places = keep_sound(archive, staged, order.telling, source.master.description)
+    handed, documents = (*handed, *files), documents | kept
+    exact = bool(order.plan.steps[0].parameters.get("keep_lossless", False))
+    take = Take(
+        archive, source, order.plan.steps, seed=order.telling.seed, documents=order.telling.documents,
+        attachments=places, device=order.device,
+    )  # fmt: skip
+    stem = f"{Path(source.master.file.name).stem}-{WORDS[ref.kind]}-story"
+    unsigned, name = staged.directory / "unsigned.mp4", f"{stem}.mp4"
+    rendering = _render(archive, take, source, staged.directory, exact=exact)
+    rendering = _encode(archive, take, rendering, staged.directory, unsigned)
+    agents = sound_agents(archive, take.heard)
+    derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, agents, exact=exact)
+    documents |= _sheet(staged, derivation, take, source.master.description.title)
+    return finish_story(archive, source, derivation, staged, unsigned, _rest(rendering, documents))
 
 
 # --- the still ---------------------------------------------------------------------------------------
@@ -270,7 +265,7 @@ def _still(archive: Archive, source: StorySourceFile) -> tuple[Still, Overview, 
     """
     facts, room = source.facts, Room(archive.work)
     if not shown_samples(facts.roles):
-        raise SelfCheckFailed(f"{source.ref} is neither gray nor RGB", hint="Animate gray and RGB pictures")
+        raise PictureUnreadable(f"{source.ref} is neither gray nor RGB", hint="Animate gray and RGB pictures")
     shape, digest = (facts.height, facts.width), PixelDigest()
     samples, flags = room.new((*shape, 3), np.uint8), room.new(shape, np.uint8)
     space = archive.pictures.colour_space(source.path, facts) if facts.icc_sha256 else None

@@ -106,13 +106,25 @@ def prepare_story(archive: Archive, order: StoryOrder) -> FinishedStory:
     Raises ReferenceUnknown, PictureUnreadable, UsageError, ModelUnusable, SelfCheckFailed, StorageFailed,
     CredentialsFailed.
     """
+    return prepared_by(_make, archive, order)
+
+
+Make = Callable[
+    [Archive, StoryRef, StorySourceFile, StoryOrder, Staging, str],
+    tuple[PreparedStory, StoryMade],
+]
+"""Makes one story in staging: archive, its REF, its source, what was asked for, where, and when it began."""
+
+
+def prepared_by(make: Make, archive: Archive, order: StoryOrder) -> FinishedStory:
+    """What `make` makes of an order, as the next version of its kind; where it fails, nothing stays in staging."""
     started, clock_start = archive.clock.now(), time.monotonic()
     source = load_source(archive, exact_ref(order.source))
     item_id, kind = source.ref.item_id, order.kind
     ref = StoryRef(item_id=item_id, kind=kind, version=archive.stories.head(f"{item_id}/{kind.value}") + 1)
     staged = archive.stories.stage(ref.object_id)
     try:
-        prepared, made = _make(archive, ref, source, order, staged, started)
+        prepared, made = make(archive, ref, source, order, staged, started)
     except OSError as exc:
         staged.discard()
         raise StorageFailed(
