@@ -33,6 +33,8 @@ WORDS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "lightness": (1, "CIE L*, usually 0 to 100"),
         "ab": (2, "CIE a* and b*; of an input: those of hints, spread"),
         "trust": (1, "how far hints have a say, 0 where none has"),
+        "traits": (3, "lightness smoothed, lightness around, and texture, as imaging.hints sees them"),
+        "belonging": (43, "which pixels go together in colour, as imaging.belonging reads it"),
     }
 )
 """Words for planes that mean the same in every card: number of planes, and what they are."""
@@ -42,6 +44,7 @@ SHAPES: Mapping[Task, tuple[str, ...]] = MappingProxyType(
         Task.COLORIZATION: (
             "lightness > ab",
             "lightness ab trust > ab confidence",
+            "lightness traits > ab confidence belonging",
             "gray > rgb",
             "rgb > rgb",
             "rgb > ab",

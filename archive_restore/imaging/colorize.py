@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.core.hints_document import ColourHint, HintShape
+from archive_restore.imaging import belonging
 from archive_restore.imaging import hints as hinted
 from archive_restore.imaging.colour import Recolouring, lightness
 from archive_restore.imaging.palettes import Palette
@@ -26,8 +27,10 @@ from archive_restore.imaging.reduce import PictureReducer
 
 Samples = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
-Propose = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
-"""(L* (h, w), a* and b* of spread hints (h, w, 2), their trust (h, w)) to (a* and b* (h, w, 2), confidence (h, w))."""
+Judge = Callable[[Floats, Floats], tuple[Floats, Floats]]
+"""(a* and b* (h, w, 2), confidence (h, w)) of a guess that no hint speaks for, to what is left of both."""
+Propose = Callable[[hinted.Seen, hinted.Spread, Judge], tuple[Floats, Floats]]
+"""The picture, its hints, and what limits a guess, to (a* and b* (h, w, 2), how sure they are (h, w))."""
 New = Callable[[tuple[int, ...], npt.DTypeLike], Samples]
 
 LONGEST = 384
@@ -144,13 +147,7 @@ def plan_colour(
     spread = hinted.spread(seen, hinted.marks_of(hints, size, light.shape, scale))
     ab, confidence = np.zeros((*light.shape, 2), np.float32), np.zeros(light.shape, np.float32)
     if propose is not None:
-        ab, confidence = propose(light, spread.ab, spread.trust)
-        if palette is not None:
-            ab = palette.applied(ab, light, strength)
-        if abstention is not None:
-            along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
-            confidence = (along * along * (3 - 2 * along)).astype(np.float32)
-            ab = ab * confidence[:, :, None]
+        ab, confidence = propose(seen, spread, judgement(light, abstention, palette, strength))
     elif spread.marks:
         ab = spread.ab * spread.trust[:, :, None]
     made, known = compose(ab, confidence, spread)
@@ -244,21 +241,61 @@ def compose(automatic: Floats, confidence: Floats, spread: hinted.Spread) -> tup
     return made.astype(np.float32), (1 - (1 - confidence) * (1 - spread.trust)).astype(np.float32)
 
 
+def judgement(
+    light: Floats, abstention: tuple[float, float] | None, palette: Palette | None = None, strength: float = 1.0
+) -> Judge:
+    """What limits guesses of a picture whose L* (h, w) is given: a palette, and that they abstain where unsure."""
+
+    def judged(ab: Floats, confidence: Floats) -> tuple[Floats, Floats]:
+        if palette is not None:
+            ab = palette.applied(ab, light, strength)
+        if abstention is not None:
+            along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
+            confidence = (along * along * (3 - 2 * along)).astype(np.float32)
+            ab = ab * confidence[:, :, None]
+        return ab, confidence
+
+    return judged
+
+
 def network_proposal(predict: Callable[[Floats], Floats], *, multiple: int = 16, least: int = 64) -> Propose:
     """A proposal by a network that takes L*/100, a*/110, b*/110 of spread hints and their trust, and gives a*/110,
     b*/110 and a confidence; `multiple` and `least` as its card says of height and width."""
 
-    def propose(light: Floats, ab: Floats, trust: Floats) -> tuple[Floats, Floats]:
-        height, width = light.shape
-        planes = np.concatenate([light[None] / 100, ab.transpose(2, 0, 1) / np.float32(CHROMA), trust[None]])
-        below, right = (max(least, -(-edge // multiple) * multiple) - edge for edge in (height, width))
-        rows = _mirrored(height, height + below)
-        padded = planes[:, rows][:, :, _mirrored(width, width + right)]
+    def propose(seen: hinted.Seen, spread: hinted.Spread, judged: Judge) -> tuple[Floats, Floats]:
+        hints = spread.ab.transpose(2, 0, 1) / np.float32(CHROMA)
+        planes = np.concatenate([seen.lightness[None] / 100, hints, spread.trust[None]])
         low = np.array([0, -1, -1, 0], np.float32)[:, None, None]
-        made = predict(np.clip(padded, low, np.float32(1))[None])[0][:, :height, :width]
-        return np.ascontiguousarray(made[:2].transpose(1, 2, 0)) * np.float32(CHROMA), np.ascontiguousarray(made[2])
+        return judged(*_colours(_predicted(predict, np.clip(planes, low, np.float32(1)), multiple, least)))
 
     return propose
+
+
+def belonging_proposal(predict: Callable[[Floats], Floats], *, multiple: int = 16, least: int = 64) -> Propose:
+    """A proposal by a network that takes the traits of a picture and gives a*/110, b*/110, a confidence, and which
+    pixels belong together (`imaging.belonging`): hints put it right before anything is limited."""
+
+    def propose(seen: hinted.Seen, spread: hinted.Spread, judged: Judge) -> tuple[Floats, Floats]:
+        made = _predicted(predict, belonging.traits(seen), multiple, least)
+        guess, confidence = judged(*_colours(made))
+        whole = [mark for mark in spread.marks if mark.reach == 1 and mark.within is None]
+        ab, settled = belonging.carried(belonging.Belonging.of(made[3:]), seen.lightness, guess, whole)
+        return ab, np.asarray(1 - (1 - confidence) * (1 - settled), np.float32)
+
+    return propose
+
+
+def _predicted(predict: Callable[[Floats], Floats], planes: Floats, multiple: int, least: int) -> Floats:
+    """What a network makes of planes (c, h, w) of any size: mirrored at the bottom and right up to one it takes."""
+    height, width = planes.shape[1:]
+    below, right = (max(least, -(-edge // multiple) * multiple) - edge for edge in (height, width))
+    padded = planes[:, _mirrored(height, height + below)][:, :, _mirrored(width, width + right)]
+    return predict(padded[None])[0][:, :height, :width]
+
+
+def _colours(made: Floats) -> tuple[Floats, Floats]:
+    ab = np.ascontiguousarray(made[:2].transpose(1, 2, 0)) * np.float32(CHROMA)
+    return ab, np.ascontiguousarray(made[2])
 
 
 def _mirrored(length: int, wanted: int) -> npt.NDArray[np.intp]:

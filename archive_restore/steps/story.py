@@ -483,8 +483,9 @@ def _reduced(
 
 
 def _proposal(network: Network) -> colorize.Propose:
-    given = network.card.input
-    return colorize.network_proposal(network.predict, multiple=given.size_multiple, least=given.minimum_size)
+    given, told = network.card.input, [group.meaning for group in network.card.output.planes]
+    way = colorize.belonging_proposal if "belonging" in told else colorize.network_proposal
+    return way(network.predict, multiple=given.size_multiple, least=given.minimum_size)
 
 
 def _abstention(network: Network) -> tuple[float, float] | None:
