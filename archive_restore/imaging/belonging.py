@@ -1,9 +1,9 @@
 """What hints say of the rest of a picture, once a network has told which of its pixels go together in colour.
 
-Two pixels go together by a covariance: one that all pixels of a picture share, and one for each kind of belonging, which
-falls with the distance of the numbers (codes) that the network gave both. From it follows the best linear guess of what
-hints leave open (kriging: Matheron 1963; Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, 2.2),
-and how much of the open question they settle. Far from all hints, or unlike them, the network's own guess stays.
+Two pixels go together by a covariance: one that all pixels of a picture share, and one for each kind of belonging,
+which falls with the distance of the numbers (codes) that the network gave both. From it follows the best linear guess
+of what hints leave open (kriging: Matheron 1963; Rasmussen and Williams, "Gaussian Processes for Machine Learning",
+2006, 2.2), and how much of the open question they settle. Far from all hints, or unlike them, the guess stays.
 """
 
 from __future__ import annotations
@@ -61,14 +61,10 @@ class Belonging:
     def of(cls, planes: Floats) -> Belonging:
         """From (PLANES, h, w)."""
         codes = planes[1 + PARTS :]
-        return cls(
-            doubt=planes[0], weights=planes[1 : 1 + PARTS], codes=codes.reshape(PARTS, CODES, *planes.shape[1:])
-        )
+        return cls(doubt=planes[0], weights=planes[1 : 1 + PARTS], codes=codes.reshape(PARTS, CODES, *planes.shape[1:]))
 
 
-def carried(
-    belonging: Belonging, lightness: Floats, guess: Floats, marks: Sequence[Mark]
-) -> tuple[Floats, Floats]:
+def carried(belonging: Belonging, lightness: Floats, guess: Floats, marks: Sequence[Mark]) -> tuple[Floats, Floats]:
     """Put a guess of a* and b* (h, w, 2) right by hints; `lightness`: L* (h, w).
 
     Returns a* and b*, and how much of what was open the hints settle (h, w), 0 to 1. A hint's reach and bounds are not

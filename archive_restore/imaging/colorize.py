@@ -41,6 +41,7 @@ CHROMA = 110.0
 """a* and b* that stand for 1 in a network's planes."""
 _FLAT = 5.0  # units of L* below which lightness says nothing of chroma
 _OBEYED = 4.0  # units of a* and b* by which a proposal may be off at a hint and still count as following it
+_SIDE_BY_SIDE = np.float32(0.6)  # share of the spreader near a hint: it knows outlines, a network what is alike
 _ROWS = 64
 _APART = 25.0  # units of a* and b*: outcomes that far apart agree on nothing
 _GROUPS = 10  # parts of a picture that may have another colour in another outcome
@@ -149,14 +150,13 @@ def plan_colour(
     if propose is not None:
         ab, confidence = propose(seen, spread, judgement(light, abstention, palette, strength))
     elif spread.marks:
-        ab = spread.ab * spread.trust[:, :, None]
-    made, known = compose(ab, confidence, spread)
-    outcomes = [made]
+        ab, confidence = spread.ab * spread.trust[:, :, None], spread.trust
+    outcomes, known = [compose(ab, spread)], settled(confidence, spread)
     if samples > 1:
-        free = (1 - spread.trust) * (1 - 0.5 * confidence)
+        free = (1 - spread.trust) * (1 - 0.5 * known)
         for index in range(1, samples):
             other = alternative(seen, ab, free, seed=seed, index=index, palette=palette)
-            outcomes.append(compose(other, confidence, spread)[0])
+            outcomes.append(compose(other, spread))
     ruled = spread.trust
     areas = tuple(
         Area(
@@ -226,8 +226,8 @@ def _continued(planes: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     return out
 
 
-def compose(automatic: Floats, confidence: Floats, spread: hinted.Spread) -> tuple[Floats, Floats]:
-    """Put a proposal (h, w, 2) right by hints. Returns a* and b*, and how far the colour is known (h, w).
+def compose(automatic: Floats, spread: hinted.Spread) -> Floats:
+    """Put a proposal (h, w, 2) right by hints.
 
     Hints hold at their pixels. Around those that the proposal missed they take its place, as far as they are trusted;
     a proposal that follows the hints stays, for it knows more of what lies between them.
@@ -238,7 +238,15 @@ def compose(automatic: Floats, confidence: Floats, spread: hinted.Spread) -> tup
     made = automatic + share[:, :, None] * (spread.ab - automatic)
     for mark in spread.marks:
         made[mark.rows, mark.columns] = mark.ab
-    return made.astype(np.float32), (1 - (1 - confidence) * (1 - spread.trust)).astype(np.float32)
+    return made.astype(np.float32)
+
+
+def settled(sure: Floats, spread: hinted.Spread) -> Floats:
+    """How far colours are known (h, w), of how sure a proposal is: wholly at the pixels of hints."""
+    known = sure.astype(np.float32)
+    for mark in spread.marks:
+        known[mark.rows, mark.columns] = 1
+    return known
 
 
 def judgement(
@@ -251,8 +259,8 @@ def judgement(
             ab = palette.applied(ab, light, strength)
         if abstention is not None:
             along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
-            confidence = (along * along * (3 - 2 * along)).astype(np.float32)
-            ab = ab * confidence[:, :, None]
+            kept = (along * along * (3 - 2 * along)).astype(np.float32)
+            ab, confidence = ab * kept[:, :, None], confidence * kept
         return ab, confidence
 
     return judged
@@ -266,7 +274,9 @@ def network_proposal(predict: Callable[[Floats], Floats], *, multiple: int = 16,
         hints = spread.ab.transpose(2, 0, 1) / np.float32(CHROMA)
         planes = np.concatenate([seen.lightness[None] / 100, hints, spread.trust[None]])
         low = np.array([0, -1, -1, 0], np.float32)[:, None, None]
-        return judged(*_colours(_predicted(predict, np.clip(planes, low, np.float32(1)), multiple, least)))
+        made = _predicted(predict, np.clip(planes, low, np.float32(1)), multiple, least)
+        ab, confidence = judged(*_colours(made))
+        return ab, np.asarray(1 - (1 - confidence) * (1 - spread.trust), np.float32)
 
     return propose
 
@@ -278,9 +288,12 @@ def belonging_proposal(predict: Callable[[Floats], Floats], *, multiple: int = 1
     def propose(seen: hinted.Seen, spread: hinted.Spread, judged: Judge) -> tuple[Floats, Floats]:
         made = _predicted(predict, belonging.traits(seen), multiple, least)
         guess, confidence = judged(*_colours(made))
-        whole = [mark for mark in spread.marks if mark.reach == 1 and mark.within is None]
-        ab, settled = belonging.carried(belonging.Belonging.of(made[3:]), seen.lightness, guess, whole)
-        return ab, np.asarray(1 - (1 - confidence) * (1 - settled), np.float32)
+        whole = [mark.reach == 1 and mark.within is None for mark in spread.marks]
+        told = [mark for mark, kept in zip(spread.marks, whole, strict=True) if kept]
+        ab, sure = belonging.carried(belonging.Belonging.of(made[3:]), seen.lightness, guess, told)
+        ab += (_SIDE_BY_SIDE * np.square(spread.trust))[:, :, None] * (spread.ab - ab)
+        bounded = np.isin(spread.owner, np.flatnonzero(~np.array(whole, np.bool_)))
+        return ab, np.maximum(np.maximum(confidence, sure), spread.trust * bounded)
 
     return propose
 

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
-from archive_restore.imaging import damage as scored
 from archive_restore.imaging import colorize, damage_network, inpaint, networks
+from archive_restore.imaging import damage as scored
 from archive_restore.imaging.hints import Seen
 from archive_restore.imaging.networks.colour import CHROMA, LONGEST, MULTIPLE, NEAR, chroma_kept
 
@@ -542,7 +542,7 @@ class Coloured:
 
         propose = colorize.belonging_proposal(predict, multiple=MULTIPLE)
         made, confidence = propose(seen, spread, colorize.judgement(light, None))
-        made, _ = colorize.compose(made, confidence, spread)
+        made = colorize.compose(made, spread)
         plain = spread.ab * spread.trust[:, :, None]
         return cls(
             picture=picture.astype(np.float32) / 255, lightness=asked.planes[0], truth=asked.ab,

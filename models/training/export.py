@@ -59,7 +59,7 @@ CALIBRATION_EXAMPLES = 256
 CALIBRATION_SEED = 11
 FALSE_ALARMS = 0.001
 """Most false alarms a threshold may give, share of the sound pixels of the validation split: a third of the goal."""
-ABSTAINING = 0.1
+ABSTAINING = 0.05
 """dB that may be lost where an unsure colour is given up for gray, on the validation split."""
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(2, 20))
 

@@ -1,5 +1,4 @@
-"""What the colour network learns from: photographs as film saw them, and hints read from the truth.
-"""
+"""What the colour network learns from: photographs as film saw them, and hints read from the truth."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from archive_restore.imaging import belonging
 from archive_restore.imaging import hints as used
-from archive_restore.imaging.networks.colour import CHROMA, NEAR
+from archive_restore.imaging.networks.colour import CHROMA
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

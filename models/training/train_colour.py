@@ -30,7 +30,9 @@ _FLOOR = 6.0 / CHROMA**2  # square of an error that is as good as none
 def kernel(one: Tensor, other: Tensor) -> Tensor:
     """How far colours go together, (p, q), of pixels that the network described, (p, c) and (q, c), without doubts."""
     out = one.new_ones(len(one), len(other))
-    for part, (here, there) in enumerate(zip(one[:, PARTS:].chunk(PARTS, 1), other[:, PARTS:].chunk(PARTS, 1), strict=True)):
+    for part, (here, there) in enumerate(
+        zip(one[:, PARTS:].chunk(PARTS, 1), other[:, PARTS:].chunk(PARTS, 1), strict=True)
+    ):
         square = here.square().sum(1)[:, None] + there.square().sum(1)[None] - 2 * here @ there.T
         out = out + one[:, part, None] * other[None, :, part] * torch.exp(-0.5 * square.clamp_min(0))
     return out

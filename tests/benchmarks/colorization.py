@@ -121,8 +121,8 @@ def by_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
     seen = Seen(truth.light)
     made = spread(seen, marks)
     propose, abstention = network()
-    ab, confidence = propose(seen, made, colorize.judgement(truth.light, abstention))
-    return colorize.compose(ab, confidence, made)[0]
+    ab, _ = propose(seen, made, colorize.judgement(truth.light, abstention))
+    return colorize.compose(ab, made)
 
 
 @cache

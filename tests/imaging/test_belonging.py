@@ -1,4 +1,4 @@
-"""What hints say of the rest of a picture, held against the textbook's formula and against what a person would expect."""
+"""What hints say of the rest of a picture: the formula of textbooks, and what anybody would expect of it."""
 
 import numpy as np
 import pytest

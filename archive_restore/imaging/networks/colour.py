@@ -2,8 +2,9 @@
 
 Input: the traits of imaging.belonging, L*/100 first (n, 4, h, w); h and w multiples of MULTIPLE. Output: a*/110 and
 b*/110 in [-1, 1], the chance that the colour is less than NEAR from the truth, and the planes of imaging.belonging, by
-which hints are carried (n, 3 + PLANES, h, w). Made for a whole picture reduced to about LONGEST pixels: every pixel looks
-at the whole frame, so that it cannot run in tiles. It never sees a hint: what a person says later needs no second look.
+which hints are carried (n, 3 + PLANES, h, w). Made for a whole picture reduced to about LONGEST pixels: every pixel
+looks at the whole frame, so that it cannot run in tiles. It never sees a hint: what a person says later needs no second
+look.
 
 It learns both at once, from how well hints that were read from photographs tell the rest of them ("deep kernel
 learning": Wilson et al., AISTATS 2016). A guess is no evidence.
