@@ -27,10 +27,24 @@ from archive_restore.imaging.reduce import PictureReducer
 
 Samples = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
-Judge = Callable[[Floats, Floats], tuple[Floats, Floats]]
-"""(a* and b* (h, w, 2), confidence (h, w)) of a guess that no hint speaks for, to what is left of both."""
-Propose = Callable[[hinted.Seen, hinted.Spread, Judge], tuple[Floats, Floats]]
-"""The picture, its hints, and what limits a guess, to (a* and b* (h, w, 2), how sure they are (h, w))."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """Colours of a reduced picture."""
+
+    ab: Floats
+    """(h, w, 2) a* and b*."""
+    sure: Floats
+    """(h, w) 0 to 1: how likely they are near the truth; 0 where there is none."""
+    covers: Floats
+    """(h, w) 0 to 1: how far they take the place of a print's own tone; 0 where there is none."""
+
+
+Judge = Callable[[Floats, Floats], Proposal]
+"""(a* and b* (h, w, 2), confidence (h, w)) of a guess that no hint speaks for, to what is left of it."""
+Propose = Callable[[hinted.Seen, hinted.Spread, Judge], Proposal]
+"""The picture, its hints, and what limits a guess, to the colours."""
 New = Callable[[tuple[int, ...], npt.DTypeLike], Samples]
 
 LONGEST = 384
@@ -71,6 +85,7 @@ class Area:
     outcomes: tuple[Outcome, ...]
     """As those of the plan; right inside, and a few pixels beyond, so that nothing from around mixes in."""
     known: Floats
+    covered: Floats
     ruled: Floats
 
 
@@ -86,6 +101,8 @@ class ColourPlan:
     """The colouring, and others that are as plausible where nobody said anything."""
     known: Floats
     """(h, w) 0 to 1: how far the colour is known, by hints or by a proposal that was sure; 0 where it abstains."""
+    covered: Floats
+    """(h, w) 0 to 1: how far colour takes the place of a print's own tone."""
     ruled: Floats
     """(h, w) 0 to 1: trust of the hints."""
     hints: tuple[ColourHint, ...]
@@ -146,16 +163,17 @@ def plan_colour(
     """
     seen = hinted.Seen(light)
     spread = hinted.spread(seen, hinted.marks_of(hints, size, light.shape, scale))
-    ab, confidence = np.zeros((*light.shape, 2), np.float32), np.zeros(light.shape, np.float32)
     if propose is not None:
-        ab, confidence = propose(seen, spread, judgement(light, abstention, palette, strength))
-    elif spread.marks:
-        ab, confidence = spread.ab * spread.trust[:, :, None], spread.trust
-    outcomes, known = [compose(ab, spread)], settled(confidence, spread)
+        proposed = propose(seen, spread, judgement(light, abstention, palette, strength))
+    else:
+        ab = spread.ab * spread.trust[:, :, None]
+        proposed = Proposal(ab=ab, sure=spread.trust, covers=spread.trust)
+    outcomes = [compose(proposed.ab, spread)]
+    known, covered = (_with_hints(plane, spread) for plane in (proposed.sure, proposed.covers))
     if samples > 1:
         free = (1 - spread.trust) * (1 - 0.5 * known)
         for index in range(1, samples):
-            other = alternative(seen, ab, free, seed=seed, index=index, palette=palette)
+            other = alternative(seen, proposed.ab, free, seed=seed, index=index, palette=palette)
             outcomes.append(compose(other, spread))
     ruled = spread.trust
     areas = tuple(
@@ -163,6 +181,7 @@ def plan_colour(
             polygon=polygon,
             outcomes=tuple(Outcome.of(light, _continued(ab, inside)) for ab in outcomes),
             known=_continued(known, inside),
+            covered=_continued(covered, inside),
             ruled=_continued(ruled, inside),
         )
         for polygon, inside in _bounds(hints, light.shape, scale)
@@ -173,6 +192,7 @@ def plan_colour(
         lightness=light,
         outcomes=tuple(Outcome.of(light, _continued(ab, apart)) for ab in outcomes),
         known=_continued(known, apart),
+        covered=_continued(covered, apart),
         ruled=_continued(ruled, apart),
         hints=tuple(hints),
         areas=areas,
@@ -241,12 +261,12 @@ def compose(automatic: Floats, spread: hinted.Spread) -> Floats:
     return made.astype(np.float32)
 
 
-def settled(sure: Floats, spread: hinted.Spread) -> Floats:
-    """How far colours are known (h, w), of how sure a proposal is: wholly at the pixels of hints."""
-    known = sure.astype(np.float32)
+def _with_hints(plane: Floats, spread: hinted.Spread) -> Floats:
+    """How far something is so (h, w): wholly at the pixels of hints."""
+    out = plane.astype(np.float32)
     for mark in spread.marks:
-        known[mark.rows, mark.columns] = 1
-    return known
+        out[mark.rows, mark.columns] = 1
+    return out
 
 
 def judgement(
@@ -254,14 +274,14 @@ def judgement(
 ) -> Judge:
     """What limits guesses of a picture whose L* (h, w) is given: a palette, and that they abstain where unsure."""
 
-    def judged(ab: Floats, confidence: Floats) -> tuple[Floats, Floats]:
+    def judged(ab: Floats, confidence: Floats) -> Proposal:
         if palette is not None:
             ab = palette.applied(ab, light, strength)
+        kept = np.ones_like(confidence)
         if abstention is not None:
             along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
             kept = (along * along * (3 - 2 * along)).astype(np.float32)
-            ab, confidence = ab * kept[:, :, None], confidence * kept
-        return ab, confidence
+        return Proposal(ab=ab * kept[:, :, None], sure=confidence * kept, covers=kept)
 
     return judged
 
@@ -270,13 +290,13 @@ def network_proposal(predict: Callable[[Floats], Floats], *, multiple: int = 16,
     """A proposal by a network that takes L*/100, a*/110, b*/110 of spread hints and their trust, and gives a*/110,
     b*/110 and a confidence; `multiple` and `least` as its card says of height and width."""
 
-    def propose(seen: hinted.Seen, spread: hinted.Spread, judged: Judge) -> tuple[Floats, Floats]:
+    def propose(seen: hinted.Seen, spread: hinted.Spread, judged: Judge) -> Proposal:
         hints = spread.ab.transpose(2, 0, 1) / np.float32(CHROMA)
         planes = np.concatenate([seen.lightness[None] / 100, hints, spread.trust[None]])
         low = np.array([0, -1, -1, 0], np.float32)[:, None, None]
         made = _predicted(predict, np.clip(planes, low, np.float32(1)), multiple, least)
-        ab, confidence = judged(*_colours(made))
-        return ab, np.asarray(1 - (1 - confidence) * (1 - spread.trust), np.float32)
+        guess, none = judged(*_colours(made)), 1 - spread.trust
+        return Proposal(ab=guess.ab, sure=1 - (1 - guess.sure) * none, covers=1 - (1 - guess.covers) * none)
 
     return propose
 
@@ -285,15 +305,17 @@ def belonging_proposal(predict: Callable[[Floats], Floats], *, multiple: int = 1
     """A proposal by a network that takes the traits of a picture and gives a*/110, b*/110, a confidence, and which
     pixels belong together (`imaging.belonging`): hints put it right before anything is limited."""
 
-    def propose(seen: hinted.Seen, spread: hinted.Spread, judged: Judge) -> tuple[Floats, Floats]:
+    def propose(seen: hinted.Seen, spread: hinted.Spread, judged: Judge) -> Proposal:
         made = _predicted(predict, belonging.traits(seen), multiple, least)
-        guess, confidence = judged(*_colours(made))
+        guess = judged(*_colours(made))
         whole = [mark.reach == 1 and mark.within is None for mark in spread.marks]
         told = [mark for mark, kept in zip(spread.marks, whole, strict=True) if kept]
-        ab, sure = belonging.carried(belonging.Belonging.of(made[3:]), seen.lightness, guess, told)
+        ab, settled = belonging.carried(belonging.Belonging.of(made[3:]), seen.lightness, guess.ab, told)
         ab += (_SIDE_BY_SIDE * np.square(spread.trust))[:, :, None] * (spread.ab - ab)
         bounded = np.isin(spread.owner, np.flatnonzero(~np.array(whole, np.bool_)))
-        return ab, np.maximum(np.maximum(confidence, sure), spread.trust * bounded)
+        settled = np.maximum(settled, spread.trust * bounded)
+        covers = np.maximum(guess.covers, np.maximum(settled, spread.trust))
+        return Proposal(ab=ab, sure=np.maximum(guess.sure, settled), covers=covers)
 
     return propose
 
@@ -420,7 +442,7 @@ def paint(
     made = [new((height, width, 3 + len(rest)), samples.dtype) for _ in plan.outcomes]
     changed, ruled = new((height, width), np.bool_), new((height, width), np.bool_)
     doubt = new((height, width), np.uint8)
-    common = np.stack([plan.lightness, plan.known, plan.ruled])
+    common = np.stack([plan.lightness, plan.known, plan.ruled, plan.covered])
     columns = _Places.along(width, plan.scale, plan.lightness.shape[1])
 
     def band(top: int) -> None:
@@ -429,7 +451,7 @@ def paint(
         given = np.ascontiguousarray(np.asarray(samples[rows])[:, :, list(picture)])
         if inverted:
             given = (samples.dtype.type(recolouring.white) - given).astype(samples.dtype)
-        base, known, trust = _enlarged(common, lines, columns)
+        base, known, trust, covered = _enlarged(common, lines, columns)
         light = recolouring.lightness(given)
         off = light - base
         own = recolouring.chroma(given) if len(picture) == 3 and toning > 0 else None
@@ -438,11 +460,12 @@ def paint(
         parts = [(area, at) for area in plan.areas if (at := _inside(area, rows, width))[0].size]
         for area, (down, across) in parts:
             at = down - top, across
-            known[at], trust[at] = _picked(np.stack([area.known, area.ruled]), lines, columns, at)
+            planes = np.stack([area.known, area.ruled, area.covered])
+            known[at], trust[at], covered[at] = _picked(planes, lines, columns, at)
         was = [given[:, :, k % given.shape[2]] for k in range(3)]
         still = (was[0] == was[1]) & (was[1] == was[2])  # has no colour that would have to go
         if toning == 1:
-            still |= known == 0
+            still |= covered == 0
         for index, (outcome, out) in enumerate(zip(plan.outcomes, made, strict=True)):
             a, b, rise_a, rise_b = _enlarged(_planes(outcome), lines, columns)
             for area, (down, across) in parts:
@@ -452,7 +475,7 @@ def paint(
             b += rise_b * off
             keep = (a == 0) & (b == 0) & still
             if own is not None:
-                share = (1 - known) * np.float32(toning)
+                share = (1 - covered) * np.float32(toning)
                 a += share * own[:, :, 0]
                 b += share * own[:, :, 1]
             for hint, (down, across) in pins:

@@ -541,13 +541,13 @@ class Coloured:
             return on_any_size(network, planes[0])[None]
 
         propose = colorize.belonging_proposal(predict, multiple=MULTIPLE)
-        made, confidence = propose(seen, spread, colorize.judgement(light, None))
-        made = colorize.compose(made, spread)
+        proposed = propose(seen, spread, colorize.judgement(light, None))
+        made = colorize.compose(proposed.ab, spread)
         plain = spread.ab * spread.trust[:, :, None]
         return cls(
             picture=picture.astype(np.float32) / 255, lightness=asked.planes[0], truth=asked.ab,
             spread=plain.transpose(2, 0, 1) / np.float32(CHROMA), made=made.transpose(2, 0, 1) / np.float32(CHROMA),
-            confidence=confidence,
+            confidence=proposed.sure,
         )  # fmt: skip
 
     def kept(self, abstention: dict[str, float]) -> Floats:

@@ -121,8 +121,7 @@ def by_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
     seen = Seen(truth.light)
     made = spread(seen, marks)
     propose, abstention = network()
-    ab, _ = propose(seen, made, colorize.judgement(truth.light, abstention))
-    return colorize.compose(ab, made)
+    return colorize.compose(propose(seen, made, colorize.judgement(truth.light, abstention)).ab, made)
 
 
 @cache
