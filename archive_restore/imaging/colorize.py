@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -457,10 +458,14 @@ def _enlarged(planes: Floats, rows: _Places, columns: _Places) -> Floats:
     """Planes (c, h, w) interpolated bilinearly at these places."""
     start, stop = int(rows.first[0]), int(rows.second[-1]) + 1
     part = planes[:, start:stop]
-    wide = part[:, :, columns.first]
-    wide += columns.share * (part[:, :, columns.second] - wide)
-    out = wide[:, rows.first - start]
-    out += rows.share[:, None] * (wide[:, rows.second - start] - out)
+    wide = part.take(columns.first, axis=2)
+    wide += columns.share * (part.take(columns.second, axis=2) - wide)
+    out = np.empty((len(planes), len(rows.first), wide.shape[2]), np.float32)
+    ends = [*(np.flatnonzero(np.diff(rows.first)) + 1), len(rows.first)]
+    for top, bottom in pairwise([0, *ends]):  # rows between the same two
+        upper, lower = wide[:, rows.first[top] - start], wide[:, rows.second[top] - start]
+        np.multiply((lower - upper)[:, None], rows.share[top:bottom, None], out=out[:, top:bottom])
+        out[:, top:bottom] += upper[:, None]
     return out
 
 
