@@ -33,7 +33,7 @@ def image_code(gray32: npt.NDArray[np.uint8]) -> tuple[str, bytes]:
     waves = _cosines(_cosines(gray32.astype(np.float64).T).T)
     # The four 8×8 squares of the lowest frequencies, each bit by the median of its own square.
     squares = [waves[y : y + 8, x : x + 8].ravel() for x, y in ((0, 0), (8, 0), (0, 8), (8, 8))]
-    bits = np.concatenate([square > np.median(square) for square in squares])
+    bits = np.concatenate([square > np.sort(square)[31:33].mean() for square in squares])
     digest = np.packbits(bits).tobytes()
     return f"ISCC:{base64.b32encode(_HEADER + digest).decode().rstrip('=')}", digest
 

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,17 @@ from archive_restore.errors import CatalogDamaged, ReferenceUnknown, SelfCheckFa
 from archive_restore.flows.commit import load_record, sidecar_name, stored_files
 from archive_restore.flows.render import CELL, DAMAGE_PNG, MAP_PNG, MODELS, UNCERTAINTY_PNG, gather, load_master
 from archive_restore.imaging import engine
+from archive_restore.imaging.lanes import Lanes
 from archive_restore.imaging.reduce import MapReducer, PictureReducer
 from archive_restore.ports import (
     Archive,
+    DerivativeWriter,
     Lineage,
     MotionStep,
     Network,
     Overview,
     PictureSource,
+    PlaneWriter,
     Samples,
     StoredFile,
     StoryContext,
@@ -456,22 +460,23 @@ def _write(
     total = np.zeros(256, np.int64)
     cells = np.zeros((-(-facts.height // CELL), -(-facts.width // CELL)), np.int64)
     same_frame = made.flags.shape == loaded.picture.flags.shape
-    for top, bottom in engine.bands(facts.height, ROWS):
-        flags = np.array(made.flags[top:bottom])
-        bands = [np.array(outcome[top:bottom]) for outcome in outcomes]
-        rows = {MAP_PNG: flags, UNCERTAINTY_PNG: np.array(made.doubt[top:bottom])}
-        if len(bands) > 1:
-            rows[DISAGREEMENT_PNG] = disagreement(bands, made.white)
-        for writer, digest, band in zip(writers, of_outcomes, bands, strict=True):
-            writer.write(band, flags)
-            digest.update(band)
-        for name, plane in rows.items():
-            planes[name].write(plane)
-            of_planes[name].update(plane)
-        reduced.add(bands[0])
-        reduced_map.add(flags)
-        total += histogram(flags)
-        gather(cells, flags != loaded.picture.flags[top:bottom] if same_frame else flags != 0, top)
+    with Lanes(archive.settings.threads) as lanes:
+        for top, bottom in engine.bands(facts.height, ROWS):
+            flags = np.array(made.flags[top:bottom])
+            bands = [np.array(outcome[top:bottom]) for outcome in outcomes]
+            rows = {MAP_PNG: flags, UNCERTAINTY_PNG: np.array(made.doubt[top:bottom])}
+            if len(bands) > 1:
+                rows[DISAGREEMENT_PNG] = disagreement(bands, made.white)
+            fresh = flags != loaded.picture.flags[top:bottom] if same_frame else flags != 0
+            lanes.give(
+                partial(reduced.add, bands[0]),
+                partial(_counted, flags, fresh, top, reduced_map, total, cells),
+                *(
+                    partial(_written, writer, digest, band, flags)
+                    for writer, digest, band in zip(writers, of_outcomes, bands, strict=True)
+                ),
+                *(partial(_drawn, planes[name], of_planes[name], plane) for name, plane in rows.items()),
+            )
     for output in (*writers, *planes.values()):
         output.close()
     product = Product(
@@ -514,6 +519,29 @@ def _write(
         people=(),
         notes=(),
     )  # fmt: skip
+
+
+def _written(writer: DerivativeWriter, digest: PixelDigest, band: Samples, flags: npt.NDArray[np.uint8]) -> None:
+    writer.write(band, flags)
+    digest.update(band)
+
+
+def _drawn(writer: PlaneWriter, digest: PixelDigest, rows: npt.NDArray[np.uint8]) -> None:
+    writer.write(rows)
+    digest.update(rows)
+
+
+def _counted(
+    flags: npt.NDArray[np.uint8],
+    fresh: npt.NDArray[np.bool_],
+    top: int,
+    reduced: MapReducer,
+    total: npt.NDArray[np.int64],
+    cells: npt.NDArray[np.int64],
+) -> None:
+    reduced.add(flags)
+    total += histogram(flags)
+    gather(cells, fresh, top)
 
 
 def _plain(geometry: Geometry) -> Geometry:

@@ -372,6 +372,7 @@ def paint(
     changed, ruled = new((height, width), np.bool_), new((height, width), np.bool_)
     doubt = new((height, width), np.uint8)
     common = np.stack([plan.lightness, plan.known, plan.ruled])
+    planes = [_planes(outcome) for outcome in plan.outcomes]
     columns = _Places.along(width, plan.scale, plan.lightness.shape[1])
 
     def band(top: int) -> None:
@@ -394,8 +395,8 @@ def paint(
         still = (was[0] == was[1]) & (was[1] == was[2])  # has no colour that would have to go
         if toning == 1:
             still |= known == 0
-        for index, (outcome, out) in enumerate(zip(plan.outcomes, made, strict=True)):
-            a, b, rise_a, rise_b = _enlarged(_planes(outcome), lines, columns)
+        for index, out in enumerate(made):
+            a, b, rise_a, rise_b = _enlarged(planes[index], lines, columns)
             for area, (down, across) in parts:
                 at = down - top, across
                 a[at], b[at], rise_a[at], rise_b[at] = _picked(_planes(area.outcomes[index]), lines, columns, at)
