@@ -1413,7 +1413,7 @@ class StoryLook:
     before: Overview
     """What it was made from."""
     picture_path: Path
-    """The picture, signed or not yet."""
+    """The picture, still in staging."""
     after: Overview
     flags: npt.NDArray[np.uint8]
     """Reduced map: the OR of all flags in each cell."""
@@ -1504,7 +1504,7 @@ class Documents(ABC):
 
     @abstractmethod
     def story_pictures(self, look: StoryLook) -> StoryShown:
-        """The small pictures of a story; may run while the story is being signed."""
+        """The small pictures of a story; may run while the story is being checked."""
 
     @abstractmethod
     def story_report(self, view: StoryView) -> bytes:
@@ -1706,7 +1706,7 @@ class Archive:
     bags: Bags
     pictures: Pictures
     access: AccessCopies
-    exporters: Mapping[str, Exporter]
+    exporters: Callable[[], Mapping[str, Exporter]]
     """By the word after `--as`."""
     make_durable: Callable[[Sequence[Path]], None]
     """Brings everything below these folders to the disk; raises StorageFailed."""

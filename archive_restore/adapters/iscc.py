@@ -80,7 +80,8 @@ def gray_of(seen: Overview) -> npt.NDArray[np.float32]:
     values = values / np.float32(seen.white)
     colours = [roles.index(role) for role in _COLOURS if role in roles]
     if len(colours) == len(_COLOURS):
-        gray = np.asarray(values[:, :, colours] @ _LUMA, np.float32)
+        rgb = values if colours == list(range(values.shape[2])) else values[:, :, colours]
+        gray = np.asarray(rgb @ _LUMA, np.float32)
     else:
         gray = values[:, :, colour_indices(roles)[0]]
         if SampleRole.GRAY_INVERTED in roles:

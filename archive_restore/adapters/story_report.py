@@ -6,6 +6,7 @@ As adapters.report; every picture of the story in it carries its caption band ou
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,8 +103,10 @@ def story_picture(
 def show_story(look: StoryLook, before_icc: bytes, after_icc: bytes, captioned: Captioned) -> StoryShown:
     """The pictures of a report, without thumbnails; profiles as `previews.transfer_for` takes them."""
     told_before = captioned if isinstance(look.derivation.parent, StoryRef) else None
-    before = story_picture(look.before, before_icc, LONGEST, told_before)
-    after = story_picture(look.after, after_icc, LONGEST, None if _is_clip(look) else captioned)
+    with ThreadPoolExecutor(1, thread_name_prefix="pictures") as pool:
+        other = pool.submit(story_picture, look.before, before_icc, LONGEST, told_before)
+        after = story_picture(look.after, after_icc, LONGEST, None if _is_clip(look) else captioned)
+        before = other.result()
     (first, second), _ = previews.encode_alike((before, after), PICTURES_BUDGET)
     flags = reduce_map(look.flags, _MAP_LONGEST)
     transfer = previews.transfer_for(look.after.facts, look.after.white)

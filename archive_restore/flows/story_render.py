@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -199,14 +200,15 @@ def _material(ref: AnyRef, stored: StoredFile, mime: str, pixels_sha256: str) ->
     )  # fmt: skip
 
 
-def steps_for_stories(archive: Archive) -> Mapping[str, StoryStep | MotionStep]:
-    """Every step that a story may have, by name."""
-    return {**archive.story_steps(), **archive.motion_steps()}
+def steps_for_stories(archive: Archive, wanted: Iterable[str]) -> Mapping[str, StoryStep | MotionStep]:
+    """Every step that a story may have, by name; without those of clips where stills have all that are wanted."""
+    stills = archive.story_steps()
+    return stills if all(name in stills for name in wanted) else {**stills, **archive.motion_steps()}
 
 
 def models_of_story(archive: Archive, planned: Sequence[PlannedStep]) -> tuple[InstalledModel, ...]:
     """The models that these steps want, each once, in their order; raise ModelUnusable where one is not here."""
-    library = steps_for_stories(archive)
+    library = steps_for_stories(archive, [step.step for step in planned])
     wanted = dict.fromkeys(name for step in planned for name in library[step.step].models(step.parameters))
     return tuple(archive.models.card(name) for name in wanted)
 
@@ -278,8 +280,10 @@ class _Loaded:
 def _load(archive: Archive, source: StorySourceFile, room: Room) -> _Loaded:
     with archive.pictures.open(source.path, source.facts) as opened:
         facts = opened.facts
-        before = engine.overview(opened)
-        digest, samples = _copied(opened, room)
+        with ThreadPoolExecutor(1) as pool:
+            reduced = pool.submit(engine.overview, opened)
+            digest, samples = _copied(opened, room)
+            before = reduced.result()
     shape = (facts.height, facts.width)
     flags, doubt = room.new(shape, np.uint8), room.new(shape, np.uint8)
     if not isinstance(source.ref, MasterRef):

@@ -203,24 +203,25 @@ def finish_story(
     """
     ref, picture = derivation.ref, derivation.products[0]
     sidecar = staged.directory / sidecar_name(picture.name)
+    signed = archive.credentials.sign_story(
+        derivation,
+        unsigned=unsigned,
+        out=staged.directory / picture.name,
+        sidecar=sidecar,
+        parent=source.path,
+        parent_mime=source.material.mime,
+        parent_sidecar=source.sidecar,
+        map_png=staged.directory / MAP_PNG,
+        regions=rest.regions,
+        seen=rest.after,
+    )
+    unsigned.unlink()
     look = StoryLook(
         derivation=derivation, kinds=source.kinds, parent_path=source.path, before=rest.before,
-        picture_path=unsigned, after=rest.after, flags=rest.flags,
+        picture_path=staged.directory / picture.name, after=rest.after, flags=rest.flags,
     )  # fmt: skip
     with ThreadPoolExecutor(1, thread_name_prefix="pictures") as pool:
         pictures = pool.submit(archive.documents.story_pictures, look)
-        signed = archive.credentials.sign_story(
-            derivation,
-            unsigned=unsigned,
-            out=staged.directory / picture.name,
-            sidecar=sidecar,
-            parent=source.path,
-            parent_mime=source.material.mime,
-            parent_sidecar=source.sidecar,
-            map_png=staged.directory / MAP_PNG,
-            regions=rest.regions,
-            seen=rest.after,
-        )
         rest.check(staged.directory / picture.name)
         credentials = archive.credentials.read(
             staged.directory / picture.name, picture.mime, None if signed.embedded else signed.sidecar, str(ref)
@@ -228,7 +229,6 @@ def finish_story(
         if has_errors(credentials.findings):
             raise SelfCheckFailed(f"the credentials of {ref} do not verify: {credentials.findings[0].message}")
         shown = pictures.result()
-    unsigned.unlink()
     digests = {picture.name: staged.adopt(picture.name)}
     if not signed.embedded:
         digests[sidecar.name] = staged.adopt(sidecar.name)
