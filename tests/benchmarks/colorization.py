@@ -3,7 +3,7 @@
 Run it from the repository: `python -m tests.benchmarks.colorization --photographs DIR [--early FILE…] [--parts quality
 speed command] [--draws 10] [--sheets DIR] [--contact FILE]`. DIR is what `models.training.photographs` assembled; only
 its `test` split is measured on, and the mean tint comes from `train`. Hints are read from the truth at random places,
-the mean of 3×3 pixels there. Quality: whole photographs reduced as the program reduces them, their true lightness given.
+the mean of 3×3 pixels there. Quality: whole photographs reduced as the program does it, their true lightness given.
 Speed: a process of its own, for its peak memory. Command: `archive-restore colorize` as it is typed, on a gray TIFF of
 12 Mpx in an archive of its own, then again and again with one of ten hints elsewhere; with byte code, as installing
 leaves it, and without. Levin's solve needs SciPy, which the program does not.
