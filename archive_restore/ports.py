@@ -1406,24 +1406,51 @@ class RestorationView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoryView:
-    """Everything the report and the thumbnail of a story are made from."""
+class StoryLook:
+    """What the small pictures of a story are made from."""
 
-    master: Master
     derivation: StoryDerivation
     kinds: tuple[StoryKind, ...]
     """Kinds of the stories it was made from."""
     parent_path: Path
     before: Overview
     """What it was made from."""
+    picture_path: Path
+    """The picture, still in staging."""
     after: Overview
     flags: npt.NDArray[np.uint8]
     """Reduced map: the OR of all flags in each cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryShown:
+    """The small pictures of a story, encoded."""
+
+    before: bytes
+    """JPEG of what it was made from; with a caption band where that is a story itself."""
+    before_size: tuple[int, int]
+    """Width, height."""
+    after: bytes
+    """JPEG with a caption band; of a clip its first frame, which carries its label itself."""
+    after_size: tuple[int, int]
+    flags: bytes
+    """PNG of the map in the colours of its legend."""
+    master_thumbnail: bytes
+    """JPEG of what it was made from, longest edge 512 pixels."""
+    thumbnail: bytes
+    """JPEG, longest edge 512 pixels and a caption band below that says what it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryView:
+    """Everything the report of a story is made from."""
+
+    master: Master
+    look: StoryLook
+    shown: StoryShown
     credentials: CredentialReport
     embedded: bool
     """Whether the manifest lies inside the picture."""
-    picture_path: Path
-    """The picture, still in staging."""
     files: Mapping[str, Digests]
     """Files stored with the story so far, by name; the picture's comes first."""
 
@@ -1479,16 +1506,16 @@ class Documents(ABC):
         """PREMIS 3 XML."""
 
     @abstractmethod
+    def story_pictures(self, look: StoryLook) -> StoryShown:
+        """The small pictures of a story; may run while the story is being checked."""
+
+    @abstractmethod
     def story_report(self, view: StoryView) -> bytes:
         """Stand-alone HTML."""
 
     @abstractmethod
     def contact_sheet(self, panels: Sequence[SheetPanel]) -> bytes:
         """JPEG: pictures side by side, each under its title."""
-
-    @abstractmethod
-    def story_thumbnail(self, view: StoryView) -> bytes:
-        """JPEG, longest edge 512 pixels and a caption band below that says what it is."""
 
 
 class Exporter(ABC):
@@ -1682,7 +1709,7 @@ class Archive:
     bags: Bags
     pictures: Pictures
     access: AccessCopies
-    exporters: Mapping[str, Exporter]
+    exporters: Callable[[], Mapping[str, Exporter]]
     """By the word after `--as`."""
     make_durable: Callable[[Sequence[Path]], None]
     """Brings everything below these folders to the disk; raises StorageFailed."""

@@ -9,6 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from archive_restore.flows.story_render import (
 )
 from archive_restore.imaging.compare import Compared, StoryComparison, compare_story
 from archive_restore.imaging.enlarge import geometry as enlarged
-from archive_restore.ports import Archive, Digests, Lineage, Overview, Staging, StoryStep, StoryView
+from archive_restore.ports import Archive, Digests, Lineage, Overview, Staging, StoryLook, StoryStep, StoryView
 from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Region
 from archive_restore.records.objects import MasterRef
@@ -215,12 +216,19 @@ def finish_story(
         seen=rest.after,
     )
     unsigned.unlink()
-    rest.check(staged.directory / picture.name)
-    credentials = archive.credentials.read(
-        staged.directory / picture.name, picture.mime, None if signed.embedded else signed.sidecar, str(ref)
-    )
-    if has_errors(credentials.findings):
-        raise SelfCheckFailed(f"the credentials of {ref} do not verify: {credentials.findings[0].message}")
+    look = StoryLook(
+        derivation=derivation, kinds=source.kinds, parent_path=source.path, before=rest.before,
+        picture_path=staged.directory / picture.name, after=rest.after, flags=rest.flags,
+    )  # fmt: skip
+    with ThreadPoolExecutor(1, thread_name_prefix="pictures") as pool:
+        pictures = pool.submit(archive.documents.story_pictures, look)
+        rest.check(staged.directory / picture.name)
+        credentials = archive.credentials.read(
+            staged.directory / picture.name, picture.mime, None if signed.embedded else signed.sidecar, str(ref)
+        )
+        if has_errors(credentials.findings):
+            raise SelfCheckFailed(f"the credentials of {ref} do not verify: {credentials.findings[0].message}")
+        shown = pictures.result()
     digests = {picture.name: staged.adopt(picture.name)}
     if not signed.embedded:
         digests[sidecar.name] = staged.adopt(sidecar.name)
@@ -234,21 +242,12 @@ def finish_story(
     }
     digests |= {name: staged.write(name, data) for name, data in records.items()}
     view = StoryView(
-        master=source.master,
-        derivation=derivation,
-        kinds=source.kinds,
-        parent_path=source.path,
-        before=rest.before,
-        after=rest.after,
-        flags=rest.flags,
-        credentials=credentials,
-        embedded=signed.embedded,
-        picture_path=staged.directory / picture.name,
+        master=source.master, look=look, shown=shown, credentials=credentials, embedded=signed.embedded,
         files=dict(digests),
-    )
+    )  # fmt: skip
     digests |= {
-        MASTER_THUMBNAIL: staged.write(MASTER_THUMBNAIL, archive.documents.thumbnail(rest.before)),
-        THUMBNAIL: staged.write(THUMBNAIL, archive.documents.story_thumbnail(view)),
+        MASTER_THUMBNAIL: staged.write(MASTER_THUMBNAIL, shown.master_thumbnail),
+        THUMBNAIL: staged.write(THUMBNAIL, shown.thumbnail),
         REPORT: staged.write(REPORT, archive.documents.story_report(view)),
     }
     events = (
@@ -284,7 +283,7 @@ def compare_stored(
     Raise PictureUnreadable where one of them cannot be read, SelfCheckFailed where the frame is not what the
     derivation says.
     """
-    pictures = archive.pictures
+    pictures, threads = archive.pictures, archive.settings.threads
     with (
         pictures.open(picture) as told,
         pictures.open_map(picture) as told_flags,
@@ -307,10 +306,10 @@ def compare_stored(
         space = pictures.colour_space(source.path, source.facts)
         colours = derivation.ref.kind is StoryKind.COLORIZATION
         if isinstance(source.ref, MasterRef):
-            return compare_story(first, last, last, white=white, colours=colours)
+            return compare_story(first, last, last, white=white, colours=colours, threads=threads)
         with pictures.open_map(source.path) as parent_flags:
             middle = Compared(source=parent, space=space, flags=parent_flags)
-            return compare_story(first, middle, last, white=white, colours=colours)
+            return compare_story(first, middle, last, white=white, colours=colours, threads=threads)
 
 
 def _brightest(archive: Archive, source: StorySourceFile) -> float:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -371,6 +372,7 @@ def paint(
     changed, ruled = new((height, width), np.bool_), new((height, width), np.bool_)
     doubt = new((height, width), np.uint8)
     common = np.stack([plan.lightness, plan.known, plan.ruled])
+    planes = [_planes(outcome) for outcome in plan.outcomes]
     columns = _Places.along(width, plan.scale, plan.lightness.shape[1])
 
     def band(top: int) -> None:
@@ -393,8 +395,8 @@ def paint(
         still = (was[0] == was[1]) & (was[1] == was[2])  # has no colour that would have to go
         if toning == 1:
             still |= known == 0
-        for index, (outcome, out) in enumerate(zip(plan.outcomes, made, strict=True)):
-            a, b, rise_a, rise_b = _enlarged(_planes(outcome), lines, columns)
+        for index, out in enumerate(made):
+            a, b, rise_a, rise_b = _enlarged(planes[index], lines, columns)
             for area, (down, across) in parts:
                 at = down - top, across
                 a[at], b[at], rise_a[at], rise_b[at] = _picked(_planes(area.outcomes[index]), lines, columns, at)
@@ -457,10 +459,14 @@ def _enlarged(planes: Floats, rows: _Places, columns: _Places) -> Floats:
     """Planes (c, h, w) interpolated bilinearly at these places."""
     start, stop = int(rows.first[0]), int(rows.second[-1]) + 1
     part = planes[:, start:stop]
-    wide = part[:, :, columns.first]
-    wide += columns.share * (part[:, :, columns.second] - wide)
-    out = wide[:, rows.first - start]
-    out += rows.share[:, None] * (wide[:, rows.second - start] - out)
+    wide = part.take(columns.first, axis=2)
+    wide += columns.share * (part.take(columns.second, axis=2) - wide)
+    out = np.empty((len(planes), len(rows.first), wide.shape[2]), np.float32)
+    ends = [*(np.flatnonzero(np.diff(rows.first)) + 1), len(rows.first)]
+    for top, bottom in pairwise([0, *ends]):  # rows between the same two
+        upper, lower = wide[:, rows.first[top] - start], wide[:, rows.second[top] - start]
+        np.multiply((lower - upper)[:, None], rows.share[top:bottom, None], out=out[:, top:bottom])
+        out[:, top:bottom] += upper[:, None]
     return out
 
 
