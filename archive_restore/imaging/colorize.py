@@ -145,12 +145,14 @@ def plan_colour(
     ab, confidence = np.zeros((*light.shape, 2), np.float32), np.zeros(light.shape, np.float32)
     if propose is not None:
         ab, confidence = propose(light, spread.ab, spread.trust)
+        painted = np.ones(light.shape, np.float32)
         if palette is not None:
-            ab = palette.applied(ab, light, strength)
+            ab, painted = palette.applied(ab, light, strength)
         if abstention is not None:
             along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
             confidence = (along * along * (3 - 2 * along)).astype(np.float32)
             ab = ab * confidence[:, :, None]
+        confidence = confidence * painted
     elif spread.marks:
         ab = spread.ab * spread.trust[:, :, None]
     made, known = compose(ab, confidence, spread)

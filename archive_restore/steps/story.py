@@ -19,7 +19,7 @@ from archive_restore.errors import ModelUnusable, PictureUnreadable, UsageError
 from archive_restore.imaging import colorize, complete, enlarge, face_network, face_rebuild, faces
 from archive_restore.imaging.colour import Recolouring
 from archive_restore.imaging.hints import Seen, suggest
-from archive_restore.imaging.palettes import Palette
+from archive_restore.imaging.palettes import Palette, rests_on
 from archive_restore.imaging.planes import colour_indices
 from archive_restore.imaging.regions import polygon_mask
 from archive_restore.ports import Network, Samples, StoryContext, StoryPicture, StoryStep
@@ -368,7 +368,7 @@ class Colorize(StoryStep):
     """Gives colours that people said and a model proposes; light and dark stay those of the source."""
 
     name: ClassVar[str] = "colorize"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "Gives the picture colours; light and dark stay the photograph's."
     flags: ClassVar[PixelFlag] = PixelFlag.COLORIZED | PixelFlag.HUMAN
     action: ClassVar[str] = "c2pa.adjustedColor"
@@ -471,7 +471,10 @@ def _palette(context: StoryContext) -> Palette | None:
     if not document:
         return None
     context.note({"palette": str(document["id"])})
-    context.say(f"The palette {document['title']!r} had a say in what was proposed: a prior, not evidence.")
+    context.say(
+        f"The palette {document['title']!r} had a say in what was proposed: a prior, not evidence. "
+        f"What it rests on: {rests_on(document)}."
+    )
     return Palette(document)
 
 
