@@ -416,6 +416,7 @@ class Colorize(StoryStep):
             hints=hints,
             propose=None if network is None else _proposal(network),
             abstention=None if network is None else _abstention(network),
+            near=None if network is None else _near(network),
             palette=_palette(context),
             strength=_number(parameters, "strength"),
             samples=context.samples,
@@ -496,6 +497,12 @@ def _abstention(network: Network) -> tuple[float, float] | None:
     if not isinstance(said, Mapping):
         return None
     return float(str(said["none"])), float(str(said["full"]))
+
+
+def _near(network: Network) -> float | None:
+    """Distance from the truth of which the card says that confidence is the chance."""
+    said = network.card.calibration.get("near")
+    return float(said) if isinstance(said, int | float) else None
 
 
 def _tell_of_plan(plan: colorize.ColourPlan, context: StoryContext, automatic: bool) -> None:

@@ -7,7 +7,7 @@ import pytest
 from archive_restore.adapters.shipped import check_document, palettes
 from archive_restore.errors import UsageError
 from archive_restore.imaging.colour import srgb_from_lab
-from archive_restore.imaging.palettes import STATEMENT, Palette, choose, palette_from, rests_on
+from archive_restore.imaging.palettes import STATEMENT, Palette, based, choose, doubt_of, palette_from, rests_on
 from models.palettes import make
 
 FOLDER = Path(__file__).parents[2] / "archive_restore" / "palettes"
@@ -137,6 +137,28 @@ def test_what_a_palette_rests_on_is_said_in_words():
     said = rests_on(_made(colours=colours, basis={"weights": "estimated", "tint": "defined"}))
     assert said == ("computed of published numbers: grass; estimated by hand: brick; shares estimated; tint defined")
     assert rests_on(_made()) == "of a basis that is not stated: grass, brick"
+    assert based(_made(colours=colours)) == "1 of 2 colours computed of published numbers"
+    assert based(_made()) == "basis not stated"
+    assert based(_made(colours=[{**colours[1]}])) == "all estimated by hand"
+
+
+def test_confidence_says_how_far_a_proposal_is_doubted():
+    """Of errors drawn from the distribution that is meant, as many are near as confidence says."""
+    rng = np.random.default_rng(3)
+    for chance in (0.2, 0.5, 0.95):
+        deviation = float(doubt_of(np.full((1, 1), chance, np.float32), 10)[0, 0])
+        off = np.hypot(*rng.normal(0, deviation, (2, 20000)))
+        assert (off < 10).mean() == pytest.approx(chance, abs=0.02)
+
+
+def test_what_a_proposal_is_sure_of_hardly_moves():
+    palette = Palette(_made())
+    ab, light = np.full((1, 1, 2), (8, 10), np.float32), np.full((1, 1), 45, np.float32)
+    moved = [
+        float(np.hypot(*(palette.applied(ab, light, 1, np.full((1, 1), doubt, np.float32))[0] - ab)[0, 0]))
+        for doubt in (1, 4, 12)
+    ]
+    assert moved[0] < 3 and moved == sorted(moved) and moved[2] > 5
 
 
 def test_colours_are_drawn_at_their_lightness_and_repeatably():
