@@ -22,7 +22,7 @@ import numpy.typing as npt
 from archive_restore.core.hints_document import ColourHint, HintShape
 from archive_restore.imaging import hints as hinted
 from archive_restore.imaging.colour import Recolouring, lightness
-from archive_restore.imaging.palettes import Palette
+from archive_restore.imaging.palettes import Palette, doubt_of
 from archive_restore.imaging.reduce import PictureReducer
 
 Samples = npt.NDArray[Any]
@@ -129,6 +129,7 @@ def plan_colour(
     hints: Sequence[ColourHint] = (),
     propose: Propose | None = None,
     abstention: tuple[float, float] | None = None,
+    near: float | None = None,
     palette: Palette | None = None,
     strength: float = 1.0,
     samples: int = 1,
@@ -137,8 +138,9 @@ def plan_colour(
 ) -> ColourPlan:
     """Decide the chroma of a whole picture of `size` (rows, columns) from `reduced_lightness`.
 
-    `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `strength`: how far
-    the palette has its say, 0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise
+    `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `near`: distance
+    from the truth of which confidence is the chance, units of a* and b*; `strength`: how far the palette has its say,
+    0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise
     UsageError where a hint lies outside the picture.
     """
     seen = hinted.Seen(light)
@@ -146,12 +148,15 @@ def plan_colour(
     ab, confidence = np.zeros((*light.shape, 2), np.float32), np.zeros(light.shape, np.float32)
     if propose is not None:
         ab, confidence = propose(light, spread.ab, spread.trust)
+        painted = np.ones(light.shape, np.float32)
         if palette is not None:
-            ab = palette.applied(ab, light, strength)
+            doubt = None if near is None else doubt_of(confidence, near)
+            ab, painted = palette.applied(ab, light, strength, doubt)
         if abstention is not None:
             along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
             confidence = (along * along * (3 - 2 * along)).astype(np.float32)
             ab = ab * confidence[:, :, None]
+        confidence = confidence * painted
     elif spread.marks:
         ab = spread.ab * spread.trust[:, :, None]
     made, known = compose(ab, confidence, spread)

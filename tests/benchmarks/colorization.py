@@ -139,6 +139,12 @@ def network() -> tuple[colorize.Propose, tuple[float, float]]:
     return colorize.network_proposal(loaded.predict, multiple=given.size_multiple, least=given.minimum_size), ends
 
 
+@cache
+def near() -> float:
+    """Distance from the truth of which the network's confidence is the chance."""
+    return float(str(FolderModels(shipped("models")).load("colour", "cpu").card.calibration["near"]))
+
+
 def levin(truth: Truth, marks: Sequence[Mark]) -> Floats:
     """Levin, Lischinski and Weiss, "Colorization using optimization", SIGGRAPH 2004; solved exactly."""
     from scipy.sparse import coo_matrix, diags, eye
@@ -264,7 +270,7 @@ def contact(path: Path, trained: bool) -> None:
                 palette = Palette(choose(palettes(), era=era, process=process, region=region))
             plan = colorize.plan_colour(
                 light, scale, (height, width), hints=hints if told else (), propose=propose, abstention=abstention,
-                palette=palette, suggestions=0,
+                near=near() if words else None, palette=palette, suggestions=0,
             )  # fmt: skip
             made = colorize.paint(plan, picture, recolouring, picture=(0, 1, 2), new=np.zeros, threads=2)
             shown.append(made.samples)
@@ -296,7 +302,7 @@ def speed(pixels: int, with_network: bool) -> dict[str, float]:
         hints = hints_of(spoken(places))
         plan = colorize.plan_colour(
             light, scale, gray.shape[:2], hints=hints, propose=propose, abstention=abstention,
-            palette=Palette(choose(palettes(), era="1950s", region="US")),
+            near=near() if with_network else None, palette=Palette(choose(palettes(), era="1950s", region="US")),
         )  # fmt: skip
         spent[f"{turn}_plan"] = time.perf_counter() - began
         made = colorize.paint(plan, gray, recolouring, picture=(0,), new=np.empty, threads=2)
