@@ -1170,8 +1170,12 @@ class Credentials(ABC):
         map_png: Path,
         regions: Sequence[Region],
         seen: Overview,
+        outcome: int = 0,
     ) -> SignedFile:
-        """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None."""
+        """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None.
+
+        `outcome` says which of `StoryDerivation.outcomes` the file is.
+        """
 
     @abstractmethod
     def sign_access(

@@ -231,7 +231,7 @@ class RecordDocuments(Documents):
 
 def _role(name: str) -> str:
     if "-story-alternative-" in name:
-        return "another outcome"
+        return "C2PA manifest of another outcome" if name.endswith(".c2pa") else "another outcome, signed like this one"
     return _ROLES.get(name) or _ROLES.get(Path(name).stem, "C2PA manifest")
 
 

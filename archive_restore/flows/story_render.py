@@ -129,6 +129,8 @@ class StoryRendering:
     products: tuple[Product, ...]
     """The picture, then the planes."""
     alternatives: tuple[Product, ...]
+    others: tuple[tuple[Path, Overview], ...]
+    """The files of the alternatives, not signed, and each of them reduced."""
     master_pixels_sha256: str
     source_pixels_sha256: str
     geometry: Geometry
@@ -455,11 +457,11 @@ def _write(
     )
     names = [MAP_PNG, UNCERTAINTY_PNG, *([DISAGREEMENT_PNG] if made.alternatives else [])]
     outcomes = [made.samples, *made.alternatives]
-    paths = [picture, *(directory / f"{stem}-alternative-{n}.tif" for n in range(1, len(outcomes)))]
+    paths = [picture, *(directory / f"unsigned-{n}.tif" for n in range(1, len(outcomes)))]
     writers = [create(path) for path in paths]
     planes = {name: archive.pictures.create_plane(directory / name, facts.width, facts.height) for name in names}
     of_outcomes, of_planes = [PixelDigest() for _ in outcomes], {name: PixelDigest() for name in names}
-    reduced = PictureReducer(facts.width, facts.height, facts.samples, engine.OVERVIEW_EDGE)
+    reduced = [PictureReducer(facts.width, facts.height, facts.samples, engine.OVERVIEW_EDGE) for _ in outcomes]
     reduced_map = MapReducer(facts.width, facts.height, engine.OVERVIEW_EDGE)
     total = np.zeros(256, np.int64)
     cells = np.zeros((-(-facts.height // CELL), -(-facts.width // CELL)), np.int64)
@@ -473,7 +475,7 @@ def _write(
                 rows[DISAGREEMENT_PNG] = disagreement(bands, made.white)
             fresh = flags != loaded.picture.flags[top:bottom] if same_frame else flags != 0
             lanes.give(
-                partial(reduced.add, bands[0]),
+                *(partial(reducer.add, band) for reducer, band in zip(reduced, bands, strict=True)),
                 partial(_counted, flags, fresh, top, reduced_map, total, cells),
                 *(
                     partial(_written, writer, digest, band, flags)
@@ -489,17 +491,14 @@ def _write(
         pixels_sha256=of_outcomes[0].hexdigest(),
     )  # fmt: skip
     is_master = isinstance(source.ref, MasterRef)
+    overviews = [
+        Overview(facts=facts, reduced=one.result(), scale=one.scale, white=made.white, samples=()) for one in reduced
+    ]
     return StoryRendering(
         picture=picture,
         facts=facts,
         before=loaded.before,
-        after=Overview(
-            facts=facts,
-            reduced=reduced.result(),
-            scale=reduced.scale,
-            white=made.white,
-            samples=(),
-        ),
+        after=overviews[0],
         flags=reduced_map.result(),
         cells=cells,
         histogram=tuple(int(n) for n in total),
@@ -512,9 +511,12 @@ def _write(
             ),
         ),
         alternatives=tuple(
-            replace(product, role="alternative", name=path.name, pixels_sha256=digest.hexdigest())
-            for path, digest in zip(paths[1:], of_outcomes[1:], strict=True)
+            replace(
+                product, role="alternative", name=f"{stem}-alternative-{n}.tif", pixels_sha256=digest.hexdigest()
+            )
+            for n, digest in enumerate(of_outcomes[1:], 1)
         ),
+        others=tuple(zip(paths[1:], overviews[1:], strict=True)),
         master_pixels_sha256=loaded.pixels_sha256 if is_master else source.master_pixels_sha256,
         source_pixels_sha256=loaded.pixels_sha256,
         geometry=_plain(made.geometry),
