@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from archive_restore.imaging.camera import Window
 from archive_restore.imaging.eyelids import Patch
 from archive_restore.imaging.flags import REACH, spread
-from archive_restore.imaging.motion import COARSE, MotionSource
-from archive_restore.ports import ClipFrame, ClipFrames, Still
+from archive_restore.imaging.motion import COARSE
+from archive_restore.ports import ClipFrame, ClipFrames, MotionSource, Still
 from archive_restore.records.imagery import PixelFlag
 
 Bytes = NDArray[np.uint8]
@@ -90,7 +90,7 @@ class Clip(ClipFrames):
             base = ClipFrame(samples=base.samples, flags=base.flags | _MOVED)
         if self._motion is None:
             return base
-        return self._warped(base, window, self._motion.flow(index))
+        return self._warped(base, window, self._motion.at(index).flow)
 
     def _view(self, window: Window, still: ClipFrame) -> ClipFrame:
         """A still as it lies in a window, without motion."""
