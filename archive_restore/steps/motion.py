@@ -35,7 +35,7 @@ class Animate(MotionStep):
     """Small motion that a seed decides; what does not move stays as it is, sample for sample."""
 
     name: ClassVar[str] = "animate"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = (
         "Lets regions of the still move a little, or a camera move over it; every motion is invented."
     )
