@@ -31,7 +31,7 @@ LEAST = 1 / 64
 """Displacement below which a pixel stays, pixels."""
 _BAND = 16  # rows of cells that are warped at once
 _MARGIN = 8  # pixels around a window that are looked at
-_BLUR = 0.5  # sigma of what takes too fine detail away, pixels of the frame
+_LOBES = 3  # of the Lanczos filter that takes too fine detail away
 _MOVED = np.uint8(PixelFlag.MOVED)
 _MADE_UP = np.uint8(PixelFlag.MOVED | PixelFlag.SYNTHESIZED)
 _RESAMPLED = np.uint8(PixelFlag.RESAMPLED)
@@ -236,11 +236,17 @@ def reduced(still: Bytes, factor: int) -> Bytes:
 
 
 def _smoothed(picture: Bytes, scale: float) -> Bytes:
-    """A picture without detail finer than a pixel of a frame, which is `scale` of its own wide: about 1 to 2."""
+    """A picture without detail finer than a pixel of a frame, which is `scale` of its own wide: about 1 to 2.
+
+    A Lanczos filter: a Gaussian one softens what a frame could show, and more so the more it is reduced.
+    """
     if scale <= 1:
         return picture
-    sigma = _BLUR * float(np.sqrt(scale * scale - 1))
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.uint8)
+    reach = int(_LOBES * scale)
+    away = np.arange(-reach, reach + 1) / scale
+    taps = np.sinc(away) * np.sinc(away / _LOBES)
+    taps /= taps.sum()
+    return np.asarray(cv2.sepFilter2D(picture, -1, taps, taps, borderType=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def in_frame(plane: Floats, window: Window, size: tuple[int, int]) -> Floats:
