@@ -1,4 +1,4 @@
-"""Simulates motion ahead of training and keeps it: stills, masks and spectra, 24 recordings a file. Development time only.
+"""Simulates motion ahead of training: stills, masks and spectra, 24 recordings a file. Development time only.
 
 python models/training/motion_data.py --to DIR --count 600 --seconds 48
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from archive_restore.imaging.motion_simulator.recording import GRID, Recording
+from archive_restore.imaging.motion_simulator.recording import GRID, PERIODS, Recording
 from archive_restore.imaging.motion_simulator.scenes import KINDS, recordings
 
 SEEDS = {"train": 1, "held": 1_000_003}
@@ -55,9 +55,9 @@ def write(path: Path, kind: str, first: int, count: int, seed: int, seconds: flo
 
 
 def examples(recording: Recording) -> Arrays:
-    """Every record of a recording: `still` and `mask` uint8 (n, EDGE, EDGE), `spectrum` float16 (n, 4·periods, GRID, GRID).
+    """Every record of a recording, see `planes`: a root mean square of 1 in the mask.
 
-    The root mean square of the displacement in the mask is 1 a record; see `planes`. Records of a scene in which hardly
+    `still` and `mask` uint8 (n, EDGE, EDGE), `spectrum` float16 (n, 4·periods, GRID, GRID). Records of a scene in which hardly
     anything moves, or nothing is seen of what does, are left out.
     """
     mask = recording.mask
@@ -69,7 +69,7 @@ def examples(recording: Recording) -> Arrays:
         if np.isfinite(square) and square > 1e-10 and mask.mean() > 0.02:
             kept.append(planes(spectrum / np.sqrt(square)))
     coded = [np.repeat(np.rint(plane[None] * 255).astype(np.uint8), len(kept), 0) for plane in (recording.still, mask)]
-    empty = np.zeros((0, 4 * len(spectrum), GRID, GRID), np.float16)
+    empty = np.zeros((0, 4 * len(PERIODS), GRID, GRID), np.float16)
     return {"still": coded[0], "mask": coded[1], "spectrum": np.stack(kept).astype(np.float16) if kept else empty}
 
 

@@ -3,8 +3,8 @@
 Linear shallow-water equations, ∂η/∂t = -∇·(h·u) and ∂u/∂t = -g·∇η - r·u + forcing, on a staggered grid (Arakawa C),
 forward for the surface and then backward for the current: stable below a Courant number of 1/√2 and without energy of
 its own. Waves run at √(g·h). A mirrored ray turns by twice the slope; seen under a low angle α it shifts up and down by
-that and sideways by sin α of it, so that mirror images are drawn out upright (Minnaert, Light and Color in the Outdoors,
-section 14).
+that and sideways by sin α of it, so that mirror images are drawn out upright (Minnaert, Light and Color in
+the Outdoors, section 14).
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def simulate(water: Water, seconds: float, rng: np.random.Generator) -> Recordin
     still = _drawn(moves[0], wet_seen, rng)
     moves -= moves.mean(axis=0)
     share = (np.arange(_SEEN, dtype=np.float32) + 0.5) / _SEEN
-    places = np.stack(np.meshgrid(share, share), axis=-1).reshape(-1, 2)
+    places = np.stack(np.meshgrid(share, share), axis=-1).reshape(-1, 2).astype(np.float32)
     seen = cv2.remap(wet, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return Recording(
         kind="water", still=still, mask=wet_seen, spread=0.03, places=places,
@@ -192,9 +192,8 @@ def _drawn(shift: Floats, wet: Floats, rng: np.random.Generator) -> Floats:
     for _ in range(int(rng.integers(0, 12))):
         x, tone = float(rng.uniform(0, 1)), float(rng.uniform(0, 0.9))
         end = float(rng.uniform(0.2, 1.0))
-        drawing.stroke(
-            scene, np.array([[x, -0.1], [x + rng.normal(0, 0.02), end]]), tone, float(rng.uniform(0.004, 0.05))
-        )
+        line = np.array([[x, -0.1], [x + rng.normal(0, 0.02), end]])
+        drawing.stroke(scene, line, tone, float(rng.uniform(0.004, 0.05)))
     large = cv2.resize(shift, (drawing.FINE, drawing.FINE), interpolation=cv2.INTER_CUBIC)
     rough = float(rng.uniform(0.02, 0.06)) / max(float(large.std()), 1e-6)
     y, x = np.mgrid[: drawing.FINE, : drawing.FINE].astype(np.float32)

@@ -6,8 +6,8 @@ spectra (Li et al., Generative Image Dynamics, CVPR 2024). The prior says what c
 before them and the still (Yan et al., VideoGPT, 2021): a decoder-only transformer over PLACES × PLACES places.
 
 Input: luma, region, one plane a kind, and chance (n, 7, EDGE, EDGE), all in [0, 1]: chance holds even noise, all the
-randomness there is. Output: (n, 4·periods, GRID, GRID), real x, imaginary x, real y, imaginary y of every period, so that
-the root mean square of the displacement in the region is about 1.
+randomness there is. Output: (n, 4·periods, GRID, GRID), real x, imaginary x, real y, imaginary y of every period, so
+that the root mean square of the displacement in the region is about 1.
 """
 
 from __future__ import annotations
@@ -97,13 +97,13 @@ class SpectrumCoder(nn.Module):
 
         A coefficient of size c becomes √(1 + 2c) - 1 and keeps its phase.
         """
-        parts = spectrum.unflatten(1, (-1, 2, 2)) / self.scale.view(1, -1, 1, 1, 1, 1)
+        parts = _parts(spectrum) / self.scale.view(1, -1, 1, 1, 1, 1)
         size = parts.square().sum(3, keepdim=True).clamp_min(1e-12).sqrt()
         return (parts * ((torch.sqrt(1 + 2 * size) - 1) / size)).flatten(1, 3)
 
     def uneven(self, made: Tensor) -> Tensor:
         """What `even` was given."""
-        parts = made.unflatten(1, (-1, 2, 2))
+        parts = _parts(made)
         size = parts.square().sum(3, keepdim=True).clamp_min(1e-12).sqrt()
         return (parts * (1 + size / 2) * self.scale.view(1, -1, 1, 1, 1, 1)).flatten(1, 3)
 
@@ -129,13 +129,19 @@ class SpectrumCoder(nn.Module):
 
     def decoded(self, latents: Tensor, places: Tensor) -> Tensor:
         """The even spectrum (n, 4·periods, GRID, GRID) of latents; closed `places` say nothing."""
-        told = (latents * places.unsqueeze(-1)).transpose(1, 2).unflatten(2, (PLACES, PLACES))
+        told = (latents * places.unsqueeze(-1)).transpose(1, 2).reshape(len(latents), -1, PLACES, PLACES)
         made = self.decode(self.out_of(told))
         return functional.pixel_shuffle(self.last(functional.relu(self.norm(made))), self.step).float()
 
     def spectrum(self, codes: Tensor, places: Tensor) -> Tensor:
         """The spectrum of codes."""
         return self.uneven(self.decoded(self.looked_up(codes), places))
+
+
+def _parts(planes: Tensor) -> Tensor:
+    """(n, 4·periods, h, w) as (n, periods, axis, real or imaginary, h, w)."""
+    n, count, height, width = planes.shape
+    return planes.reshape(n, count // 4, 2, 2, height, width)
 
 
 class CodePrior(nn.Module):
@@ -145,7 +151,7 @@ class CodePrior(nn.Module):
         super().__init__()
         self.depth = int(depth)
         self.still = _Still(3 + len(KINDS), int(width))
-        self.known = nn.ModuleList(nn.Embedding(int(codes), int(width)) for _ in range(self.depth))
+        self.known = nn.ModuleList(_embedding(int(codes), int(width)) for _ in range(self.depth))
         self.nothing = nn.Parameter(torch.randn(int(width)) * 0.02)
         self.start = nn.Parameter(torch.randn(int(width)) * 0.02)
         self.row = nn.Parameter(torch.randn(PLACES, 1, int(width)) * 0.02)
@@ -153,8 +159,6 @@ class CodePrior(nn.Module):
         self.layers = nn.ModuleList(_Layer(int(width), int(heads)) for _ in range(int(layers)))
         self.norm = nn.LayerNorm(int(width))
         self.heads = nn.ModuleList(_Head(int(width), int(codes)) for _ in range(self.depth))
-        for table in self.known:
-            nn.init.normal_(table.weight, std=0.02)
 
     def logits(self, given: Tensor, codes: Tensor) -> Tensor:
         """Of every code at every place, (n, PLACES², depth, codes), where `codes` (n, PLACES², depth) came before."""
@@ -205,6 +209,12 @@ class CodePrior(nn.Module):
         return torch.where(places.unsqueeze(-1), told, self.nothing)
 
 
+def _embedding(codes: int, width: int) -> nn.Embedding:
+    made = nn.Embedding(codes, width)
+    nn.init.normal_(made.weight, std=0.02)
+    return made
+
+
 class _Still(nn.Module):
     """What every place knows of the still: its surroundings, and the whole."""
 
@@ -247,7 +257,8 @@ class _Layer(nn.Module):
     def forward(self, x: Tensor, memory: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """With `memory`, keys and values of the places before: `x` is the one place after them."""
         query, key, value = (
-            part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.ask(self.norm_one(x)).chunk(3, 2)
+            part.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
+            for part in self.ask(self.norm_one(x)).chunk(3, 2)
         )
         if memory is not None:
             key, value = torch.cat([memory[0], key], 2), torch.cat([memory[1], value], 2)

@@ -153,7 +153,7 @@ def rods(count: int) -> branches.Tree:
     start = np.stack([np.zeros(count), np.arange(count) / count], axis=1)
     none = np.zeros(count)
     return branches.Tree(
-        start=start, end=start + [0, 1 / count], parent=np.arange(count) - 1, radius=np.full(count, 0.01), leaves=none,
+        start=start, end=start + np.array([0, 1 / count]), parent=np.arange(count) - 1, radius=np.full(count, 0.01), leaves=none,
         clump=none, stiffness=6e9, density=900.0, leaf_mass=0.25,
     )  # fmt: skip
 
