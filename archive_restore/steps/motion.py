@@ -13,11 +13,10 @@ import numpy as np
 
 from archive_restore.errors import UsageError
 from archive_restore.imaging import camera, faces, motion_regions
-from archive_restore.imaging.breathe import Together
 from archive_restore.imaging.clip import Clip
-from archive_restore.imaging.motion import CAP, MotionSource, SpectralMotion
+from archive_restore.imaging.motion import CAP, SpectralMotion, Together, where_it_moves
 from archive_restore.imaging.wipe import Wipe
-from archive_restore.ports import ClipFrames, MotionStep, Still, StoryContext
+from archive_restore.ports import ClipFrames, MotionSource, MotionStep, Still, StoryContext
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
@@ -36,7 +35,7 @@ class Animate(MotionStep):
     """Small motion that a seed decides; what does not move stays as it is, sample for sample."""
 
     name: ClassVar[str] = "animate"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = (
         "Lets regions of the still move a little, or a camera move over it; every motion is invented."
     )
@@ -133,6 +132,16 @@ class Animate(MotionStep):
         })  # fmt: skip
         source = Together(sources) if len(sources) > 1 else sources[0] if sources else None
         over = blinks.patches if blinks is not None else None
+        if source is not None:
+            context.note({
+                "moves": {
+                    one.kind: {
+                        "share": round(one.share, 4),
+                        "box": (one.box.left, one.box.top, one.box.right, one.box.bottom),
+                    }
+                    for one in where_it_moves(source, (height, width))
+                }
+            })  # fmt: skip
         return Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=over)
 
     def _motion(
