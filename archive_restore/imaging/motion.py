@@ -177,14 +177,7 @@ class _Part:
 
     @classmethod
     def make(cls, region: Moving, shape: tuple[int, int], width: int, seconds: float, bits: np.random.Philox) -> _Part:
-        rows, columns = shape
-        padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
-        padded[: region.mask.shape[0], : region.mask.shape[1]] = region.mask
-        mask = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond
-        # the border would move.
-        least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
-        mask *= cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
+        mask = coarse_mask(region.mask, shape)
         if not mask.any():
             none = np.zeros((2, 0), np.float32)
             return cls(rows=slice(0), columns=slice(0), mask=np.zeros((0, 0), np.float32), volume=none, harmonics=(1,))
@@ -222,6 +215,18 @@ class _Part:
         angle = 2 * np.pi * turns / frames
         waves = np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(index), -1).astype(np.float32)
         return np.asarray((waves @ self.volume).reshape(len(index), *self.mask.shape, 2))
+
+
+def coarse_mask(mask: Bytes, shape: tuple[int, int]) -> Floats:
+    """A mask, uint8 (h, w) of the frame, on the coarse grid of `shape`: 0..1."""
+    rows, columns = shape
+    padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    small = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond the
+    # border would move.
+    least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
+    return np.asarray(small * cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8)), np.float32)
 
 
 def chosen_harmonics(spectrum: Spectrum, seconds: float) -> tuple[int, ...]:
