@@ -36,6 +36,8 @@ from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
 Samples = npt.NDArray[Any]
+MOTION_CELL = 4
+"""Rows and columns of pixels of a still that share one cell of a MotionFrame."""
 RecordRef = MasterRef | PreservationRef
 """What the preservation root may hold."""
 StorySource = MasterRef | PreservationRef | StoryRef
@@ -770,6 +772,39 @@ class Still:
     """(h, w, 3), sRGB, upright."""
     flags: npt.NDArray[np.uint8]
     """(h, w) its synthesis map, relative to the master."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionFrame:
+    """How a still moves in one frame, on a grid with a cell for every MOTION_CELL² pixels of the still.
+
+    Planes may be shared between frames: nobody writes to them.
+    """
+
+    flow: npt.NDArray[np.float32]
+    """(rows, columns, 2), pixels of the still, across and down: a pixel (x, y) shows the still at (x, y) + flow."""
+    alpha: npt.NDArray[np.float32]
+    """(rows, columns), 0..1, how much of the cell belongs to what moves; 0 where flow is 0 in every frame."""
+    kind: npt.NDArray[np.uint8]
+    """(rows, columns), index into `MotionSource.kinds`; 0 wherever alpha is 0."""
+
+
+class MotionSource(ABC):
+    """Says how pixels of one still move from frame to frame. Not for several threads at once."""
+
+    @property
+    @abstractmethod
+    def frames(self) -> int:
+        """Frames of the clip; a source that loops gives frame `frames` as it gives frame 0."""
+
+    @property
+    @abstractmethod
+    def kinds(self) -> tuple[str, ...]:
+        """What moves, one word each, such as `water`; the first, `rest`, does not."""
+
+    @abstractmethod
+    def at(self, frame: int) -> MotionFrame:
+        """The motion of one frame: the same numbers for the same frame, in whatever order frames are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

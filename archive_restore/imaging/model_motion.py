@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from archive_restore.core.model_contracts import MOST_NUMBERS, plane_count
 from archive_restore.imaging.eyelids import Patch
-from archive_restore.imaging.motion import COARSE, MotionSource, coarse_mask
-from archive_restore.ports import Still
+from archive_restore.imaging.motion import COARSE, REST, Moved, coarse_mask
+from archive_restore.ports import MotionFrame, MotionSource, Still
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.models import InputContract, ModelCard, Planes
 
@@ -164,13 +164,14 @@ class Drawn:
         """Share of the still over which the model's frames are laid."""
         return float(np.count_nonzero(self._share)) / self._share.size
 
-    @property
-    def share(self) -> Floats:
-        """(H, W) how far the model's frames show, 0..1."""
-        return self._share
+    def where(self, kind: str) -> Moved:
+        """Where that is, told as `kind`."""
+        part = self._part()
+        box = Region(top=part[0].start, left=part[1].start, bottom=part[0].stop, right=part[1].stop)
+        return Moved(kind=kind, share=self.changed, box=box)
 
     def patches(self, frame: int) -> tuple[Patch, ...]:
-        """What is laid over the still in this frame of the clip."""
+        """What is laid over the still in this frame of the clip; only where anything is `changed`."""
         moment = int(self._when.at(frame) + 0.5)
         if self._last[0] != moment:
             self._last = (moment, self._patches(moment))
@@ -189,11 +190,12 @@ class Drawn:
             share = share * (mask.astype(np.float32) / 255)
         return np.asarray(share, np.float32)
 
-    def _patches(self, moment: int) -> tuple[Patch, ...]:
-        if not self._share.any():
-            return ()
+    def _part(self) -> tuple[slice, slice]:
         down, across = (np.flatnonzero(self._share.any(axis=axis)) for axis in (1, 0))
-        part = slice(int(down[0]), int(down[-1]) + 1), slice(int(across[0]), int(across[-1]) + 1)
+        return slice(int(down[0]), int(down[-1]) + 1), slice(int(across[0]), int(across[-1]) + 1)
+
+    def _patches(self, moment: int) -> tuple[Patch, ...]:
+        part = self._part()
         made = self._moments[moment]
         if not self._colour:  # light changes, colour stays
             made = self._shown + (made - self._base)
@@ -231,11 +233,12 @@ class ModelMotion(MotionSource):
         most: float,
         *,
         frames: int,
+        kind: str,
     ) -> None:
         """`shape`: rows and columns of the still; `planes`: (n, 2, h, w) displacements from which `at` gives n weights
         for each frame, pixels of what the model saw; `mask`: uint8 (H, W) of the still, 255 where it may move; `most`:
-        greatest root-mean-square displacement, pixels of the still."""
-        self._frames, self._at = frames, at
+        greatest root-mean-square displacement, pixels of the still; `kind`: the one word for what moves."""
+        self._frames, self._weights, self._kinds = frames, at, (REST, kind)
         tall, wide = seen.size
         grid = (-(-shape[0] // COARSE), -(-shape[1] // COARSE))
         share = coarse_mask(mask, grid)
@@ -250,19 +253,26 @@ class ModelMotion(MotionSource):
         self.given = found
         """Root-mean-square displacement that the model gave where it moves anything, pixels of the still."""
         self._fields *= np.float32(min(1.0, most / max(found, 1e-9)))
+        moves = (self._fields != 0).any(axis=(0, 3))
+        self._alpha, self._kind = share * moves, (moves & (share > 0)).astype(np.uint8)
 
     @property
     def frames(self) -> int:
         """See MotionSource."""
         return self._frames
 
-    def flow(self, frame: int) -> Floats:
+    @property
+    def kinds(self) -> tuple[str, ...]:
         """See MotionSource."""
-        weights = self._at(frame % self._frames)
+        return self._kinds
+
+    def at(self, frame: int) -> MotionFrame:
+        """See MotionSource."""
+        weights = self._weights(frame % self._frames)
         found = np.zeros(self._fields.shape[1:], np.float32)
         for index in np.flatnonzero(weights):
             found += weights[index] * self._fields[index]
-        return found
+        return MotionFrame(flow=found, alpha=self._alpha, kind=self._kind)
 
 
 def _moving(fields: Floats, weights: Floats) -> float:

@@ -14,12 +14,11 @@ import numpy.typing as npt
 
 from archive_restore.errors import UsageError
 from archive_restore.imaging import camera, faces, motion_regions
-from archive_restore.imaging.breathe import Together
 from archive_restore.imaging.clip import Clip
 from archive_restore.imaging.eyelids import Patch
-from archive_restore.imaging.motion import CAP, MotionSource, Moving, SpectralMotion
+from archive_restore.imaging.motion import CAP, Moved, Moving, SpectralMotion, Together, where_it_moves
 from archive_restore.imaging.wipe import Wipe
-from archive_restore.ports import ClipFrames, MotionStep, Still, StoryContext
+from archive_restore.ports import ClipFrames, MotionSource, MotionStep, Still, StoryContext
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
@@ -38,7 +37,7 @@ class Animate(MotionStep):
     """Small motion that a seed decides; what does not move stays as it is, sample for sample."""
 
     name: ClassVar[str] = "animate"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = (
         "Lets regions of the still move a little, or a camera move over it; every motion is invented."
     )
@@ -116,6 +115,7 @@ class Animate(MotionStep):
             return _wipe(still, size, path(0), context, count=count, rate=rate, loops=loops)
         sources: list[MotionSource] = []
         over: list[Callable[[int], Sequence[Patch]]] = []
+        told: list[Moved] = []
         moving, says = moving_models.wanted(parameters), ""
         if moving:
             mask = None
@@ -129,6 +129,7 @@ class Animate(MotionStep):
             says = made.says
             sources += [made.source] if made.source is not None else []
             over += [made.over] if made.over is not None else []
+            told += [made.drawn] if made.drawn is not None else []
         elif document is not None:
             assert isinstance(document, Mapping)
             sources.append(
@@ -155,6 +156,17 @@ class Animate(MotionStep):
             "scale": round(path(0).width / size[1], 6),
         })  # fmt: skip
         source = Together(sources) if len(sources) > 1 else sources[0] if sources else None
+        told += where_it_moves(source, (height, width)) if source is not None else ()
+        if told:
+            context.note({
+                "moves": {
+                    one.kind: {
+                        "share": round(one.share, 4),
+                        "box": (one.box.left, one.box.top, one.box.right, one.box.bottom),
+                    }
+                    for one in told
+                }
+            })  # fmt: skip
         laid = _all_of(over) if over else None
         clip = Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=laid)
         clip.says = says

@@ -17,8 +17,8 @@ from archive_restore.errors import UsageError
 from archive_restore.imaging import model_motion
 from archive_restore.imaging.eyelids import Patch
 from archive_restore.imaging.faces import Face
-from archive_restore.imaging.motion import MotionSource
-from archive_restore.ports import Network, Still, StoryContext
+from archive_restore.imaging.motion import Moved
+from archive_restore.ports import MotionSource, Network, Still, StoryContext
 from archive_restore.records.imagery import Region
 from archive_restore.records.models import ModelCard, Task
 from archive_restore.records.provenance import Json
@@ -35,12 +35,14 @@ PARAMETERS: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moved:
-    """What a model makes of a still: one of the two."""
+class FromModel:
+    """What a model makes of a still: a source, or frames."""
 
     source: MotionSource | None = None
     over: Callable[[int], Sequence[Patch]] | None = None
     """What is laid over the still in frame n."""
+    drawn: Moved | None = None
+    """Where that is."""
     says: str
 
 
@@ -61,7 +63,7 @@ def moved(
     frames: int,
     rate: int,
     loops: bool,
-) -> Moved:
+) -> FromModel:
     """Run the model once over the whole still.
 
     `mask`: uint8 (H, W), where it may move; None for everywhere. `most`: greatest root-mean-square displacement, pixels
@@ -113,7 +115,7 @@ def _drawn(
     frames: int,
     rate: int,
     loops: bool,
-) -> Moved:
+) -> FromModel:
     when = model_motion.turn(card, count=frames, rate=rate, loops=loops)
     drawn = model_motion.Drawn(card, still, made, seen, when, mask)
     if not drawn.changed:
@@ -123,7 +125,7 @@ def _drawn(
         )
     found |= {"outputs": when.moments, "turns": when.turns, "drawn": round(drawn.changed, 6)}
     says = f"Lays frames that the model {card.name} drew over the still where they differ from it; all are invented."
-    return Moved(over=drawn.patches, says=says)
+    return FromModel(over=drawn.patches, drawn=drawn.where(card.name), says=says)
 
 
 def _flowing(
@@ -138,7 +140,7 @@ def _flowing(
     frames: int,
     rate: int,
     loops: bool,
-) -> Moved:
+) -> FromModel:
     if card.output.planes[0].meaning == "harmonic":
         made = model_motion.harmonic_fields(made)
         at = model_motion.harmonic_weights(
@@ -148,7 +150,7 @@ def _flowing(
         when = model_motion.turn(card, count=frames, rate=rate, loops=loops)
         made, at = made[: when.moments], model_motion.flow_weights(when)
         found |= {"outputs": when.moments, "turns": when.turns}
-    source = model_motion.ModelMotion(still.flags.shape, made, at, seen, mask, most, frames=frames)
+    source = model_motion.ModelMotion(still.flags.shape, made, at, seen, mask, most, frames=frames, kind=card.name)
     if not source.given:
         raise UsageError(
             f"the model {card.name!r} moves nothing of this picture",
@@ -156,7 +158,7 @@ def _flowing(
         )
     found |= {"given": round(source.given, 4), "kept": round(min(most, source.given), 4)}
     says = f"Warps the still as the model {card.name} says that it moves; the motion is invented."
-    return Moved(source=source, says=says)
+    return FromModel(source=source, says=says)
 
 
 def _held(still: Still, mask: npt.NDArray[np.uint8] | None, places: Sequence[Region]) -> npt.NDArray[np.uint8]:

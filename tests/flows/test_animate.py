@@ -55,6 +55,8 @@ def test_a_clip_verifies_and_is_made_again_identically(told: tuple[Shelf, dict])
     (step,) = record["steps"]
     assert (step["survey"]["frames"], step["survey"]["loops"]) == (24, True)
     assert step["survey"]["encoding"]["psnr"] >= 38
+    assert step["survey"]["moves"] == {"foliage": {"share": 0.3494, "box": [24, 24, 164, 116]}}
+    assert "foliage: moves in 34.9 % of the photograph" in (content(made) / "disclosure.txt").read_text()
     assert record["people"][0]["reason"] == "wind that day"
     assert {agent["name"] for agent in record["environment"]["agents"]} >= {"PyAV", "libavcodec"}
 
