@@ -168,14 +168,7 @@ class _Part:
 
     @classmethod
     def make(cls, region: Moving, shape: tuple[int, int], width: int, seconds: float, bits: np.random.Philox) -> _Part:
-        rows, columns = shape
-        padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
-        padded[: region.mask.shape[0], : region.mask.shape[1]] = region.mask
-        mask = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond
-        # the border would move.
-        least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
-        mask *= cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
+        mask = coarse_mask(region.mask, shape)
         if not mask.any():
             none = np.zeros((2, 0), np.float32)
             return cls(rows=slice(0), columns=slice(0), mask=np.zeros((0, 0), np.float32), volume=none, harmonics=(1,))
@@ -278,6 +271,18 @@ def where_it_moves(source: MotionSource, shape: tuple[int, int]) -> tuple[Moved,
         box = Region(top=top, left=left, bottom=bottom, right=right)
         found.append(Moved(kind=kind, share=float(cells.mean()), box=box))
     return tuple(found)
+
+
+def coarse_mask(mask: Bytes, shape: tuple[int, int]) -> Floats:
+    """A mask, uint8 (h, w) of the frame, on the coarse grid of `shape`: 0..1."""
+    rows, columns = shape
+    padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    small = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond the
+    # border would move.
+    least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
+    return np.asarray(small * cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8)), np.float32)
 
 
 def chosen_harmonics(spectrum: Spectrum, seconds: float) -> tuple[int, ...]:

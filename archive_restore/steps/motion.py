@@ -6,21 +6,23 @@ Nobody speaks here, and no step may make anybody speak: see docs/explanation/ani
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from archive_restore.errors import UsageError
 from archive_restore.imaging import camera, faces, motion_regions
 from archive_restore.imaging.clip import Clip
-from archive_restore.imaging.motion import CAP, SpectralMotion, Together, where_it_moves
+from archive_restore.imaging.eyelids import Patch
+from archive_restore.imaging.motion import CAP, Moved, Moving, SpectralMotion, Together, where_it_moves
 from archive_restore.imaging.wipe import Wipe
 from archive_restore.ports import ClipFrames, MotionSource, MotionStep, Still, StoryContext
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
-from archive_restore.steps import people
+from archive_restore.steps import moving_models, people
 
 BOXES = {"hd": (1080, 1920), "4k": (2160, 3840)}
 """Greatest rows and columns of frames that keep the picture's aspect; upright pictures turn them round."""
@@ -80,12 +82,19 @@ class Animate(MotionStep):
             "type": "string", "default": "", "pattern": "^$|^-?[0-9]+,-?[0-9]+,[0-9]+,[0-9]+$",
             "description": "left,top,right,bottom of what must stay in the frame, pixels; empty for the middle.",
         },
+        **moving_models.PARAMETERS,
         **people.PARAMETERS,
     }  # fmt: skip
 
     def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
-        """Those that find faces, where faces are to move."""
-        return tuple(faces.MODELS.values()) if people.wanted(parameters) else ()
+        """The one that moves the still, and those that find faces, where faces are to move or to be left alone."""
+        moving = moving_models.wanted(parameters)
+        looking = tuple(faces.MODELS.values()) if moving or people.wanted(parameters) else ()
+        return (*((moving,) if moving else ()), *looking)
+
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """See MotionStep."""
+        return "compositeWithTrainedAlgorithmicMedia" if moving_models.wanted(parameters) else self.digital_source_type
 
     def clip(self, still: Still, parameters: Mapping[str, Json], context: StoryContext) -> ClipFrames:
         """See MotionStep."""
@@ -98,14 +107,30 @@ class Animate(MotionStep):
         path = _path(parameters, (height, width), size, focus)
         document = context.documents.get("motion")
         if parameters.get("form", MOTION) == BEFORE_AFTER:
-            if moves or document is not None or people.wanted(parameters):
+            if moves or document is not None or people.wanted(parameters) or moving_models.wanted(parameters):
                 raise UsageError(
-                    "before and after are shown at rest", hint="Leave out --regions, --camera, --blink and --breathe"
+                    "before and after are shown at rest",
+                    hint="Leave out --regions, --motion, --camera, --blink and --breathe",
                 )
             return _wipe(still, size, path(0), context, count=count, rate=rate, loops=loops)
         sources: list[MotionSource] = []
-        blinks = None
-        if document is not None:
+        over: list[Callable[[int], Sequence[Patch]]] = []
+        told: list[Moved] = []
+        moving, says = moving_models.wanted(parameters), ""
+        if moving:
+            mask = None
+            if document is not None:
+                assert isinstance(document, Mapping)
+                mask = self._mask(document, (height, width), context)
+            made = moving_models.moved(
+                still, context.networks[moving], people.look(still, context), mask, context,
+                most=_number(parameters["amplitude"]) / 100 * path(0).width, frames=count, rate=rate, loops=loops,
+            )  # fmt: skip
+            says = made.says
+            sources += [made.source] if made.source is not None else []
+            over += [made.over] if made.over is not None else []
+            told += [made.drawn] if made.drawn is not None else []
+        elif document is not None:
             assert isinstance(document, Mapping)
             sources.append(
                 self._motion(document, parameters, (height, width), path(0).width, count, rate, loops, context)
@@ -113,7 +138,7 @@ class Animate(MotionStep):
         if people.wanted(parameters):
             found = people.find(still, context)
             if parameters["blink"]:
-                blinks = people.blinks(still, found, parameters, context, frames=count, rate=rate)
+                over.append(people.blinks(still, found, parameters, context, frames=count, rate=rate).patches)
             if parameters["breathe"]:
                 nearest = min(path(0).width, path(count - 1).width) / size[1]
                 sources.append(
@@ -121,7 +146,7 @@ class Animate(MotionStep):
                         still, found, context, scale=nearest, columns=size[1], frames=count, rate=rate, loops=loops
                     )
                 )
-        elif document is None and not moves:
+        elif document is None and not moves and not moving:
             raise UsageError(
                 "nothing would move",
                 hint="Draw regions for --regions, see --regions auto; or choose a --camera, --blink or --breathe",
@@ -131,18 +156,21 @@ class Animate(MotionStep):
             "scale": round(path(0).width / size[1], 6),
         })  # fmt: skip
         source = Together(sources) if len(sources) > 1 else sources[0] if sources else None
-        over = blinks.patches if blinks is not None else None
-        if source is not None:
+        told += where_it_moves(source, (height, width)) if source is not None else ()
+        if told:
             context.note({
                 "moves": {
                     one.kind: {
                         "share": round(one.share, 4),
                         "box": (one.box.left, one.box.top, one.box.right, one.box.bottom),
                     }
-                    for one in where_it_moves(source, (height, width))
+                    for one in told
                 }
             })  # fmt: skip
-        return Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=over)
+        laid = _all_of(over) if over else None
+        clip = Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=laid)
+        clip.says = says
+        return clip
 
     def _motion(
         self,
@@ -157,10 +185,20 @@ class Animate(MotionStep):
     ) -> SpectralMotion:
         amplitude = _number(parameters["amplitude"]) / 100
         regions = motion_regions.masks(document, size, amplitude * seen)
-        if not any(region.mask.any() for region in regions):
-            raise UsageError("no region lies inside the picture", hint="Coordinates are pixels of what is animated")
+        _inside(regions)
         if amplitude > CAP:
             context.say(f"Motion of {100 * amplitude:g} % of the width: from 0.1 % on it is seen to be made up.")
+        self._decided(document, context)
+        return SpectralMotion(size, regions, frames=count, rate=rate, seed=context.seed, loops=loops)
+
+    def _mask(self, document: Mapping[str, Any], size: tuple[int, int], context: StoryContext) -> npt.NDArray[np.uint8]:
+        """Where a model may move the still, by the regions of a person: uint8 (rows, columns)."""
+        regions = motion_regions.masks(document, size, 1.0)
+        _inside(regions)
+        self._decided(document, context)
+        return np.asarray(np.maximum.reduce([region.mask for region in regions]), np.uint8)
+
+    def _decided(self, document: Mapping[str, Any], context: StoryContext) -> None:
         for region in document["regions"]:
             if region.get("author") or region.get("reason"):
                 context.decided(
@@ -170,7 +208,15 @@ class Animate(MotionStep):
                         when=str(region.get("when", "")),
                     )
                 )  # fmt: skip
-        return SpectralMotion(size, regions, frames=count, rate=rate, seed=context.seed, loops=loops)
+
+
+def _inside(regions: Sequence[Moving]) -> None:
+    if not any(region.mask.any() for region in regions):
+        raise UsageError("no region lies inside the picture", hint="Coordinates are pixels of what is animated")
+
+
+def _all_of(over: Sequence[Callable[[int], Sequence[Patch]]]) -> Callable[[int], Sequence[Patch]]:
+    return lambda frame: [patch for laid in over for patch in laid(frame)]
 
 
 def _wipe(
