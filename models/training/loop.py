@@ -142,9 +142,7 @@ class Run:
         """What has to be done after a step: now and then a line in the log, a checkpoint with held-out scores."""
         self.look_after(validate, lambda: {"waited": round(pool.waited, 1)})
 
-    def look_after(
-        self, validate: Callable[[], dict[str, float]], more: Callable[[], dict[str, float]] = dict
-    ) -> None:
+    def look_after(self, validate: Callable[[], dict[str, float]], more: Callable[[], dict[str, float]] = dict) -> None:
         """The same without a pool; `more` goes into the line."""
         if self.step % 50 == 0:
             self.log(**more())

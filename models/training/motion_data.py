@@ -16,8 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from archive_restore.imaging.motion_simulator.recording import GRID, PERIODS, Recording
-from archive_restore.imaging.motion_simulator.scenes import KINDS, recordings
+from archive_restore.imaging.motion_simulator.recording import Recording
+from archive_restore.imaging.motion_simulator.scenes import recordings
+from archive_restore.imaging.motion_spectra import GRID, KINDS, PERIODS, planes_of
 
 SEEDS = {"train": 1, "held": 1_000_003}
 PIECE = 24
@@ -55,10 +56,10 @@ def write(path: Path, kind: str, first: int, count: int, seed: int, seconds: flo
 
 
 def examples(recording: Recording) -> Arrays:
-    """Every record of a recording, see `planes`: a root mean square of 1 in the mask.
+    """Every record of a recording, see `planes_of`: a root mean square of 1 in the mask.
 
-    `still` and `mask` uint8 (n, EDGE, EDGE), `spectrum` float16 (n, 4·periods, GRID, GRID). Records of a scene in which hardly
-    anything moves, or nothing is seen of what does, are left out.
+    `still` and `mask` uint8 (n, EDGE, EDGE), `spectrum` float16 (n, 4·periods, GRID, GRID). Records of a scene in which
+    hardly anything moves, or nothing is seen of what does, are left out.
     """
     mask = recording.mask
     seen = cv2.resize(mask, (GRID, GRID), interpolation=cv2.INTER_AREA) > 0
@@ -67,16 +68,10 @@ def examples(recording: Recording) -> Arrays:
         spectrum = recording.spectrum(record)
         square = float((np.abs(spectrum) ** 2).sum(axis=(0, 3))[seen].mean()) / 2 if seen.any() else 0.0
         if np.isfinite(square) and square > 1e-10 and mask.mean() > 0.02:
-            kept.append(planes(spectrum / np.sqrt(square)))
+            kept.append(planes_of(spectrum / np.sqrt(square)))
     coded = [np.repeat(np.rint(plane[None] * 255).astype(np.uint8), len(kept), 0) for plane in (recording.still, mask)]
     empty = np.zeros((0, 4 * len(PERIODS), GRID, GRID), np.float16)
     return {"still": coded[0], "mask": coded[1], "spectrum": np.stack(kept).astype(np.float16) if kept else empty}
-
-
-def planes(spectrum: np.ndarray) -> np.ndarray:
-    """Complex (periods, h, w, 2) as (4·periods, h, w): real x, imaginary x, real y, imaginary y of every period."""
-    parts = np.stack([spectrum[..., 0].real, spectrum[..., 0].imag, spectrum[..., 1].real, spectrum[..., 1].imag], 1)
-    return np.ascontiguousarray(parts.reshape(-1, *spectrum.shape[1:3]), np.float32)
 
 
 def kept(folder: Path, split: str) -> Iterator[tuple[str, Arrays]]:

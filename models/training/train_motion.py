@@ -23,7 +23,8 @@ from motion_data import kept
 from torch import Tensor
 from torch.nn import functional
 
-from archive_restore.imaging.networks.motion import GRID, KINDS, CodePrior, MotionNet, SpectrumCoder, open_places
+from archive_restore.imaging.motion_spectra import GRID, KINDS
+from archive_restore.imaging.networks.motion import CodePrior, MotionNet, SpectrumCoder, open_places
 
 COMMITMENT = 0.25
 """How strongly latents are drawn to their codes (van den Oord et al. 2017)."""

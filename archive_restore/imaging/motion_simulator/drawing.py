@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from archive_restore.imaging.motion_simulator.recording import EDGE
+from archive_restore.imaging.motion_spectra import EDGE
 
 Floats = NDArray[np.float32]
 

@@ -1,9 +1,4 @@
-"""What a simulator gives: a still and the paths of its points; and the motion spectrum of a part of them.
-
-A motion spectrum holds, for every cell of a grid, the Fourier coefficients of its path (Li et al., Generative Image
-Dynamics, CVPR 2024, section 3). Frequencies are whole periods of a record of SECONDS, evenly spread in pitch; each
-stands for the band around it.
-"""
+"""What a simulator gives: a still and the paths of its points; and the motion spectrum of a part of them."""
 
 from __future__ import annotations
 
@@ -11,21 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Spectrum = NDArray[np.complex64]
+from archive_restore.imaging.motion_spectra import GRID, PERIODS, SECONDS, Coefficients, Floats, band_widths
 
-EDGE = 64
-"""Rows and columns of a still."""
 RATE = 16
 """Places a second in a recording."""
-SECONDS = 16
-"""Length of the record that a spectrum is taken of."""
-PERIODS = (2, 3, 4, 5, 6, 8, 11, 15, 20, 27, 36, 48)
-"""Whole periods in SECONDS: 0.125 to 3 Hz."""
-GRID = 32
-"""Rows and columns of a spectrum."""
 WARM_UP = 6.0
 """Seconds that a simulation runs before it is recorded, so that it has forgotten its beginning."""
 _FAINT, _FAR = 1e-3, 4.0  # where no point is near, those that lie so many times as far speak with this weight
@@ -60,7 +45,7 @@ class Recording:
         flat = self.moves.reshape(len(self.moves), -1, 2)
         return np.stack([self._spread_out(step, grid) for step in flat])
 
-    def spectrum(self, record: int = 0, grid: int = GRID) -> Spectrum:
+    def spectrum(self, record: int = 0, grid: int = GRID) -> Coefficients:
         """Coefficients (periods, grid, grid, 2) so that the displacement is Re(sum of spectrum · exp(2πi·f·t)).
 
         A Hann window keeps motion slower than the record out of the other frequencies. A coefficient is scaled so that
@@ -95,11 +80,3 @@ class Recording:
 
 def _blurred(plane: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REPLICATE), np.float32)
-
-
-def band_widths() -> NDArray[np.float64]:
-    """Bins of 1/SECONDS in the band that each of PERIODS stands for."""
-    periods = np.array(PERIODS, np.float64)
-    between = np.sqrt(periods[1:] * periods[:-1])
-    edges = np.concatenate([[periods[0] ** 2 / between[0]], between, [periods[-1] ** 2 / between[-1]]])
-    return np.maximum(np.diff(edges), 1.0)

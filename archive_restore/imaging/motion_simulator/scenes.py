@@ -14,14 +14,12 @@ from archive_restore.imaging.motion_simulator import branches, cloth, grass, wat
 from archive_restore.imaging.motion_simulator.recording import Recording
 from archive_restore.imaging.motion_simulator.wind import Wind
 
-KINDS = ("fabric", "foliage", "grass", "water")
-"""What can be simulated: names of presets of archive_restore.imaging.motion."""
 BATCH = 24
 """Pieces of cloth that are reckoned at once; other scenes come one by one."""
 
 
 def recordings(kind: str, first: int, count: int, seed: int, seconds: float) -> Iterator[Recording]:
-    """Recordings `first` to `first + count` of a kind, each of `seconds` after its warm-up."""
+    """Recordings `first` to `first + count` of one of motion_spectra.KINDS, each of `seconds` after its warm-up."""
     numbers = range(first, first + count)
     if kind == "fabric":
         for number in numbers[::BATCH]:

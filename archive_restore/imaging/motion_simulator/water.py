@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive_restore.imaging.motion_simulator import drawing
-from archive_restore.imaging.motion_simulator.recording import EDGE, RATE, WARM_UP, Recording
+from archive_restore.imaging.motion_simulator.recording import RATE, WARM_UP, Recording
 from archive_restore.imaging.motion_simulator.wind import AIR, Wind
+from archive_restore.imaging.motion_spectra import EDGE
 
 Floats = NDArray[np.float32]
 

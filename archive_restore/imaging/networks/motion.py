@@ -16,14 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-EDGE = 64
-"""Rows and columns of the input."""
-GRID = 32
-"""Rows and columns of the output."""
+from archive_restore.imaging.motion_spectra import EDGE, GRID, KINDS, PERIODS
+
 PLACES = 16
 """Rows and columns of the codes."""
-KINDS = ("fabric", "foliage", "grass", "water")
-"""What it has learnt to move, in the order of its planes."""
 _OPEN = 0.02  # share of a place that must lie in the region for it to have codes
 _GROUPS = 8
 
@@ -39,7 +35,7 @@ class MotionNet(nn.Module):
     def __init__(
         self,
         *,
-        periods: int = 12,
+        periods: int = len(PERIODS),
         depth: int = 4,
         codes: int = 256,
         latent: int = 32,

@@ -9,16 +9,9 @@ import pytest
 
 from archive_restore.imaging.motion_simulator import branches, cloth, grass, scenes, water
 from archive_restore.imaging.motion_simulator.oscillators import respond
-from archive_restore.imaging.motion_simulator.recording import (
-    EDGE,
-    GRID,
-    PERIODS,
-    RATE,
-    SECONDS,
-    Recording,
-    band_widths,
-)
+from archive_restore.imaging.motion_simulator.recording import RATE, Recording
 from archive_restore.imaging.motion_simulator.wind import Wind, kaimal
+from archive_restore.imaging.motion_spectra import EDGE, GRID, PERIODS, SECONDS, band_widths
 
 CALM = Wind(mean=1e-3, intensity=0.1, length=5.0, heading=(1.0, 0.0))
 WIND = Wind(mean=4.0, intensity=0.3, length=8.0, heading=(1.0, 0.0))
@@ -153,8 +146,8 @@ def rods(count: int) -> branches.Tree:
     start = np.stack([np.zeros(count), np.arange(count) / count], axis=1)
     none = np.zeros(count)
     return branches.Tree(
-        start=start, end=start + np.array([0, 1 / count]), parent=np.arange(count) - 1, radius=np.full(count, 0.01), leaves=none,
-        clump=none, stiffness=6e9, density=900.0, leaf_mass=0.25,
+        start=start, end=start + np.array([0, 1 / count]), parent=np.arange(count) - 1, radius=np.full(count, 0.01),
+        leaves=none, clump=none, stiffness=6e9, density=900.0, leaf_mass=0.25,
     )  # fmt: skip
 
 
