@@ -162,7 +162,8 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     "--motion",
     "source",
     metavar="NAME",
-    help="Where motion comes from: procedural (the default), or a model for image-to-video or motion (`models add`).",
+    help="Where motion comes from: procedural (the default); learned, for regions, from simulations; or a model for "
+    "image-to-video or motion (`models add`).",
 )
 @click.option(
     "--proposal", type=click.Path(path_type=Path, dir_okay=False), help="Where the proposal goes; a PNG lies beside it."

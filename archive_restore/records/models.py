@@ -34,6 +34,8 @@ class Task(StrEnum):
     """Draws the frames of a clip of one still."""
     MOTION = "motion"
     """Says how a still moves; who warps it is this program."""
+    MOTION_SPECTRA = "motion-spectra"
+    """Draws how a region of a still moves: the Fourier coefficients of its paths (imaging.motion_spectra)."""
 
 
 class Library(StrEnum):

@@ -16,7 +16,9 @@ from archive_restore.errors import UsageError
 from archive_restore.imaging import camera, faces, motion_regions
 from archive_restore.imaging.clip import Clip
 from archive_restore.imaging.eyelids import Patch
+from archive_restore.imaging.learned_motion import MODEL, LearnedMotion
 from archive_restore.imaging.motion import CAP, Moved, Moving, SpectralMotion, Together, where_it_moves
+from archive_restore.imaging.motion_spectra import KINDS
 from archive_restore.imaging.wipe import Wipe
 from archive_restore.ports import ClipFrames, MotionSource, MotionStep, Still, StoryContext
 from archive_restore.records.imagery import PixelFlag, Region
@@ -30,6 +32,7 @@ CROPS = {"wide": (1080, 1920), "square": (1080, 1080), "vertical": (1920, 1080)}
 """Rows and columns of frames that are cut out of the picture."""
 MOTION, BEFORE_AFTER = "motion", "before-after"
 _LEAST_EDGE = 64
+_LEARNED = f"Warps regions of the still as the model {MODEL} has learnt it from simulations; the motion is invented."
 _LARGEST_AMPLITUDE = 1.0
 
 
@@ -88,13 +91,15 @@ class Animate(MotionStep):
 
     def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
         """The one that moves the still, and those that find faces, where faces are to move or to be left alone."""
-        moving = moving_models.wanted(parameters)
-        looking = tuple(faces.MODELS.values()) if moving or people.wanted(parameters) else ()
+        moving = moving_models.wanted(parameters) or (MODEL if moving_models.learned(parameters) else "")
+        elsewhere = moving_models.wanted(parameters)
+        looking = tuple(faces.MODELS.values()) if elsewhere or people.wanted(parameters) else ()
         return (*((moving,) if moving else ()), *looking)
 
     def source_type(self, parameters: Mapping[str, Json]) -> str:
         """See MotionStep."""
-        return "compositeWithTrainedAlgorithmicMedia" if moving_models.wanted(parameters) else self.digital_source_type
+        trained = moving_models.wanted(parameters) or moving_models.learned(parameters)
+        return "compositeWithTrainedAlgorithmicMedia" if trained else self.digital_source_type
 
     def clip(self, still: Still, parameters: Mapping[str, Json], context: StoryContext) -> ClipFrames:
         """See MotionStep."""
@@ -106,8 +111,9 @@ class Animate(MotionStep):
         loops = parameters["ending"] == "loop" and not moves
         path = _path(parameters, (height, width), size, focus)
         document = context.documents.get("motion")
+        moving, learned, says = moving_models.wanted(parameters), moving_models.learned(parameters), ""
         if parameters.get("form", MOTION) == BEFORE_AFTER:
-            if moves or document is not None or people.wanted(parameters) or moving_models.wanted(parameters):
+            if moves or document is not None or people.wanted(parameters) or moving or learned:
                 raise UsageError(
                     "before and after are shown at rest",
                     hint="Leave out --regions, --motion, --camera, --blink and --breathe",
@@ -116,7 +122,6 @@ class Animate(MotionStep):
         sources: list[MotionSource] = []
         over: list[Callable[[int], Sequence[Patch]]] = []
         told: list[Moved] = []
-        moving, says = moving_models.wanted(parameters), ""
         if moving:
             mask = None
             if document is not None:
@@ -132,8 +137,12 @@ class Animate(MotionStep):
             told += [made.drawn] if made.drawn is not None else []
         elif document is not None:
             assert isinstance(document, Mapping)
-            sources.append(
-                self._motion(document, parameters, (height, width), path(0).width, count, rate, loops, context)
+            sources.append(self._motion(document, parameters, still, path(0).width, count, rate, loops, context))
+            says = _LEARNED if learned else ""
+        elif learned:
+            raise UsageError(
+                "the learned source moves regions, and none were given",
+                hint="Draw them for --regions, see --regions auto",
             )
         if people.wanted(parameters):
             found = people.find(still, context)
@@ -176,7 +185,7 @@ class Animate(MotionStep):
         self,
         document: Mapping[str, Any],
         parameters: Mapping[str, Json],
-        size: tuple[int, int],
+        still: Still,
         seen: float,
         count: int,
         rate: int,
@@ -184,11 +193,19 @@ class Animate(MotionStep):
         context: StoryContext,
     ) -> SpectralMotion:
         amplitude = _number(parameters["amplitude"]) / 100
+        size = still.flags.shape
         regions = motion_regions.masks(document, size, amplitude * seen)
         _inside(regions)
         if amplitude > CAP:
             context.say(f"Motion of {100 * amplitude:g} % of the width: from 0.1 % on it is seen to be made up.")
         self._decided(document, context)
+        if moving_models.learned(parameters):
+            others = sorted({region.spectrum.name for region in regions} - set(KINDS))
+            if others:
+                context.say(f"Not learnt, and moved by the procedural source: {', '.join(others)}.")
+            return LearnedMotion(
+                still.samples, context.networks[MODEL], regions, frames=count, rate=rate, seed=context.seed, loops=loops
+            )
         return SpectralMotion(size, regions, frames=count, rate=rate, seed=context.seed, loops=loops)
 
     def _mask(self, document: Mapping[str, Any], size: tuple[int, int], context: StoryContext) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from archive_restore.core.model_contracts import MOVING
 from archive_restore.errors import UsageError
-from archive_restore.imaging import model_motion
+from archive_restore.imaging import learned_motion, model_motion
 from archive_restore.imaging.eyelids import Patch
 from archive_restore.imaging.faces import Face
 from archive_restore.imaging.motion import Moved
@@ -25,10 +25,13 @@ from archive_restore.records.provenance import Json
 
 PROCEDURAL = "procedural"
 """Motion from noise with a spectrum; no model."""
+LEARNED = "learned"
+"""Motion of regions with a spectrum that a model of ours draws (imaging.learned_motion)."""
 PARAMETERS: Mapping[str, Any] = {
     "motion": {
         "type": "string", "default": PROCEDURAL, "pattern": "^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$",
-        "description": "Where motion comes from: procedural, or the name of a model for image-to-video or motion.",
+        "description": "Where motion comes from: procedural; learned, for regions, from simulated motion; or the name "
+        "of a model for image-to-video or motion.",
     },
 }  # fmt: skip
 """Parameters of the `animate` step that speak of models."""
@@ -47,9 +50,14 @@ class FromModel:
 
 
 def wanted(parameters: Mapping[str, Json]) -> str:
-    """Name of the model that moves the still; empty where there is none."""
+    """Name of the model from elsewhere that moves the still; empty where there is none."""
     name = str(parameters.get("motion", PROCEDURAL))
-    return "" if name == PROCEDURAL else name
+    return "" if name in (PROCEDURAL, LEARNED, learned_motion.MODEL) else name
+
+
+def learned(parameters: Mapping[str, Json]) -> bool:
+    """Whether regions move as our own model has learnt it."""
+    return parameters.get("motion", PROCEDURAL) in (LEARNED, learned_motion.MODEL)
 
 
 def moved(

@@ -59,9 +59,9 @@ class Scenes:
         }
 
     @property
-    def count(self) -> int:
-        """Examples."""
-        return sum(len(part["still"]) for part in self._parts.values())
+    def counts(self) -> dict[str, int]:
+        """Examples of every kind."""
+        return {kind: len(part["still"]) for kind, part in self._parts.items()}
 
     def scale(self) -> Tensor:
         """Root mean square of the coefficients of every period in the regions, all kinds alike (periods,)."""
@@ -146,12 +146,54 @@ def _looked(planes: Tensor, matrix: Tensor) -> Tensor:
 # --- the coder ---------------------------------------------------------------------------------------
 
 
+class LearningCoder(SpectrumCoder):
+    """The coder while its codes are learnt: the running means of how often each is used, and of what it stands for."""
+
+    used: Tensor
+    total: Tensor
+
+    def __init__(self, **settings: int) -> None:
+        super().__init__(**settings)
+        self.register_buffer("used", torch.ones(self.depth, self.codes))
+        self.register_buffer("total", self.book.clone())
+
+    def begin(self, left: Tensor, rng: np.random.Generator) -> None:
+        """First codes of every depth: means of what is alike (Lloyd's algorithm) of latents (n, latent)."""
+        for k in range(self.depth):
+            book = left[torch.from_numpy(rng.integers(len(left), size=self.codes))].clone()
+            for _ in range(8):
+                chosen = torch.cdist(left, book).argmin(-1)
+                count = torch.bincount(chosen, minlength=self.codes).float()
+                mean = torch.zeros_like(book).index_add_(0, chosen, left) / count.clamp_min(1).unsqueeze(-1)
+                book = torch.where(count.unsqueeze(-1) > 0, mean, book)
+            self.book[k], self.used[k], self.total[k] = book, 1.0, book
+            left = left - functional.embedding(torch.cdist(left, book).argmin(-1), book)
+
+    def follow(self, left: Tensor, chosen: Tensor, rng: np.random.Generator | None) -> None:
+        """Move every code to the running mean of what it stood for: latents (n, latent), codes (n, depth).
+
+        With `rng`, codes that hardly anybody uses are given to what is said badly.
+        """
+        for k in range(self.depth):
+            told = functional.embedding(chosen[:, k], self.book[k])
+            count = torch.bincount(chosen[:, k], minlength=self.codes).float()
+            total = torch.zeros_like(self.book[k]).index_add_(0, chosen[:, k], left)
+            self.used[k].lerp_(count, 1 - MEMORY)
+            self.total[k].lerp_(total, 1 - MEMORY)
+            if rng is not None:
+                dead = torch.nonzero(self.used[k] < RARE)[:, 0]
+                self.total[k, dead] = left[torch.from_numpy(rng.integers(len(left), size=len(dead)))]
+                self.used[k, dead] = 1.0
+            self.book[k] = self.total[k] / self.used[k].clamp_min(1e-3).unsqueeze(-1)
+            left = left - told
+
+
 def train_coder(args: argparse.Namespace) -> Run:
     """The VQ-VAE; the result lies in `args.out`/coder."""
     args.out = args.out / "coder"
     scenes, held = Scenes(args.data, "train"), Scenes(args.data, "held")
     run = Run(args, lambda: _coder(args), memory=0.99)
-    assert isinstance(run.network, SpectrumCoder)
+    assert isinstance(run.network, LearningCoder)
     coder = run.network
     coder.scale.copy_(scenes.scale())
     while run.done < 1.0:
@@ -161,13 +203,13 @@ def train_coder(args: argparse.Namespace) -> Run:
             latents = coder.latents(even)
         places = open_places(given[:, 1:2])
         with torch.no_grad():
+            rng = stream(args.seed, run.step, 0xB00C)
             if run.step == args.free:
-                begin_codes(coder, latents[places], stream(args.seed, run.step, 0xB00C))
-            codes, nearest = coder.rounded(latents)
+                coder.begin(latents[places], rng)
+            nearest = latents
             if run.step >= args.free:
-                learn_codes(coder, latents, codes, places, run.step, stream(args.seed, run.step, 0xB00C))
-            else:
-                nearest = latents
+                codes, nearest = coder.rounded(latents)
+                coder.follow(latents[places], codes[places], None if run.step % RENEW else rng)
         passed = latents + (nearest - latents).detach()
         with run.autocast():
             made = coder.decoded(passed, places)
@@ -183,40 +225,6 @@ def missed(made: Tensor, even: Tensor, region: Tensor) -> Tensor:
     """Mean square error in the regions, every example alike."""
     square = ((made - even).square().mean(1, keepdim=True) * region).sum((1, 2, 3))
     return (square / region.sum((1, 2, 3)).clamp_min(1.0)).mean()
-
-
-def begin_codes(coder: SpectrumCoder, left: Tensor, rng: np.random.Generator) -> None:
-    """First codes of every depth: means of what is alike (Lloyd's algorithm) of latents (n, latent)."""
-    for k in range(coder.depth):
-        book = left[torch.from_numpy(rng.integers(len(left), size=coder.codes))].clone()
-        for _ in range(8):
-            chosen = torch.cdist(left, book).argmin(-1)
-            count = torch.bincount(chosen, minlength=coder.codes).float()
-            mean = torch.zeros_like(book).index_add_(0, chosen, left) / count.clamp_min(1).unsqueeze(-1)
-            book = torch.where(count.unsqueeze(-1) > 0, mean, book)
-        coder.book[k], coder.used[k], coder.total[k] = book, 1.0, book
-        left = left - functional.embedding(torch.cdist(left, book).argmin(-1), book)
-
-
-def learn_codes(
-    coder: SpectrumCoder, latents: Tensor, codes: Tensor, places: Tensor, step: int, rng: np.random.Generator
-) -> None:
-    """Move every code to the running mean of what it stood for; give codes that nobody uses to what is said badly."""
-    left = latents[places]
-    chosen = codes[places]
-    for k in range(coder.depth):
-        count = torch.bincount(chosen[:, k], minlength=coder.codes).float()
-        total = torch.zeros_like(coder.book[k]).index_add_(0, chosen[:, k], left)
-        coder.used[k].lerp_(count, 1 - MEMORY)
-        coder.total[k].lerp_(total, 1 - MEMORY)
-        told = functional.embedding(chosen[:, k], coder.book[k])
-        if step % RENEW == 0:
-            dead = torch.nonzero(coder.used[k] < RARE)[:, 0]
-            picked = torch.from_numpy(rng.integers(len(left), size=len(dead)))
-            coder.total[k, dead] = left[picked]
-            coder.used[k, dead] = 1.0
-        coder.book[k] = coder.total[k] / coder.used[k].clamp_min(1e-3).unsqueeze(-1)
-        left = left - told
 
 
 def coder_held(coder: torch.nn.Module, held: Scenes) -> dict[str, float]:
@@ -301,8 +309,9 @@ def _net(args: argparse.Namespace) -> MotionNet:
     return MotionNet(depth=args.depth, codes=args.codes, width=args.width, layers=args.layers)
 
 
-def _coder(args: argparse.Namespace) -> SpectrumCoder:
-    return _net(args).coder
+def _coder(args: argparse.Namespace) -> LearningCoder:
+    made = _net(args).coder
+    return LearningCoder(**made.settings)
 
 
 def _prior(args: argparse.Namespace) -> CodePrior:

@@ -69,17 +69,14 @@ class SpectrumCoder(nn.Module):
 
     scale: Tensor
     book: Tensor
-    used: Tensor
-    total: Tensor
 
     def __init__(self, *, periods: int, depth: int, codes: int, latent: int, breadth: int) -> None:
         super().__init__()
         self.depth, self.codes = int(depth), int(codes)
+        self.settings = {"periods": periods, "depth": depth, "codes": codes, "latent": latent, "breadth": breadth}
         planes, step = 4 * int(periods), GRID // PLACES
         self.register_buffer("scale", torch.ones(int(periods)))
         self.register_buffer("book", torch.randn(self.depth, self.codes, int(latent)) * 0.3)
-        self.register_buffer("used", torch.ones(self.depth, self.codes))
-        self.register_buffer("total", self.book.clone())
         self.into = nn.Conv2d(planes * step * step, breadth, 3, padding=1)
         self.encode = nn.Sequential(*(_Block(breadth) for _ in range(3)), _Last(breadth, int(latent)))
         self.out_of = nn.Conv2d(int(latent), breadth, 3, padding=1)
