@@ -7,7 +7,7 @@ the seed alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from archive_restore.imaging.motion import COARSE, SMOOTHEST, Cells, Moving, SpectralMotion, Volume
 from archive_restore.imaging.motion_spectra import EDGE, GRID, KINDS, PERIODS, SECONDS, Coefficients, spectrum_of
-from archive_restore.ports import Network
 
 Floats = NDArray[np.float32]
 
@@ -30,7 +29,7 @@ class LearnedMotion(SpectralMotion):
     def __init__(
         self,
         samples: NDArray[np.uint8],
-        network: Network,
+        predict: Callable[[Floats], Floats],
         regions: Sequence[Moving],
         *,
         frames: int,
@@ -38,8 +37,11 @@ class LearnedMotion(SpectralMotion):
         seed: int,
         loops: bool = True,
     ) -> None:
-        """`samples`: the still, (h, w, 3) sRGB; `network`: MODEL. Raise ModelUnusable where it fails."""
-        self._samples, self._network = samples, network
+        """`samples`: the still, (h, w, 3) sRGB; `predict`: MODEL's, (1, 7, EDGE, EDGE) to (1, 4·periods, GRID, GRID).
+
+        Raise what `predict` raises.
+        """
+        self._samples, self._predict = samples, predict
         super().__init__(samples.shape[:2], regions, frames=frames, rate=rate, seed=seed, loops=loops)
 
     def _volume(self, cells: Cells) -> Volume:
@@ -53,7 +55,7 @@ class LearnedMotion(SpectralMotion):
         luma = square.cut(self._samples, EDGE, cv2.BORDER_REPLICATE) @ _LUMA / 255
         region = square.cut(cells.region.mask, EDGE, cv2.BORDER_CONSTANT) / 255
         planes = given(cells.region.spectrum.name, luma, region, chance(cells.seed, cells.index))
-        spectrum = spectrum_of(self._network.predict(planes[None])[0])
+        spectrum = spectrum_of(self._predict(planes[None])[0])
         inner = slice(cells.rows.start - top, cells.rows.start - top + rows)
         across = slice(cells.columns.start - left, cells.columns.start - left + columns)
         return volume(spectrum, edge, inner, across, cells.seconds)

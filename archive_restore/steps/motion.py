@@ -204,8 +204,9 @@ class Animate(MotionStep):
             if others:
                 context.say(f"Not learnt, and moved by the procedural source: {', '.join(others)}.")
             return LearnedMotion(
-                still.samples, context.networks[MODEL], regions, frames=count, rate=rate, seed=context.seed, loops=loops
-            )
+                still.samples, context.networks[MODEL].predict, regions, frames=count, rate=rate, seed=context.seed,
+                loops=loops,
+            )  # fmt: skip
         return SpectralMotion(size, regions, frames=count, rate=rate, seed=context.seed, loops=loops)
 
     def _mask(self, document: Mapping[str, Any], size: tuple[int, int], context: StoryContext) -> npt.NDArray[np.uint8]:

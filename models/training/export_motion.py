@@ -1,4 +1,4 @@
-"""Makes the weights that ship from the two checkpoints of train_motion.py: averaged, halved; writes digest and self-test.
+"""Makes the weights that ship from the two checkpoints of train_motion.py, averaged and halved; writes the self-test.
 
 python models/training/export_motion.py --run RUN --data DATA
 

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.motion [--data DIR] [--write]
 
-Both are asked for the motion of the same regions; the simulation's own is the measure. For scale, the line `another scene`
-holds each simulation against the next one of its kind: nobody who does not know the scene can be asked for much more.
+Both are asked for the motion of the same regions; the simulation's own is the measure. For scale, `another scene` holds
+each simulation against the next one of its kind: nobody who does not know the scene can be asked for much more.
 Without --data, scenes are simulated first (a minute); --write puts the numbers into the card.
 """
 
@@ -215,8 +215,8 @@ def inside(data: Path, most: int) -> dict[str, float]:
     entropy = [float(torch.special.entr(share).sum()) for share in used]
     return {
         "lost": float(np.mean(lost)), "nats": nats / count, "alone": float(np.mean(entropy)),
-        "even": float(np.log(network.coder.codes)), "used": float(np.mean([(share > 0).float().mean() for share in used])),
-        "perplexity": float(np.mean(np.exp(entropy))), "codes": float(network.coder.codes),
+        "even": float(np.log(network.coder.codes)), "perplexity": float(np.mean(np.exp(entropy))),
+        "codes": float(network.coder.codes),
     }  # fmt: skip
 
 
