@@ -52,8 +52,8 @@ class LearnedMotion(SpectralMotion):
         edge = max(rows, columns)
         top, left = cells.rows.start - (edge - rows) // 2, cells.columns.start - (edge - columns) // 2
         square = _Square(top=top * COARSE, left=left * COARSE, edge=edge * COARSE)
-        luma = square.cut(self._samples, EDGE, cv2.BORDER_REPLICATE) @ _LUMA / 255
-        region = square.cut(cells.region.mask, EDGE, cv2.BORDER_CONSTANT) / 255
+        luma = square.cut(self._samples, EDGE, cv2.BORDER_REPLICATE) @ _LUMA / np.float32(255)
+        region = square.cut(cells.region.mask, EDGE, cv2.BORDER_CONSTANT) / np.float32(255)
         planes = given(cells.region.spectrum.name, luma, region, chance(cells.seed, cells.index))
         spectrum = spectrum_of(self._predict(planes[None])[0])
         inner = slice(cells.rows.start - top, cells.rows.start - top + rows)
