@@ -877,6 +877,10 @@ class MotionStep(ABC):
         """Names of the trained models it runs with these parameters; none unless a step says otherwise."""
         return ()
 
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """IPTC digital source type of what it makes with these parameters; `digital_source_type` by default."""
+        return self.digital_source_type
+
     @abstractmethod
     def clip(self, still: Still, parameters: Mapping[str, Json], context: StoryContext) -> ClipFrames:
         """Plan the clip; what moves is flagged, what is not flagged anew keeps the samples of the still.

@@ -159,6 +159,13 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     help="What moves, drawn by a person (schema motion.schema.json); auto writes a proposal into --proposal and stops.",
 )
 @click.option(
+    "--motion",
+    "source",
+    metavar="NAME",
+    help="Where motion comes from: procedural (the default); learned, for regions, from simulations; or a model for "
+    "image-to-video or motion (`models add`).",
+)
+@click.option(
     "--proposal", type=click.Path(path_type=Path, dir_okay=False), help="Where the proposal goes; a PNG lies beside it."
 )
 @click.option("--amplitude", type=click.FloatRange(0, 1), metavar="PERCENT", help="Motion, per cent of the width; 0.1.")
@@ -213,6 +220,7 @@ def animate_command(session: Session, /, **options: Any) -> int:
     options["motion"] = options.pop("regions")
     recipe = animation(
         **_picked(options, ("seconds", "size", "amplitude", "form", "ending", "camera", "travel", "focus", "blink")),
+        motion=options["source"],
         rate=int(options["rate"]) if options["rate"] else None,
         keep_lossless=options["keep_lossless"] or None,
         breathe=options["breathe"] or None,

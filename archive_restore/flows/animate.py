@@ -21,6 +21,7 @@ from archive_restore.core.canonical import canonical_bytes, from_plain, to_plain
 from archive_restore.core.clip_sheet import SHEET_CSV, SHEET_TEXT, sheet_csv, sheet_rows, sheet_text
 from archive_restore.core.disclosure_words import WORDS as DISCLOSURE_WORDS
 from archive_restore.core.labels import built_in_language, label_kind, label_text
+from archive_restore.core.model_contracts import MOVING
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.core.synthesis_map import PixelDigest, histogram, map_summary, pixel_digest
@@ -73,6 +74,8 @@ QUALITIES = (16, 11, 6, 1)
 """Constant rate factors of the encoder: the first that brings every frame near enough."""
 LEAST_PSNR = 38.0
 """How near a frame of the clip must lie to what was encoded, dB."""
+WHOLLY_DRAWN = 0.95
+"""Share of the picture outside of labels from which a clip that a model drew is that model's (IPTC source type)."""
 _LABEL_WIDTH = 0.42  # of the frame's width
 MATROSKA = "video/x-matroska"
 _ROWS = 256
@@ -127,7 +130,7 @@ class Take:
         library = archive.motion_steps()
         (plan,) = planned
         self.step = library[plan.step]
-        self.networks = {name: archive.models.load(name, device) for name in self.step.models(plan.parameters)}
+        self.networks = {name: _loaded(archive, name, device) for name in self.step.models(plan.parameters)}
         self.still, self.before, self.source_pixels_sha256 = _still(archive, source)
         self.earlier: Still | None = None
         """The master in the frame of the still, where the clip shows it."""
@@ -162,7 +165,7 @@ class Take:
             parameters=plan.parameters,
             survey=survey,
             action=self.step.action,
-            digital_source_type=self.step.digital_source_type,
+            digital_source_type=self.step.source_type(plan.parameters),
             pixels=0,
             description=self.clip.says or self.step.summary,
         )
@@ -219,6 +222,11 @@ class Take:
                 samples[rows, : band.shape[1]] = band
                 flags[rows, : band.shape[1]] = np.uint8(PixelFlag.HUMAN)
         return ClipFrame(samples=samples, flags=flags)
+
+
+def _loaded(archive: Archive, name: str, device: str) -> Network:
+    """A model that moves a still runs on the processor, where every frame can be made again to the last bit."""
+    return archive.models.load(name, "cpu" if archive.models.card(name).card.task in MOVING else device)
 
 
 def _narrow(band: npt.NDArray[np.uint8], least: int) -> npt.NDArray[np.uint8]:
@@ -345,12 +353,21 @@ def _render(
         before=take.before,
         after=_seen(first),
         source_pixels_sha256=take.source_pixels_sha256,
-        steps=(take.run(int(np.count_nonzero(union))),),
+        steps=(_typed(take.run(int(np.count_nonzero(union))), union),),
         networks=tuple(take.networks.values()),
         people=tuple(dict.fromkeys(take.people)),
         notes=tuple(dict.fromkeys(take.notes)),
         geometry=_to_master(take, source),
     )
+
+
+def _typed(run: StepRun, union: npt.NDArray[np.uint8]) -> StepRun:
+    """A clip of which a model drew nearly everything is that model's, and no composite."""
+    composite = run.digital_source_type == "compositeWithTrainedAlgorithmicMedia"
+    drawn = np.count_nonzero(union & np.uint8(PixelFlag.SYNTHESIZED))
+    if not composite or drawn < WHOLLY_DRAWN * np.count_nonzero((union & np.uint8(PixelFlag.HUMAN)) == 0):
+        return run
+    return replace(run, digital_source_type="trainedAlgorithmicMedia")
 
 
 def _shown(archive: Archive, take: Take, path: Path, quality: int) -> FrameWriter:
