@@ -211,7 +211,8 @@ class Reduced:
     def _flags_in(self, window: Window, size: tuple[int, int]) -> Bytes:
         rows, columns = size
         scale = window.width / columns
-        reach = REACH * max(1, int(np.ceil(scale)))  # of bicubic interpolation
+        filtered = int(_LOBES * scale / self._factor) if scale > self._factor else 0
+        reach = self._factor * (REACH + filtered + 1) - 1
         if reach not in self._wide:
             self._wide[reach] = spread(self._flags, reach)
         wide = self._wide[reach]
