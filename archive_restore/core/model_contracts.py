@@ -49,6 +49,8 @@ WORDS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "its own place",
         ),
         "harmonic": (4, "as flow, of one frequency: cosine across and down, sine across and down"),
+        "traits": (3, "lightness smoothed, lightness around, and texture, as imaging.hints sees them"),
+        "belonging": (43, "which pixels go together in colour, as imaging.belonging reads it"),
     }
 )
 """Words for planes that mean the same in every card: number of planes, and what they are."""
@@ -58,6 +60,7 @@ SHAPES: Mapping[Task, tuple[str, ...]] = MappingProxyType(
         Task.COLORIZATION: (
             "lightness > ab",
             "lightness ab trust > ab confidence",
+            "lightness traits > ab confidence belonging",
             "gray > rgb",
             "rgb > rgb",
             "rgb > ab",

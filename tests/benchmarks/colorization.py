@@ -123,20 +123,20 @@ def without_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
 
 def by_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
     """As the command does it: the network proposes, abstains where its card says so, and hints put it right."""
-    made = spread(Seen(truth.light), marks)
+    seen = Seen(truth.light)
+    made = spread(seen, marks)
     propose, abstention = network()
-    ab, confidence = propose(truth.light, made.ab, made.trust)
-    along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
-    kept = along * along * (3 - 2 * along)
-    return colorize.compose(ab * kept[:, :, None], kept, made)[0]
+    return colorize.compose(propose(seen, made, colorize.judgement(truth.light, abstention)).ab, made)
 
 
 @cache
 def network() -> tuple[colorize.Propose, tuple[float, float]]:
     loaded = FolderModels(shipped("models")).load("colour", "cpu")
     given, said = loaded.card.input, loaded.card.calibration.get("abstention")
+    told = [group.meaning for group in loaded.card.output.planes]
     ends = (float(str(said["none"])), float(str(said["full"]))) if isinstance(said, Mapping) else (-1.0, 0.0)
-    return colorize.network_proposal(loaded.predict, multiple=given.size_multiple, least=given.minimum_size), ends
+    way = colorize.belonging_proposal if "belonging" in told else colorize.network_proposal
+    return way(loaded.predict, multiple=given.size_multiple, least=given.minimum_size), ends
 
 
 @cache
