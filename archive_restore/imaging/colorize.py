@@ -139,8 +139,8 @@ def plan_colour(
 
     `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `near`: distance
     from the truth of which confidence is the chance, units of a* and b*; `strength`: how far the palette has its say,
-    0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise
-    UsageError where a hint lies outside the picture.
+    0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise UsageError where a hint lies
+    outside the picture.
     """
     seen = hinted.Seen(light)
     spread = hinted.spread(seen, hinted.marks_of(hints, size, light.shape, scale))
