@@ -161,8 +161,8 @@ def plan_colour(
 
     `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `near`: distance
     from the truth of which confidence is the chance, units of a* and b*; `strength`: how far the palette has its say,
-    0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise
-    UsageError where a hint lies outside the picture.
+    0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise UsageError where a hint lies
+    outside the picture.
     """
     seen = hinted.Seen(light)
     spread = hinted.spread(seen, hinted.marks_of(hints, size, light.shape, scale))
@@ -473,8 +473,8 @@ def paint(
         parts = [(area, at) for area in plan.areas if (at := _inside(area, rows, width))[0].size]
         for area, (down, across) in parts:
             at = down - top, across
-            planes = np.stack([area.known, area.ruled, area.covered])
-            known[at], trust[at], covered[at] = _picked(planes, lines, columns, at)
+            sureness = np.stack([area.known, area.ruled, area.covered])
+            known[at], trust[at], covered[at] = _picked(sureness, lines, columns, at)
         was = [given[:, :, k % given.shape[2]] for k in range(3)]
         still = (was[0] == was[1]) & (was[1] == was[2])  # has no colour that would have to go
         if toning == 1:

@@ -1,12 +1,13 @@
 """What colorization does to pixels: hints with and without a network against gray, a tint and Levin's solve.
 
 Run it from the repository: `python -m tests.benchmarks.colorization --photographs DIR [--early FILE…] [--parts quality
-speed command] [--draws 10] [--sheets DIR] [--contact FILE]`. DIR is what `models.training.photographs` assembled; only
-its `test` split is measured on, and the mean tint comes from `train`. Hints are read from the truth at random places,
-the mean of 3×3 pixels there. Quality: whole photographs reduced as the program does it, their true lightness given.
-Speed: a process of its own, for its peak memory. Command: `archive-restore colorize` as it is typed, on a gray TIFF of
-12 Mpx in an archive of its own, then again and again with one of ten hints elsewhere; with byte code, as installing
-leaves it, and without. Levin's solve needs SciPy, which the program does not.
+palettes speed command] [--draws 10] [--sheets DIR] [--contact FILE]`. DIR is what `models.training.photographs`
+assembled; only its `test` split is measured on (palettes: `validation` too), and the mean tint comes from `train`.
+Hints are read from the truth at random places, the mean of 3×3 pixels there. Quality: whole photographs reduced as the
+program does it, their true lightness given. Speed: a process of its own, for its peak memory. Command:
+`archive-restore colorize` as it is typed, on a gray TIFF of 12 Mpx in an archive of its own, then again and again with
+one of ten hints elsewhere; with byte code, as installing leaves it, and without. Levin's solve needs SciPy, which the
+program does not.
 """
 
 from __future__ import annotations
@@ -39,12 +40,14 @@ from tests.benchmarks.colour_hints import HINTS
 from tests.benchmarks.processes import PHOTOGRAPHS, archive_restore, measured, median, new_archive, table
 
 Floats = NDArray[np.float32]
-PARTS = ("quality", "speed", "command")
+PARTS = ("quality", "palettes", "speed", "command")
 COUNTS = (1, 5, 10, 50)
 GOALS = {0: 1.5, 1: 1.5, 5: 1.2, 10: 1.0, 50: 0.7}
 """dB that a network shall be better than the tint, or than the better of both ways without one, by hints."""
 SECONDS, AGAIN, MEBIBYTES = 15, 3, 2048
 """Goals: colouring 12 Mpx on two processors, once more after one hint changed, and the peak."""
+PALE = 80.0
+"""L* from which a place is called pale."""
 BORDER, ACROSS = 20.0, 3
 """Units of a* and b* by which the truth changes at a border of regions, and pixels on each side of it."""
 
@@ -246,6 +249,31 @@ def sheet(truths: Sequence[Truth], ways: Mapping[str, Way], counts: Sequence[int
         cv2.imwrite(str(directory / f"{truth.name}.png"), rows)
 
 
+def print_palettes(truths: Sequence[Truth]) -> None:
+    """What palettes do to proposals without a hint: how far off they are, in all and where the picture is pale."""
+    propose, abstention = network()
+    rows = []
+    for document in (None, *palettes()):
+        palette = None if document is None else Palette(document)
+        off, pale, decibels, abstained = [], [], [], []
+        for truth in truths:
+            plan = colorize.plan_colour(
+                truth.light, 1.0, truth.light.shape, propose=propose, abstention=abstention, near=near(),
+                palette=palette, suggestions=0,
+            )  # fmt: skip
+            away = np.hypot(*np.moveaxis(plan.ab - truth.ab, -1, 0))
+            shown = srgb_from_lab(np.concatenate([truth.light[:, :, None], plan.ab], axis=2))
+            off.append(float(away.mean()))
+            decibels.append(float(-10 * np.log10(np.mean(np.square(shown - truth.rgb)))))
+            abstained.append(plan.abstained)
+            if (truth.light > PALE).sum() > 100:
+                pale.append(float(away[truth.light > PALE].mean()))
+        name = "none" if document is None else str(document["id"])
+        means = [float(np.mean(values)) for values in (decibels, off, pale, abstained)]
+        rows.append([name, f"{means[0]:.2f}", *(f"{value:.1f}" for value in means[1:3]), f"{means[3]:.2f}"])
+    print(table(["palette", "PSNR, dB", "off", "off where pale", "abstained"], rows))
+
+
 ERAS = (("1900s", "hand-coloured", ""), ("1940s", "kodachrome", ""))
 """Era, process and region of the palettes that the contact sheet shows."""
 
@@ -405,6 +433,10 @@ def main() -> None:
             quality(truths, np.asarray(tint, np.float32), ways, args.draws)
             if args.sheets:
                 sheet(truths, ways, (1, 5, 50), args.sheets)
+    if "palettes" in args.parts and trained and args.photographs is not None:
+        truths = [*split(args.photographs, "validation"), *split(args.photographs, "test")]
+        print(f"\nvalidation and test split, {len(truths)} photographs\n")
+        print_palettes(truths)
     if args.contact:
         contact(args.contact, trained)
     if "speed" in args.parts:
