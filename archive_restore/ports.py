@@ -1161,6 +1161,13 @@ class AccessCopies(ABC):
         The profile of the source goes in, or that of sRGB; its orientation too.
         """
 
+    @abstractmethod
+    def write_clip(self, path: Path, metadata: AccessMetadata) -> None:
+        """Write the source of `metadata`, an MP4, with XMP; nothing in it is encoded again.
+
+        Raise PictureUnreadable where it is no whole MP4, StorageFailed.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class SignedFile:
