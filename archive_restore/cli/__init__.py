@@ -30,6 +30,10 @@ COMMANDS = {
     "story": ("tell", "Restore, enhance and colorize, with a contact sheet and the words to say with it."),
     "hints": ("palettes", "Find out where colour hints would help."),
     "palettes": ("palettes", "List, show, make and add palettes of eras, places and processes."),
+    "music": (
+        "music",
+        "List and show backing pieces: whose they are, why they are free, and which pictures they suit.",
+    ),
     "review": ("review", "Approve or reject a version of a derivative."),
     "export": ("export", "Copy pictures out of the archive, each with its credentials, its map and its words."),
     "verify": ("check", "Check every claim: fixity, structure, manifests, maps, log, catalog."),
