@@ -1440,8 +1440,8 @@ class SheetPanel:
 
     title: str
     picture: Overview
-    path: Path
-    """The file, for its profile."""
+    path: Path | None
+    """The file, for its profile; None where samples are sRGB, as those of a clip's frames."""
     caption: str
     """Text of its band; empty for what is no story."""
 

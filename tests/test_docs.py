@@ -360,7 +360,9 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
     real["audit"] = shelf.ok("audit", copy, "--report", tmp_path / "report.html")
     packed = ("--as", "bag", "--approved-only", "--to", tmp_path / "packed")
     real["export packages"] = shelf.run("export", "a", "a/restoration", *packed).json
-    words = ("--scale", "1.5", "--set", "enlarge.method=kernel", "--hint", "20,20=#806040", "--to", tmp_path)
+    words = (
+        "--scale", "1.5", "--set", "enlarge.method=kernel", "--hint", "20,20=#806040", "--to", tmp_path, "--seconds", "1",
+    )  # fmt: skip
     shutil.copy(shelf.root / "audit" / "checkpoint", tmp_path / "old")
     real["review"] = shelf.ok("review", "a/restoration", "--approve", "--by", "A. Miller")
     real["log prove"] = shelf.ok("log", "prove", "a", "--to", tmp_path / "a.tlog-proof")

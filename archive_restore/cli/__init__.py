@@ -27,7 +27,7 @@ COMMANDS = {
     "enhance": ("tell", "Make a story that shows more than the photograph holds: enlarged, with detail drawn."),
     "colorize": ("tell", "Make a story in colour; light and dark stay the photograph's."),
     "animate": ("tell", "Make a clip in which a little moves, every frame with its map and its label."),
-    "story": ("tell", "Restore, enhance and colorize, with a contact sheet and the words to say with it."),
+    "story": ("tell", "Restore, enhance, colorize and animate, with a contact sheet and the words to say with it."),
     "hints": ("palettes", "Find out where colour hints would help."),
     "palettes": ("palettes", "List, show, make and add palettes of eras, places and processes."),
     "music": (

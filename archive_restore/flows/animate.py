@@ -59,6 +59,7 @@ from archive_restore.ports import (
 )
 from archive_restore.records.access import EncodingError
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region, SampleRole
+from archive_restore.records.labels import LabelKind
 from archive_restore.records.objects import MasterRef
 from archive_restore.records.provenance import Json, Material, Product, SoftwareAgent, StepRun
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
@@ -168,8 +169,9 @@ class Take:
         )
         rows, columns = self.clip.size
         # What does not move is no animation: what stories it shows is what is to be said.
-        kinds = {StoryKind.ANIMATION, *source.kinds} if self.clip.moves or not source.kinds else set(source.kinds)
-        self.label = label = label_text(label_kind(kinds), archive.settings.labels)
+        kinds = {StoryKind.ANIMATION, *source.kinds} if self.clip.moves else set(source.kinds)
+        what = label_kind(kinds) if kinds else LabelKind.MONTAGE
+        self.label = label = label_text(what, archive.settings.labels)
         wide = max(160, round(_LABEL_WIDTH * columns))
         band = archive.access.band(wide, round(wide * rows / columns), label)
         self._label = band[:rows, :columns]
@@ -343,7 +345,7 @@ def _render(
         union=union,
         encoding=EncodingError(psnr=None, maximum=0, mean=0.0),
         before=take.before,
-        after=_seen(first),
+        after=as_overview(first),
         source_pixels_sha256=take.source_pixels_sha256,
         steps=(take.run(int(np.count_nonzero(union))),),
         networks=tuple(take.networks.values()),
@@ -419,7 +421,8 @@ def _plain(error: EncodingError) -> dict[str, Json]:
     return {"psnr": error.psnr, "maximum": error.maximum, "mean": error.mean}
 
 
-def _seen(samples: npt.NDArray[np.uint8]) -> Overview:
+def as_overview(samples: npt.NDArray[np.uint8]) -> Overview:
+    """A frame reduced, for those who show it."""
     height, width = samples.shape[:2]
     facts = PictureFacts(
         width=width, height=height, samples=3, bits=8, sample_format="uint", roles=_RGB, photometric="rgb",

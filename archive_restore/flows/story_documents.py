@@ -81,6 +81,10 @@ def enlarged_hints(given: Mapping[str, str], across: float, down: float) -> dict
             if name in document:
                 document[name] = [_enlarged(entry, across, down) for entry in document[name]]
         made["hints"] = canonical_bytes(document).decode()
+    if "motion" in made:
+        document = json.loads(made["motion"])
+        document["regions"] = [_enlarged(entry, across, down) for entry in document["regions"]]
+        made["motion"] = canonical_bytes(document).decode()
     return made
 
 
@@ -91,8 +95,7 @@ def _enlarged(hint: dict[str, Any], across: float, down: float) -> dict[str, Any
     moved: dict[str, Any] = {name: [place(at) for at in hint[name]] for name in ("stroke", "polygon") if name in hint}
     if "point" in hint:
         moved["point"] = place(hint["point"])
-    if "radius" in hint:
-        moved["radius"] = hint["radius"] * (across * down) ** 0.5
+    moved |= {name: hint[name] * (across * down) ** 0.5 for name in ("radius", "soft") if name in hint}
     return {**hint, **moved}
 
 
