@@ -31,7 +31,7 @@ from archive_restore.records.models import InstalledModel, ModelCard
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
 from archive_restore.records.packages import Package
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
-from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
+from archive_restore.records.provenance import Determinism, Event, Json, Product, SoftwareAgent
 from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
@@ -1169,6 +1169,24 @@ class Credentials(ABC):
         seen: Overview,
     ) -> SignedFile:
         """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None."""
+
+    @abstractmethod
+    def sign_beside(
+        self,
+        derivation: StoryDerivation,
+        *,
+        product: Product,
+        file: Path,
+        sidecar: Path,
+        parent: Path,
+        parent_mime: str,
+        parent_sidecar: Path | None,
+        map_png: Path,
+    ) -> None:
+        """Write the sidecar of another product of a story, whose file lies finished and has no room for a manifest.
+
+        Raises as `sign_story`.
+        """
 
     @abstractmethod
     def sign_access(

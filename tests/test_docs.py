@@ -360,16 +360,14 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
     real["audit"] = shelf.ok("audit", copy, "--report", tmp_path / "report.html")
     packed = ("--as", "bag", "--approved-only", "--to", tmp_path / "packed")
     real["export packages"] = shelf.run("export", "a", "a/restoration", *packed).json
-    words = (
-        "--scale", "1.5", "--set", "enlarge.method=kernel", "--hint", "20,20=#806040", "--to", tmp_path, "--seconds", "1",
-    )  # fmt: skip
+    words = ("--scale", "1.5", "--set", "enlarge.method=kernel", "--hint", "20,20=#806040", "--to", tmp_path)
     shutil.copy(shelf.root / "audit" / "checkpoint", tmp_path / "old")
     real["review"] = shelf.ok("review", "a/restoration", "--approve", "--by", "A. Miller")
     real["log prove"] = shelf.ok("log", "prove", "a", "--to", tmp_path / "a.tlog-proof")
     real["log export"] = shelf.ok("log", "export", "--to", tmp_path / "log")
     real["log consistency"] = shelf.ok("log", "consistency", tmp_path / "old")
     real["log timestamp request"] = shelf.ok("log", "timestamp", "request", "--to", tmp_path / "request.tsq")
-    real["story"] = shelf.ok("story", "a", *words)
+    real["story"] = shelf.ok("story", "a", "--seconds", "1", *words)
     real["hints suggest"] = shelf.ok("hints", "suggest", "a")
     shown = shelf.run("palettes", "show", "autochrome").out.replace('"autochrome"', '"ours"', 1)
     (tmp_path / "ours.json").write_text(shown, encoding="utf-8")

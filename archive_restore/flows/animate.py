@@ -254,7 +254,8 @@ def _make(
     agents = sound_agents(archive, take.heard)
     derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, agents, exact=exact)
     documents |= _sheet(staged, derivation, take, source.master.description.title)
-    return finish_story(archive, source, derivation, staged, unsigned, _rest(rendering, documents))
+    rest = _rest(rendering, documents, beside=(EXACT_VIDEO,) if exact else ())
+    return finish_story(archive, source, derivation, staged, unsigned, rest)
 
 
 # --- the still ---------------------------------------------------------------------------------------
@@ -531,7 +532,7 @@ def _sheet(staged: Staging, derivation: StoryDerivation, take: Take, title: str)
     }
 
 
-def _rest(rendering: AnimationRendering, documents: Mapping[str, Digests]) -> Finishing:
+def _rest(rendering: AnimationRendering, documents: Mapping[str, Digests], *, beside: tuple[str, ...]) -> Finishing:
     """What is left to be said of a clip."""
     rows, columns = rendering.size
     cells = np.zeros((-(-rows // CELL), -(-columns // CELL)), np.int64)
@@ -544,6 +545,7 @@ def _rest(rendering: AnimationRendering, documents: Mapping[str, Digests]) -> Fi
         regions=[place.region for place in regions_of(cells, rendering.after.facts)],
         documents=documents,
         records={FRAMES_RECORD: canonical_bytes({"frames": frames, "rate": rendering.rate})},
+        beside=beside,
     )
 
 

@@ -186,6 +186,8 @@ class Finishing:
     """More files to be stored, by name."""
     check: Callable[[Path], None] = lambda picture: None
     """Holds the signed picture against what was meant."""
+    beside: tuple[str, ...] = ()
+    """Other products that get credentials of their own, in a sidecar."""
 
 
 def finish_story(
@@ -226,6 +228,15 @@ def finish_story(
         digests[sidecar.name] = staged.adopt(sidecar.name)
     others = (*derivation.products[1:], *derivation.alternatives)
     digests |= {product.name: staged.adopt(product.name) for product in others}
+    for product in derivation.products[1:]:
+        if product.name in rest.beside:
+            name = sidecar_name(product.name)
+            archive.credentials.sign_beside(
+                derivation, product=product, file=staged.directory / product.name, sidecar=staged.directory / name,
+                parent=source.path, parent_mime=source.material.mime, parent_sidecar=source.sidecar,
+                map_png=staged.directory / MAP_PNG,
+            )  # fmt: skip
+            digests[name] = staged.adopt(name)
     digests |= rest.documents
     records = {
         **rest.records,
@@ -253,7 +264,12 @@ def finish_story(
     }
     events = (
         *derivation.events,
-        event(archive, "digital signature generation", str(ref), f"C2PA manifest of {picture.name}"),
+        event(
+            archive,
+            "digital signature generation",
+            str(ref),
+            f"C2PA manifest of {', '.join((picture.name, *rest.beside))}",
+        ),
         digest_event(archive, str(ref), digests),
     )
     premis = staged.write(PREMIS_RECORD, archive.documents.story_premis(derivation, events, digests))

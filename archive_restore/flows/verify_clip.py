@@ -6,6 +6,7 @@
 4. the map's claim is checked on them: what it does not flag equals the still that was animated, bit for bit
 5. the decoded frame of the clip lies near what was encoded
 6. the sound, made again, has the digest that was written down, and the clip's sound is near it and as long
+7. frames that were kept as they were before they were encoded have the digests that were written down
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.synthesis_map import PixelDigest, pixel_digest
 from archive_restore.errors import ArchiveRestoreError
-from archive_restore.flows.animate import FRAMES_RECORD, LEAST_PSNR, MAP_VIDEO, Take, frame_psnr
+from archive_restore.flows.animate import EXACT_VIDEO, FRAMES_RECORD, LEAST_PSNR, MAP_VIDEO, Take, frame_psnr
 from archive_restore.flows.soundtrack import HEARD, SOUND, departs, sound_digest
 from archive_restore.flows.story_render import StorySourceFile
 from archive_restore.ports import Archive, ClipFrame, StoredFile
@@ -79,6 +80,10 @@ def check_clip(
     elif total.hexdigest() != meant.get(MAP_VIDEO):
         yield error("MAP_DISAGREES", f"The decoded {MAP_VIDEO} is not the one the derivation names.", "DESIGN §4")
     yield from (error(*found) for found in _sound(archive, take, derivation, files))
+    if EXACT_VIDEO in files:
+        kept = [pixel_digest(frame) for frame in archive.videos.frames(files[EXACT_VIDEO].path)]
+        if kept != [shown for shown, _ in said]:
+            yield error("PIXELS_DISAGREE", f"The frames in {EXACT_VIDEO} are not those {FRAMES_RECORD} names.")
 
 
 def _sound(
