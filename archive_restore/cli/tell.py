@@ -129,6 +129,7 @@ def _length_options(command: _Command) -> _Command:
     )  # fmt: skip
 
 
+_NOW = ("now", "now_rights", "now_year")
 _SOUND = ("music", "music_rights", "soundfont", "voice", "voice_rights", "captions")
 
 
@@ -207,8 +208,14 @@ def colorize_command(session: Session, /, **options: Any) -> int:
 @click.option("--amplitude", type=click.FloatRange(0, 1), metavar="PERCENT", help="Motion, per cent of the width; 0.1.")
 @click.option(
     "--form",
-    type=click.Choice(["motion", "before-after"]),
-    help="before-after: nothing moves; a line passes between the photograph and what was made of it.",
+    type=click.Choice(["motion", "before-after", "then-vs-now", "story"]),
+    help="before-after, then-vs-now: the photograph turns into what was made of it, or into --now; story: all in turn.",
+)
+@click.option("--now", type=_FILE, help="A photograph of today of the same place (JPEG, PNG, TIFF), for then-vs-now.")
+@click.option("--now-rights", default="", metavar="TEXT", help="Whose that photograph is, and why it may be shown.")
+@click.option("--now-year", default="", metavar="YEAR", help="When it was taken, as it is to stand in the frame.")
+@click.option(
+    "--transition", type=click.Choice(["wipe", "dissolve"]), help="A line passes, or one dissolves into the other."
 )
 @click.option("--ending", type=click.Choice(["loop", "ease"]), help="Lead into the beginning, or come to rest.")
 @click.option("--camera", type=click.Choice(_CAMERAS), help="Rests unless given.")
@@ -237,14 +244,31 @@ def animate_command(session: Session, /, **options: Any) -> int:
     if options["proposal"] is not None:
         raise click.UsageError("--proposal goes with --regions auto")
     options["motion"] = options.pop("regions")
+    _take_form(options)
     recipe = animation(
-        **_picked(options, ("seconds", "size", "amplitude", "form", "ending", "camera", "focus", "blink")),
+        **_picked(options, ("seconds", "size", "amplitude", "form", "transition", "ending", "camera", "focus")),
+        **_picked(options, ("travel", "blink")),
         rate=int(options["rate"]) if options["rate"] else None,
         keep_lossless=options["keep_lossless"] or None,
         breathe=options["breathe"] or None,
     )
     wish = SoundWish(**_picked(options, _SOUND))
     return _tell(session, StoryKind.ANIMATION, recipe, options, prepare_animation, wish)
+
+
+def _take_form(options: dict[str, Any]) -> None:
+    """What a form means without more words: a file among the REFs is the photograph of today; a story has a camera."""
+    form = options["form"]
+    if options["transition"] and form not in ("before-after", "then-vs-now"):
+        raise click.UsageError("--transition goes with --form before-after and then-vs-now")
+    if form == "then-vs-now" and options["now"] is None and len(options["refs"]) == 2:
+        files = [ref for ref in options["refs"] if Path(ref).is_file()]
+        if len(files) == 1:
+            options["now"] = Path(files[0])
+            options["refs"] = tuple(ref for ref in options["refs"] if ref != files[0])
+    options["travel"] = None
+    if form == "story" and options["camera"] is None:
+        options["camera"], options["travel"] = "closer", _TRAVEL
 
 
 def _propose(session: Session, options: dict[str, Any]) -> int:
@@ -361,7 +385,7 @@ def story_command(session: Session, /, refs: tuple[str, ...], to: Path, **option
 
 
 _TRAVEL = 0.08
-"""Share of the width that the camera of a whole story closes in: half of what `animate --camera` does."""
+"""Share of the width that the camera of a story closes in unless one is chosen: half of what `--camera` does."""
 _CLIP = ("seconds", "rate", "size", "focus", "moving", *_SOUND)
 """Options of `story` that speak of its clip."""
 
@@ -435,17 +459,25 @@ def _tell(
     from archive_restore.flows.story_documents import documents
     from archive_restore.flows.story_render import Telling, models_of_story
     from archive_restore.flows.tell import StoryOrder, prepare_story
+    from archive_restore.flows.then_now import NowWish, take_now
 
     handed = _handed(options)
     with session.open(write=not options["dry_run"]) as archive:
-        taken = None
+        taken = now = None
         if sound is not None:
             recipe, taken = take_wish(archive, sound, recipe)
+            now = take_now(archive, NowWish(**_picked(options, _NOW)), options["form"] or "")
         plan = make_story_plan(archive, recipe, options["settings"])
         chosen = choose_sources(
-            archive, options["refs"], everything=options["everything"], query=options["query"], drawn=handed.any
+            archive,
+            options["refs"],
+            everything=options["everything"],
+            query=options["query"],
+            drawn=handed.any or bool(now and now.attachments),
         )
-        given = {**documents(archive, handed), **(taken.documents if taken else {})}
+        given = {**documents(archive, handed)}
+        for more in (taken, now):
+            given |= more.documents if more else {}
         if options["dry_run"]:
             models = [model.use for model in models_of_story(archive, plan.steps)]
             session.result({"items": chosen.item_ids, "plan": plan, "models": models})
@@ -462,7 +494,7 @@ def _tell(
                 seed=options["seed"],
                 samples=options["samples"],
                 documents=given,
-                attachments=taken.attachments if taken else (),
+                attachments=(*(taken.attachments if taken else ()), *(now.attachments if now else ())),
             ),
             people=decisions(archive, recipe, options["author"], options["reason"]),
             device=options["device"],

@@ -24,8 +24,10 @@ from archive_restore.errors import ArchiveRestoreError
 from archive_restore.flows.animate import EXACT_VIDEO, FRAMES_RECORD, LEAST_PSNR, MAP_VIDEO, Take, frame_psnr
 from archive_restore.flows.soundtrack import HEARD, SOUND, departs, sound_digest
 from archive_restore.flows.story_render import StorySourceFile
+from archive_restore.flows.then_now import NOW
 from archive_restore.ports import Archive, ClipFrame, StoredFile
 from archive_restore.records.findings import Finding, Severity
+from archive_restore.records.imagery import PixelFlag
 from archive_restore.records.stories import StoryDerivation
 
 RENDERED = 4
@@ -36,11 +38,11 @@ def retaken(archive: Archive, source: StorySourceFile, derivation: StoryDerivati
             device: str = "auto") -> Take:  # fmt: skip
     """The clip of a derivation, ready to be rendered again; raise as Take does."""
     handed = [m for m in derivation.materials[1:] if m.ref in files]
-    documents = {m.role: files[m.ref].path.read_text("utf-8") for m in handed if m.role not in HEARD}
-    attachments = {m.role: files[m.ref].path for m in handed if m.role in HEARD}
+    documents = {m.role: files[m.ref].path.read_text("utf-8") for m in handed if m.role not in (*HEARD, NOW)}
+    attachments = {m.role: files[m.ref].path for m in handed if m.role in (*HEARD, NOW)}
     steps = [PlannedStep(step=run.step, parameters=run.parameters) for run in derivation.steps]
     return Take(archive, source, steps, seed=derivation.seed, documents=documents, attachments=attachments,
-                device=device)  # fmt: skip
+                device=device, known=derivation.steps[0].survey)  # fmt: skip
 
 
 def check_clip(
@@ -130,7 +132,8 @@ def _frame(
 def untrue(take: Take, frame: ClipFrame) -> int:
     """Pixels whose flags are no more than those of the still, and whose samples are not the still's.
 
-    Where a clip shows the master too, it may be the master's flags and samples instead.
+    Where a clip shows other pictures of the item too, they may be the flags and samples of one of these. A pixel that
+    is HUMAN and not more than resampled claims nothing of the still: people put it there.
     """
     (scale, _, left), (_, _, top), _ = take.clip.geometry
     same_place = scale == 1 and float(left).is_integer() and float(top).is_integer()
@@ -142,11 +145,12 @@ def untrue(take: Take, frame: ClipFrame) -> int:
     still, base = take.still.samples[part], take.still.flags[part]
     claimed = frame.flags == base
     true = claimed & (frame.samples == still).all(axis=2)
-    if take.earlier is not None:  # or it is the master's
-        masters = frame.flags == take.earlier.flags[part]
-        true |= masters & (frame.samples == take.earlier.samples[part]).all(axis=2)
-        claimed |= masters
-    return int(np.count_nonzero(claimed & ~true))
+    for other in take.others:
+        theirs = frame.flags == other.flags[part]
+        true |= theirs & (frame.samples == other.samples[part]).all(axis=2)
+        claimed |= theirs
+    placed = (frame.flags | np.uint8(PixelFlag.RESAMPLED)) == np.uint8(PixelFlag.HUMAN | PixelFlag.RESAMPLED)
+    return int(np.count_nonzero(claimed & ~true & ~placed))
 
 
 def _frames(files: Mapping[str, StoredFile]) -> list[tuple[str, str]] | None:

@@ -16,18 +16,16 @@ from archive_restore.imaging import camera, faces, motion_regions
 from archive_restore.imaging.breathe import Together
 from archive_restore.imaging.clip import Clip
 from archive_restore.imaging.motion import CAP, MotionSource, SpectralMotion
-from archive_restore.imaging.wipe import Wipe
 from archive_restore.ports import ClipFrames, MotionStep, Still, StoryContext
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
-from archive_restore.steps import people
+from archive_restore.steps import forms, people
 
 BOXES = {"hd": (1080, 1920), "4k": (2160, 3840)}
 """Greatest rows and columns of frames that keep the picture's aspect; upright pictures turn them round."""
 CROPS = {"wide": (1080, 1920), "square": (1080, 1080), "vertical": (1920, 1080)}
 """Rows and columns of frames that are cut out of the picture."""
-MOTION, BEFORE_AFTER = "motion", "before-after"
 _LEAST_EDGE = 64
 _LARGEST_AMPLITUDE = 1.0
 
@@ -41,7 +39,12 @@ class Animate(MotionStep):
         "Lets regions of the still move a little, or a camera move over it; every motion is invented."
     )
     flags: ClassVar[PixelFlag] = (
-        PixelFlag.MOVED | PixelFlag.RESAMPLED | PixelFlag.SYNTHESIZED | PixelFlag.HUMAN | PixelFlag.ADJUSTED
+        PixelFlag.MOVED
+        | PixelFlag.RESAMPLED
+        | PixelFlag.SYNTHESIZED
+        | PixelFlag.HUMAN
+        | PixelFlag.ADJUSTED
+        | PixelFlag.FILTERED
     )
     action: ClassVar[str] = "c2pa.edited"
     digital_source_type: ClassVar[str] = "algorithmicallyEnhanced"
@@ -58,10 +61,7 @@ class Animate(MotionStep):
             "type": "number", "minimum": 0, "maximum": _LARGEST_AMPLITUDE, "default": 100 * CAP,
             "description": "Root-mean-square displacement of what moves, per cent of the frame's width.",
         },
-        "form": {
-            "enum": [MOTION, BEFORE_AFTER], "default": MOTION,
-            "description": "before-after: nothing moves; a line passes between the photograph and what was made of it.",
-        },
+        **forms.PARAMETERS,
         "ending": {
             "enum": ["loop", "ease"], "default": "loop",
             "description": "loop: the last frame leads into the first; ease: motion begins and ends at rest.",
@@ -88,6 +88,10 @@ class Animate(MotionStep):
         """Those that find faces, where faces are to move."""
         return tuple(faces.MODELS.values()) if people.wanted(parameters) else ()
 
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """See MotionStep."""
+        return "composite" if parameters.get("form") == forms.THEN_NOW else self.digital_source_type
+
     def clip(self, still: Still, parameters: Mapping[str, Json], context: StoryContext) -> ClipFrames:
         """See MotionStep."""
         rate, seconds = int(_number(parameters["rate"])), _number(parameters["seconds"])
@@ -98,12 +102,15 @@ class Animate(MotionStep):
         loops = parameters["ending"] == "loop" and not moves
         path = _path(parameters, (height, width), size, focus)
         document = context.documents.get("motion")
-        if parameters.get("form", MOTION) == BEFORE_AFTER:
-            if moves or document is not None or people.wanted(parameters):
+        form = str(parameters.get("form", forms.MOTION))
+        if form != forms.MOTION:
+            if document is not None or people.wanted(parameters) or (moves and form in forms.RESTING):
+                camera_too = ", --camera" if form in forms.RESTING else ""
                 raise UsageError(
-                    "before and after are shown at rest", hint="Leave out --regions, --camera, --blink and --breathe"
+                    f"in the form {form} pictures are shown at rest",
+                    hint=f"Leave out --regions{camera_too}, --blink and --breathe",
                 )
-            return _wipe(still, size, path(0), context, count=count, rate=rate, loops=loops)
+            return forms.clip(still, parameters, context, size=size, path=path, count=count, rate=rate, loops=loops)
         sources: list[MotionSource] = []
         blinks = None
         if document is not None:
@@ -162,22 +169,6 @@ class Animate(MotionStep):
                     )
                 )  # fmt: skip
         return SpectralMotion(size, regions, frames=count, rate=rate, seed=context.seed, loops=loops)
-
-
-def _wipe(
-    still: Still, size: tuple[int, int], window: camera.Window, context: StoryContext, *, count: int, rate: int,
-    loops: bool,
-) -> Wipe:  # fmt: skip
-    if context.earlier is None:
-        raise UsageError("there is nothing before it")
-    earlier = context.earlier()
-    words = earlier.words(size)
-    if any(2 * band.shape[0] > size[0] or 2 * band.shape[1] > size[1] for band in words):
-        raise UsageError("the frames have no room for words on both sides", hint="Choose another --size")
-    context.note({
-        "frames": count, "rows": size[0], "columns": size[1], "loops": loops, "scale": round(window.width / size[1], 6),
-    })  # fmt: skip
-    return Wipe(earlier.still, still, words, size, window, count=count, rate=rate, loops=loops)
 
 
 def frame_size(word: str, height: int, width: int) -> tuple[int, int]:
