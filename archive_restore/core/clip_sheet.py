@@ -24,8 +24,10 @@ SHEET_CSV, SHEET_TEXT = "disclosure.csv", "disclosure.txt"
 _MEANINGS = {
     PixelFlag.SYNTHESIZED.name: "made up, where motion stretches or uncovers the picture, or by a trained model",
     PixelFlag.MOVED.name: "moved; the motion is invented",
+    PixelFlag.FILTERED.name: "a recorded filter of its neighbourhood, or a mixture of two pictures in a dissolve",
     PixelFlag.HUMAN.name: "put there by people: label, captions, their own decisions",
 }
+_CAMERA = "moved, by a camera over the picture"
 _LONGEST = 500  # of what people wrote, a piece
 
 
@@ -55,14 +57,18 @@ def sheet_rows(
         *([("label", label)] if not any(said for *_, said in parts) else []),
         ("made", run.description),
         *(
-            ("made", f"{share_text(count, derivation.map.pixels, 'en')} of the pixels, at some time: {_meaning(name)}.")
+            (
+                "made",
+                f"{share_text(count, derivation.map.pixels, 'en')} of the pixels, at some time: "
+                f"{_CAMERA if parts and name == PixelFlag.MOVED.name else _meaning(name)}.",
+            )
             for name, count in derivation.map.counts.items()
             if count and name != "ORIGINAL"
         ),
     ]
     made = [SheetRow(start=0, end=frames, what=what, says=says) for what, says in rows]
-    later = [start for start, *_ in parts[1:]] + [frames]
-    for (start, end, says, said), following in zip(parts, later, strict=True):
+    later = [*(start for start, *_ in parts[1:]), frames]
+    for (start, end, says, said), following in zip(parts, later, strict=False):
         made.append(SheetRow(start=start, end=end, what="shown", says=f"{says[:1].upper()}{says[1:]}."))
         if said:
             made.append(SheetRow(start=start, end=following, what="label", says=said))

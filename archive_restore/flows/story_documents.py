@@ -48,7 +48,7 @@ def documents(archive: Archive, handed: Handed) -> dict[str, str]:
     found: dict[str, Any] = {}
     for name, path in handed.files.items():
         try:
-            found[name] = json.loads(path.read_bytes())
+            found[name] = json.loads(path.read_bytes(), parse_constant=_no_number)
         except (OSError, ValueError, RecursionError) as exc:
             raise SourceUnreadable(f"{path.name!r} cannot be read: {exc}") from exc
         _check(archive, name, found[name], f"{path.name!r}")
@@ -70,6 +70,11 @@ def documents(archive: Archive, handed: Handed) -> dict[str, str]:
     if handed.era or handed.region or handed.process:
         found["palette"] = choose(archive.palettes.all(), era=handed.era, region=handed.region, process=handed.process)
     return {name: canonical_bytes(document).decode() for name, document in found.items()}
+
+
+def _no_number(word: str) -> float:
+    """RFC 8259 knows no NaN and no infinity."""
+    raise ValueError(f"{word} is no number")
 
 
 def enlarged_hints(given: Mapping[str, str], across: float, down: float) -> dict[str, str]:

@@ -21,7 +21,15 @@ import numpy.typing as npt
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.synthesis_map import PixelDigest, pixel_digest
 from archive_restore.errors import ArchiveRestoreError
-from archive_restore.flows.animate import EXACT_VIDEO, FRAMES_RECORD, LEAST_PSNR, MAP_VIDEO, Take, frame_psnr
+from archive_restore.flows.animate import (
+    EXACT_VIDEO,
+    FRAMES_RECORD,
+    LEAST_PSNR,
+    MAP_VIDEO,
+    Take,
+    frame_psnr,
+    picked_frames,
+)
 from archive_restore.flows.soundtrack import HEARD, SOUND, departs, sound_digest
 from archive_restore.flows.story_render import StorySourceFile
 from archive_restore.flows.then_now import NOW
@@ -29,9 +37,6 @@ from archive_restore.ports import Archive, ClipFrame, StoredFile
 from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.imagery import PixelFlag
 from archive_restore.records.stories import StoryDerivation
-
-RENDERED = 4
-"""Frames that are rendered again: the first, the last, and others between them."""
 
 
 def retaken(archive: Archive, source: StorySourceFile, derivation: StoryDerivation, files: Mapping[str, StoredFile],
@@ -63,7 +68,7 @@ def check_clip(
     except ArchiveRestoreError as exc:
         yield error("COULD_NOT_BE_CHECKED", f"Frames cannot be rendered again: {exc}")
         return
-    picked = set(np.linspace(0, take.clip.count - 1, RENDERED).astype(int).tolist())
+    picked = set(picked_frames(take.clip.count))
     meant, total, count = {p.name: p.pixels_sha256 for p in derivation.products}, PixelDigest(), 0
     shown = archive.videos.frames(files[derivation.products[0].name].path)
     for flags in archive.videos.frames(files[MAP_VIDEO].path, maps=True):

