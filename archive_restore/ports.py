@@ -31,7 +31,7 @@ from archive_restore.records.models import InstalledModel, ModelCard
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
 from archive_restore.records.packages import Package
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
-from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
+from archive_restore.records.provenance import Determinism, Event, Json, Product, SoftwareAgent
 from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
@@ -705,6 +705,10 @@ class StoryContext:
     everything they depend on. Nothing may depend on whether it was kept."""
     earlier: Callable[[], Earlier] | None = None
     """Of clips: what the still was made from, in the end; raise UsageError where it is the master itself."""
+    present: Callable[[], Present] | None = None
+    """Of clips: a photograph of today of the same place; raise UsageError where none was handed in."""
+    chapters: Callable[[], tuple[Chapter, ...]] | None = None
+    """Of clips: the master and all that was made from it on the way to the still, which is the last."""
 
 
 class Palettes(ABC):
@@ -830,6 +834,46 @@ class Earlier:
     """For frames of so many rows and columns: bands, uint8 (h, w, 3), that say what master and still are."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Present:
+    """A photograph of today that was handed in, for those who show it beside the still."""
+
+    samples: npt.NDArray[np.uint8]
+    """(h, w, 3), sRGB, upright, of its own size."""
+    path: Geometry | None
+    """From pixel centres of the still to its own; None where too little was found that both show."""
+    name: str
+    facts: Mapping[str, Json]
+    """What is known of it, for the step's survey: `name`, `rights`, `year` and how it was laid over the still."""
+    words: Callable[[tuple[int, int]], tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]
+    """As in Earlier, of then and now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chapter:
+    """One picture of an item's chain."""
+
+    still: Still
+    """In the frame of the clip's still."""
+    says: str
+    """What it is and its REF, for the disclosure sheet."""
+    label: str
+    """What stands in the frames while it is seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipPart:
+    """What is seen from when to when."""
+
+    start: int
+    """Frame."""
+    end: int
+    """Frame, exclusive; the next part may begin before."""
+    says: str
+    label: str = ""
+    """What stands in the corner from `start` on; empty for the clip's own."""
+
+
 class ClipFrames(ABC):
     """The frames of a clip, made when they are asked for; the same frame is the same, whatever was asked before.
 
@@ -849,6 +893,8 @@ class ClipFrames(ABC):
     """Whether anything is seen to move."""
     says: str = ""
     """What was done, one sentence; the step's own where it is empty."""
+    parts: tuple[ClipPart, ...] = ()
+    """By their starts, where not the same is seen all the time."""
 
     @abstractmethod
     def frame(self, index: int) -> ClipFrame:
@@ -1224,6 +1270,24 @@ class Credentials(ABC):
         """
 
     @abstractmethod
+    def sign_beside(
+        self,
+        derivation: StoryDerivation,
+        *,
+        product: Product,
+        file: Path,
+        sidecar: Path,
+        parent: Path,
+        parent_mime: str,
+        parent_sidecar: Path | None,
+        map_png: Path,
+    ) -> None:
+        """Write the sidecar of another product of a story, whose file lies finished and has no room for a manifest.
+
+        Raises as `sign_story`.
+        """
+
+    @abstractmethod
     def sign_access(
         self,
         copy: AccessCopy,
@@ -1520,8 +1584,8 @@ class SheetPanel:
 
     title: str
     picture: Overview
-    path: Path
-    """The file, for its profile."""
+    path: Path | None
+    """The file, for its profile; None where samples are sRGB, as those of a clip's frames."""
     caption: str
     """Text of its band; empty for what is no story."""
 

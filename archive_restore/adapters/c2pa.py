@@ -42,7 +42,7 @@ from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Region
 from archive_restore.records.objects import Description, Master
 from archive_restore.records.preservation import PreservationDerivation
-from archive_restore.records.provenance import SoftwareAgent
+from archive_restore.records.provenance import Product, SoftwareAgent
 from archive_restore.records.stories import StoryDerivation
 
 
@@ -128,6 +128,23 @@ class C2paCredentials(Credentials):
         ingredient = _stored(parent, parent_mime, parent_sidecar)
         return self._sign(str(derivation.ref), picture.mime, manifest, ingredient, unsigned, out, sidecar, map_png)
 
+    def sign_beside(
+        self,
+        derivation: StoryDerivation,
+        *,
+        product: Product,
+        file: Path,
+        sidecar: Path,
+        parent: Path,
+        parent_mime: str,
+        parent_sidecar: Path | None,
+        map_png: Path,
+    ) -> None:
+        """See ports.Credentials: the manifest of the story with the product's name, bound to all of its bytes."""
+        manifest = {**story_manifest(derivation), "title": product.name}
+        ingredient = _stored(parent, parent_mime, parent_sidecar)
+        self._beside(str(derivation.ref), product.mime, manifest, ingredient, file, sidecar, map_png)
+
     def sign_access(
         self,
         copy: AccessCopy,
@@ -174,11 +191,31 @@ class C2paCredentials(Credentials):
         if size <= self._embed_limit and supports_embedding(mime):
             sign_embedded(unsigned, out, mime, manifest, signer, resources=resources, parent=parent)
             return SignedFile(embedded=True, sidecar=None)
-        store = sign_sidecar(manifest, signer, sha256=hash_file(unsigned).sha256, resources=resources, parent=parent)
         _same_bytes(unsigned, out)
         try:
+            self._beside(ref, mime, manifest, parent, out, sidecar, map_png)
+        except BaseException:
+            out.unlink(missing_ok=True)
+            raise
+        return SignedFile(embedded=False, sidecar=sidecar)
+
+    def _beside(
+        self,
+        ref: str,
+        mime: str,
+        manifest: Manifest,
+        parent: ParentIngredient,
+        file: Path,
+        sidecar: Path,
+        map_png: Path,
+    ) -> None:
+        """Write the sidecar of a file and read it back; where it does not hold, none is left."""
+        with storage_errors("reading", file):
+            sha256 = hash_file(file).sha256
+        store = sign_sidecar(manifest, self._signer(), sha256=sha256, resources={MAP_RESOURCE: map_png}, parent=parent)
+        try:
             _write_new(sidecar, store)
-            found = self.read(out, mime, sidecar, ref)
+            found = self.read(file, mime, sidecar, ref)
             if found.state != "trusted" or has_errors(found.findings):
                 problem = found.findings[0].message if found.findings else f"the state is {found.state}"
                 raise SelfCheckFailed(
@@ -186,10 +223,8 @@ class C2paCredentials(Credentials):
                     hint="Nothing was kept; check disk and memory, and the clock",
                 )
         except BaseException:
-            out.unlink(missing_ok=True)
             sidecar.unlink(missing_ok=True)
             raise
-        return SignedFile(embedded=False, sidecar=sidecar)
 
     def read(
         self,

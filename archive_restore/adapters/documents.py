@@ -189,9 +189,8 @@ class RecordDocuments(Documents):
             across, down = (facts.width, facts.height) if facts.orientation < 5 else (facts.height, facts.width)
             wide = min(contact_sheet.CELL, contact_sheet.TALLEST * across / down)
             longest = max(1, int(wide * max(1.0, down / across)))
-            shown.append(
-                (panel.title, story_picture(panel.picture, self._icc_of(panel.path, facts), longest), panel.caption)
-            )
+            profile = b"" if panel.path is None else self._icc_of(panel.path, facts)
+            shown.append((panel.title, story_picture(panel.picture, profile, longest), panel.caption))
         columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
         return previews.jpeg_bytes(contact_sheet.contact_sheet(shown, self._labels.style, columns), 88)
 

@@ -46,6 +46,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "untitled": "untitled",
         "master_caption": "Photograph as digitized.",
         "record_caption": "Restored photograph.",
+        "then": "Then",
+        "then_when": "Then ({when})",
+        "now": "Now",
+        "now_when": "Now ({when})",
     },
     "zh": {
         "about_master": "这是数字化照片 {item} 的副本。",
@@ -83,6 +87,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "untitled": "无题",
         "master_caption": "数字化照片。",
         "record_caption": "经修复的照片。",
+        "then": "昔",
+        "then_when": "昔（{when}）",
+        "now": "今",
+        "now_when": "今（{when}）",
     },
     "de": {
         "about_master": "Dies ist eine Kopie der digitalisierten Fotografie {item}.",
@@ -123,6 +131,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "untitled": "ohne Titel",
         "master_caption": "Fotografie, wie digitalisiert.",
         "record_caption": "Restaurierte Fotografie.",
+        "then": "Damals",
+        "then_when": "Damals ({when})",
+        "now": "Heute",
+        "now_when": "Heute ({when})",
     },
     "fr": {
         "about_master": "Ceci est une copie de la photographie numérisée {item}.",
@@ -163,6 +175,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "untitled": "sans titre",
         "master_caption": "Photographie telle que numérisée.",
         "record_caption": "Photographie restaurée.",
+        "then": "Autrefois",
+        "then_when": "Autrefois ({when})",
+        "now": "Aujourd’hui",
+        "now_when": "Aujourd’hui ({when})",
     },
     "es": {
         "about_master": "Esta es una copia de la fotografía digitalizada {item}.",
@@ -203,6 +219,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "untitled": "sin título",
         "master_caption": "Fotografía digitalizada.",
         "record_caption": "Fotografía restaurada.",
+        "then": "Antes",
+        "then_when": "Antes ({when})",
+        "now": "Hoy",
+        "now_when": "Hoy ({when})",
     },
 }  # fmt: skip
 

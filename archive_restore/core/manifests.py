@@ -37,7 +37,7 @@ SOFT_BINDING_ALGORITHM = "io.iscc.v0"
 PLACES = "places"
 """Member of a step's survey with places that have a name: `name`, `left`, `top`, `width`, `height` in pixels of the
 `frame`, which is another member: width and height."""
-COMPONENTS = frozenset({"music", "voice"})
+COMPONENTS = frozenset({"music", "voice", "now"})
 """Roles of materials that are parts of the result as they are (C2PA 2.2 §18.16, componentOf)."""
 MAX_REGIONS = 32
 """Rectangles named in one action; the exact pixels are in the map."""
@@ -264,9 +264,9 @@ def _material(number: int, material: Material, derivation: PreservationDerivatio
 
 
 def _rights(role: str, derivation: PreservationDerivation | StoryDerivation) -> str:
-    """What is known of something that is heard: its name, and who may use it."""
+    """What is known of something that is heard, or of a photograph of today: its name, and who may use it."""
     for run in derivation.steps:
-        sound = run.survey.get("sound")
+        sound = run.survey if role == "now" else run.survey.get("sound")
         known = sound.get(role) if isinstance(sound, Mapping) else None
         if isinstance(known, Mapping):
             by = f" by {known['composer']}" if known.get("composer") else ""
@@ -279,7 +279,9 @@ def _placed(number: int, material: Material) -> Manifest:
     return {
         "action": "c2pa.placed",
         "softwareAgent": agent(),
-        "description": f"Added the {material.role} that is heard with it.",
+        "description": "Placed a photograph of today beside it."
+        if material.role == "now"
+        else f"Added the {material.role} that is heard with it.",
         "parameters": {"ingredientIds": [_material_label(number)]},
     }
 

@@ -201,6 +201,8 @@ class Finishing:
     """Holds a signed picture against what was meant: the file, and which of `StoryDerivation.outcomes` it is."""
     others: Sequence[tuple[Path, Overview]] = ()
     """The files of the alternatives, not signed, and each of them reduced."""
+    beside: tuple[str, ...] = ()
+    """Other products that get credentials of their own, in a sidecar."""
 
 
 def finish_story(
@@ -232,6 +234,15 @@ def finish_story(
     names = [product.name for product in (*derivation.products, *derivation.alternatives)]
     names += [one.sidecar.name for one in files if one.sidecar is not None]
     digests = {name: staged.adopt(name) for name in names}
+    for product in derivation.products[1:]:
+        if product.name in rest.beside:
+            name = sidecar_name(product.name)
+            archive.credentials.sign_beside(
+                derivation, product=product, file=staged.directory / product.name, sidecar=staged.directory / name,
+                parent=source.path, parent_mime=source.material.mime, parent_sidecar=source.sidecar,
+                map_png=staged.directory / MAP_PNG,
+            )  # fmt: skip
+            digests[name] = staged.adopt(name)
     digests |= rest.documents
     records = {
         **rest.records,
@@ -251,8 +262,8 @@ def finish_story(
     events = (
         *derivation.events,
         *(
-            event(archive, "digital signature generation", str(ref), f"C2PA manifest of {product.name}")
-            for product in derivation.outcomes
+            event(archive, "digital signature generation", str(ref), f"C2PA manifest of {name}")
+            for name in (*(product.name for product in derivation.outcomes), *rest.beside)
         ),
         digest_event(archive, str(ref), digests),
     )

@@ -20,18 +20,16 @@ from archive_restore.imaging.layers import Layered
 from archive_restore.imaging.learned_motion import MODEL, LearnedMotion
 from archive_restore.imaging.motion import CAP, Moved, Moving, SpectralMotion, Together, where_it_moves
 from archive_restore.imaging.motion_spectra import KINDS
-from archive_restore.imaging.wipe import Wipe
 from archive_restore.ports import ClipFrames, MotionSource, MotionStep, Still, StoryContext
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
-from archive_restore.steps import moving_models, parallax, people
+from archive_restore.steps import forms, moving_models, parallax, people
 
 BOXES = {"hd": (1080, 1920), "4k": (2160, 3840)}
 """Greatest rows and columns of frames that keep the picture's aspect; upright pictures turn them round."""
 CROPS = {"wide": (1080, 1920), "square": (1080, 1080), "vertical": (1920, 1080)}
 """Rows and columns of frames that are cut out of the picture."""
-MOTION, BEFORE_AFTER = "motion", "before-after"
 PARALLAX = "parallax"
 _LEAST_EDGE = 64
 _LEARNED = f"Warps regions of the still as the model {MODEL} has learnt it from simulations; the motion is invented."
@@ -47,7 +45,12 @@ class Animate(MotionStep):
         "Lets regions of the still move a little, or a camera move over it; every motion is invented."
     )
     flags: ClassVar[PixelFlag] = (
-        PixelFlag.MOVED | PixelFlag.RESAMPLED | PixelFlag.SYNTHESIZED | PixelFlag.HUMAN | PixelFlag.ADJUSTED
+        PixelFlag.MOVED
+        | PixelFlag.RESAMPLED
+        | PixelFlag.SYNTHESIZED
+        | PixelFlag.HUMAN
+        | PixelFlag.ADJUSTED
+        | PixelFlag.FILTERED
     )
     action: ClassVar[str] = "c2pa.edited"
     digital_source_type: ClassVar[str] = "algorithmicallyEnhanced"
@@ -64,10 +67,7 @@ class Animate(MotionStep):
             "type": "number", "minimum": 0, "maximum": _LARGEST_AMPLITUDE, "default": 100 * CAP,
             "description": "Root-mean-square displacement of what moves, per cent of the frame's width.",
         },
-        "form": {
-            "enum": [MOTION, BEFORE_AFTER], "default": MOTION,
-            "description": "before-after: nothing moves; a line passes between the photograph and what was made of it.",
-        },
+        **forms.PARAMETERS,
         "ending": {
             "enum": ["loop", "ease"], "default": "loop",
             "description": "loop: the last frame leads into the first; ease: motion begins and ends at rest.",
@@ -101,6 +101,8 @@ class Animate(MotionStep):
 
     def source_type(self, parameters: Mapping[str, Json]) -> str:
         """See MotionStep."""
+        if parameters.get("form") == forms.THEN_NOW:
+            return "composite"
         trained = moving_models.wanted(parameters) or moving_models.learned(parameters)
         return "compositeWithTrainedAlgorithmicMedia" if trained else self.digital_source_type
 
@@ -119,13 +121,16 @@ class Animate(MotionStep):
             )
         document = context.documents.get("motion")
         moving, learned, says = moving_models.wanted(parameters), moving_models.learned(parameters), ""
-        if parameters.get("form", MOTION) == BEFORE_AFTER:
-            if moves or document is not None or people.wanted(parameters) or moving or learned:
+        form = str(parameters.get("form", forms.MOTION))
+        if form != forms.MOTION:
+            camera_too = moves and (form in forms.RESTING or passes)
+            if document is not None or people.wanted(parameters) or moving or learned or camera_too:
+                words = ", --camera" if camera_too else ""
                 raise UsageError(
-                    "before and after are shown at rest",
-                    hint="Leave out --regions, --motion, --camera, --blink and --breathe",
+                    f"in the form {form} pictures are shown at rest",
+                    hint=f"Leave out --regions, --motion{words}, --blink and --breathe",
                 )
-            return _wipe(still, size, path(0), context, count=count, rate=rate, loops=loops)
+            return forms.clip(still, parameters, context, size=size, path=path, count=count, rate=rate, loops=loops)
         kinds: set[str] = set()
         if document is not None:
             assert isinstance(document, Mapping)
@@ -266,22 +271,6 @@ def _note_moves(moved: Sequence[Moved], context: StoryContext) -> None:
                 for one in moved
             }
         })  # fmt: skip
-
-
-def _wipe(
-    still: Still, size: tuple[int, int], window: camera.Window, context: StoryContext, *, count: int, rate: int,
-    loops: bool,
-) -> Wipe:  # fmt: skip
-    if context.earlier is None:
-        raise UsageError("there is nothing before it")
-    earlier = context.earlier()
-    words = earlier.words(size)
-    if any(2 * band.shape[0] > size[0] or 2 * band.shape[1] > size[1] for band in words):
-        raise UsageError("the frames have no room for words on both sides", hint="Choose another --size")
-    context.note({
-        "frames": count, "rows": size[0], "columns": size[1], "loops": loops, "scale": round(window.width / size[1], 6),
-    })  # fmt: skip
-    return Wipe(earlier.still, still, words, size, window, count=count, rate=rate, loops=loops)
 
 
 def frame_size(word: str, height: int, width: int) -> tuple[int, int]:
