@@ -1,8 +1,7 @@
 """Regions of a still that move: drawn by a person, or proposed from texture for a person to approve.
 
-A proposal is never used by itself. Cues: fine texture whose edges run in all directions is foliage; texture whose
-edges run level is water. Straight rigid edges, faces and print move with the trees if nobody keeps them out, so
-they are cut out of every proposal.
+A proposal is never used by itself, and none is better than a wrong one. Straight rigid edges, outlines, faces and print
+move with the trees if nobody keeps them out, so they are cut out of every proposal.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from archive_restore.records.imagery import Region
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Corners = NDArray[np.int32]
 
 EDGE = 640
 """Longest edge of the picture that proposals look at."""
@@ -28,6 +28,7 @@ _BINS = 12
 _MOST = 8  # proposals
 _LEAST_PLANTS, _LEAST_WATER, _LEAST_CLOUDS = 0.02, 0.025, 0.02  # shares of the picture
 _LEAST_SKY, _UPPER_EDGE = 0.1, 0.6  # shares of the picture, and of its upper edge
+_LEAST_HOLE = 0.001  # share of the picture
 _LEAST_WIDTH = 0.25  # of water, share of the picture's width
 _STRAIGHT, _LONG = 18, 34  # straight edges that count, and such as nothing grows, pixels of the reduced picture
 _SOFT_SKY = 0.024  # contrast
@@ -39,10 +40,10 @@ _HARD = 0.03  # gradient of an edge that is no ripple, share of full scale a pix
 
 @dataclass(frozen=True, kw_only=True)
 class Proposed:
-    """A region that may move."""
+    """A region that may move, or a hole in one."""
 
     kind: str
-    """Name of a preset."""
+    """Name of a preset, or `hold`."""
     polygon: tuple[tuple[float, float], ...]
     """Corners once around, x and y in pixels of the picture."""
     certainty: float
@@ -64,9 +65,10 @@ def masks(document: Mapping[str, Any], size: tuple[int, int], amplitude: float) 
         if region["kind"] == "hold":
             held = np.maximum(held, _feathered(plane, soft, outwards=True))
         else:
-            drawn.append((region, _feathered(plane, soft, outwards=False)))
+            drawn.append((region, plane, soft))
     moving = []
-    for region, plane in drawn:
+    for index, (region, _, _) in enumerate(drawn):
+        plane = _beside([one for _, one, _ in drawn], index, drawn[index][2])
         share = float(region.get("strength", 1.0))
         mask = np.asarray(plane.astype(np.uint16) * (255 - held) // 255, np.uint8)
         moving.append(Moving(spectrum=PRESETS[region["kind"]], mask=mask, amplitude=amplitude * share))
@@ -84,6 +86,22 @@ def _drawn(region: Mapping[str, Any], size: tuple[int, int]) -> Bytes:
     points = np.rint(places * 16).astype(np.int32)
     cv2.polylines(plane, [points], False, 255, max(1, round(2 * radius)), cv2.LINE_8, 4)
     return plane
+
+
+def _beside(planes: Sequence[Bytes], index: int, soft: float) -> Bytes:
+    """A region with a ramp at its border, but where another touches it: there one motion fades into the other.
+
+    Two ramps down to rest, side by side, would leave a line between trees and meadow that stands still.
+    """
+    mine = planes[index]
+    near = cv2.dilate(mine, np.ones((3, 3), np.uint8))
+    others = [other for n, other in enumerate(planes) if n != index and (other & near).any()]
+    if soft < 1 or not others:
+        return _feathered(mine, soft, outwards=False)
+    whole = np.maximum.reduce([mine, *others])
+    parts = [cv2.GaussianBlur(plane.astype(np.float32), (0, 0), soft / 2) for plane in (mine, *others)]
+    share = parts[0] / np.maximum(np.sum(parts, axis=0), 1e-3)
+    return np.asarray(np.rint(_feathered(whole, soft, outwards=False) * share), np.uint8)
 
 
 def _feathered(plane: Bytes, soft: float, *, outwards: bool) -> Bytes:
@@ -130,15 +148,29 @@ def propose(luma: Floats, keep_out: Sequence[Region] = ()) -> tuple[Proposed, ..
         ("water", _water(look, sky), hard, _LEAST_WATER),
         ("smoke", _clouds(look, sky), built, _LEAST_CLOUDS),
     ):
-        for outline, inside in _outlines((clear > 0.5) & ~never & ~kept, least):
+        for outline, holes, inside in _outlines((clear > 0.5) & ~never & ~kept, least):
             told = _kind(kind, inside, small)
             if told:
-                corners = tuple((float(x / scale), float(y / scale)) for x, y in outline)
-                found.append(Proposed(kind=told, polygon=corners, certainty=round(float(clear[inside].mean()), 2)))
-    return tuple(sorted(found, key=lambda one: -one.certainty)[:_MOST])
+                certainty = round(float(clear[inside].mean()), 2)
+                parts = [(told, outline), *(("hold", hole) for hole in holes)]
+                found.append([
+                    Proposed(
+                        kind=name, polygon=tuple((float(x / scale), float(y / scale)) for x, y in corners),
+                        certainty=certainty,
+                    )
+                    for name, corners in parts
+                ])  # fmt: skip
+    clearest = sorted(found, key=lambda parts: -parts[0].certainty)[:_MOST]
+    return tuple(part for parts in clearest for part in parts)
 
 
-_COLOURS = {"foliage": (40, 200, 60), "grass": (170, 210, 40), "water": (40, 130, 230), "smoke": (230, 230, 230)}
+_COLOURS = {
+    "foliage": (40, 200, 60),
+    "grass": (170, 210, 40),
+    "water": (40, 130, 230),
+    "smoke": (230, 230, 230),
+    "hold": (220, 60, 50),
+}
 
 
 def outlined(samples: Bytes, proposed: Sequence[Proposed]) -> Bytes:
@@ -176,6 +208,8 @@ class _Look:
     """Gradient across, relative to that down."""
     small: Floats
     """Gradient of small detail, relative to that of large."""
+    ground: Floats
+    """Spread of the lightest, or of the darkest, among near pixels, relative to contrast: 0 of ink on paper."""
     drawn: Floats
     """How far edges agree with their nearest surroundings: 0 of noise, 1 of lines and outlines."""
 
@@ -199,9 +233,17 @@ def _look(small: Floats) -> _Look:
         mixed=mixed,
         level=level,
         across=np.asarray((fine_x + tiny) / (fine_y + tiny)),
+        ground=_ground(seen, high),
         drawn=_coherence(gx, gy),
         small=np.asarray((np.hypot(fine_x, fine_y) + tiny) / (np.hypot(coarse_x, coarse_y) + tiny)),
     )
+
+
+def _ground(seen: Floats, high: Floats) -> Floats:
+    around = np.ones((9, 9), np.uint8)
+    ends = (cv2.dilate(seen, around), cv2.erode(seen, around))
+    spreads = [_spread(end - cv2.GaussianBlur(end, (0, 0), 8), 8) for end in ends]
+    return np.asarray(np.minimum(*spreads) / (_spread(high, 8) + np.float32(1e-4)), np.float32)
 
 
 def _coherence(gx: Floats, gy: Floats) -> Floats:
@@ -245,9 +287,9 @@ def _rises(plane: Floats, none: float, full: float) -> Floats:
 
 
 def _plants(look: _Look) -> Floats:
-    """Leaves and blades: outlines of stones, animals and roofs go on for longer, and grain has none."""
+    """Leaves and blades: outlines of stones, animals and roofs go on for longer, grain has none, print has a ground."""
     clear = _rises(look.fine, 0.008, 0.014) * _rises(look.mixed, 0.92, 0.97) * _rises(look.small, 1.5, 1.9)
-    outlines = _rises(look.drawn, 0.45, 0.37) * _rises(look.drawn, 0.2, 0.26)
+    outlines = _rises(look.drawn, 0.45, 0.37) * _rises(look.drawn, 0.2, 0.26) * _rises(look.ground, 0.08, 0.16)
     return np.asarray(clear * outlines * _rises(look.rank, 0.8, 0.6), np.float32)
 
 
@@ -339,45 +381,45 @@ def _kind(kind: str, inside: NDArray[np.bool_], seen: Floats) -> str:
 
 def _mirrors(inside: NDArray[np.bool_], seen: Floats) -> bool:
     """Whether a surface shows, column for column, what stands behind it upside down: roads and sand do not."""
-    best = 0.0
+    # What changes across, without what changes over more than a tenth of the picture.
+    wide = cv2.GaussianBlur(seen, (0, 0), sigmaX=40, sigmaY=1)
+    changes = cv2.GaussianBlur(seen, (0, 0), 4) - cv2.GaussianBlur(wide, (0, 0), sigmaX=1, sigmaY=4)
     columns = np.flatnonzero(inside.any(axis=0))
     upper = int(np.percentile(inside[:, columns].argmax(axis=0), 20))
     depth = int(inside[:, columns].sum(axis=0).max())
     for line in range(max(upper - depth // 2, _BAND), upper + depth // 4, 2):
         size = min(line, depth, len(seen) - line)
-        if size < _BAND:
-            continue
-        above, below = seen[line - size : line][::-1][:, columns], seen[line : line + size][:, columns]
         held = inside[line : line + size][:, columns]
-        best = max(best, _alike(above, below, held))
-    return best > _MIRRORED
+        if size < _BAND or held.mean() < 0.2:
+            continue
+        above, below = (
+            part[:, columns][held] for part in (changes[line - size : line][::-1], changes[line : line + size])
+        )
+        if min(float(above.std()), float(below.std())) > 1e-4 and np.corrcoef(above, below)[0, 1] > _MIRRORED:
+            return True
+    return False
 
 
-def _alike(above: Floats, below: Floats, held: NDArray[np.bool_]) -> float:
-    """Correlation of what changes across, where the surface is."""
-    if held.mean() < 0.2:
-        return 0.0
-    parts = []
-    for plane in (above, below):
-        soft = cv2.GaussianBlur(plane, (0, 0), 4)
-        parts.append((soft - cv2.GaussianBlur(soft, (0, 0), 40))[held])
-    return float(np.corrcoef(*parts)[0, 1]) if min(float(part.std()) for part in parts) > 1e-4 else 0.0
-
-
-def _outlines(mask: NDArray[np.bool_], least: float) -> list[tuple[NDArray[np.int32], NDArray[np.bool_]]]:
-    """Outlines of the parts of a mask that take `least` of it, each with what it holds."""
+def _outlines(mask: NDArray[np.bool_], least: float) -> list[tuple[Corners, list[Corners], NDArray[np.bool_]]]:
+    """Outlines of the parts of a mask that take `least` of it, each with its holes and with what it holds."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
     plane = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, disc)
     plane = cv2.morphologyEx(plane, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (13, 13)))
-    outlines, _ = cv2.findContours(plane, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    outlines, tree = cv2.findContours(plane, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    simple = [cv2.approxPolyDP(outline, 3.0, True).reshape(-1, 2) for outline in outlines]
     found = []
-    for outline in outlines:
-        if cv2.contourArea(outline) < least * mask.size:
+    for index, outline in enumerate(outlines):
+        if tree[0][index][3] >= 0 or len(simple[index]) < 3 or cv2.contourArea(outline) < least * mask.size:
             continue
-        simple = cv2.approxPolyDP(outline, 3.0, True).reshape(-1, 2)
-        if len(simple) < 3:
-            continue
+        holes = [
+            simple[other]
+            for other, (_, _, _, parent) in enumerate(tree[0].tolist())
+            if parent == index
+            and len(simple[other]) >= 3
+            and cv2.contourArea(outlines[other]) > _LEAST_HOLE * mask.size
+        ]
         inside = np.zeros(mask.shape, np.uint8)
-        cv2.fillPoly(inside, [simple], 1)
-        found.append((simple, inside > 0))
+        cv2.fillPoly(inside, [simple[index]], 1)
+        cv2.fillPoly(inside, holes, 0)
+        found.append((simple[index], holes, inside > 0))
     return found

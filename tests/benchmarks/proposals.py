@@ -1,6 +1,6 @@
 """How well `animate --regions auto` proposes, against what a person drew over the nine open photographs.
 
-Run it from the repository: `python -m tests.benchmarks.proposals [--sheet FOLDER]`. `tests/photographs/moving.json` holds
+Run it from the repository: `python -m tests.benchmarks.proposals [--sheet FOLDER]`. tests/photographs/moving.json holds
 for each photograph the regions that may move (schema motion.schema.json) and polygons of what is rigid where no region
 moves: houses, boats, rocks, people, animals; plants in a studio, since no wind blows there.
 """
@@ -65,9 +65,12 @@ def score(name: str, proposed: tuple[Proposed, ...], size: tuple[int, int]) -> S
     """Hold proposals against what was drawn."""
     kinds, rigid = truth(name, size)
     moving = np.any([np.zeros(size, np.bool_), *kinds.values()], axis=0)
-    every, right = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+    every, right, held = (np.zeros(size, np.bool_) for _ in range(3))
     for one in proposed:
-        plane = np.asarray(polygon_mask([one.polygon], *size)) > 0
+        if one.kind == "hold":
+            held |= np.asarray(polygon_mask([one.polygon], *size)) > 0
+    for one in proposed:
+        plane = (np.asarray(polygon_mask([one.polygon], *size)) > 0) & ~held & (one.kind != "hold")
         every |= plane
         right |= plane & kinds.get(ALIKE.get(one.kind, one.kind), np.zeros(size, np.bool_))
     return Score(
