@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +42,7 @@ def traits(seen: Seen) -> Floats:
 
 def shading(lightness: Values) -> Values:
     """How far chroma follows lightness, L*/100, on one paint in light and shade; 1 at L* = 50."""
-    made: Values = ((100 * lightness + 16) / 66).clip(0.2) ** 0.33
-    return made
+    return cast("Values", ((100 * lightness + 16) / 66).clip(0.2) ** 0.33)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -337,7 +337,8 @@ def _predicted(predict: Callable[[Floats], Floats], planes: Floats, multiple: in
     height, width = planes.shape[1:]
     below, right = (max(least, -(-edge // multiple) * multiple) - edge for edge in (height, width))
     padded = planes[:, _mirrored(height, height + below)][:, :, _mirrored(width, width + right)]
-    return predict(padded[None])[0][:, :height, :width]
+    made: Floats = predict(padded[None])[0][:, :height, :width]
+    return made
 
 
 def _colours(made: Floats) -> tuple[Floats, Floats]:

@@ -126,7 +126,7 @@ class ColourNet(nn.Module):
         made = self.head(torch.cat([fine, functional.relu(self.join(fine))], 1)).float()
         doubt = functional.softplus(made[:, 3:4]) + _LEAST_DOUBT
         weights = functional.softplus(made[:, 4 : 4 + PARTS])
-        n, height, width = len(made), *made.shape[2:]
+        n, _, height, width = made.shape
         down = torch.arange(height, device=made.device).float().view(1, 1, -1, 1) / LONGEST
         across = torch.arange(width, device=made.device).float().view(1, 1, 1, -1) / LONGEST
         places = torch.cat([down.expand(n, 1, height, width), across.expand(n, 1, height, width)], 1)
