@@ -150,14 +150,18 @@ def compared(data: Path, most: int) -> dict[str, dict[str, dict[str, float]]]:
             share = scene["mask"].reshape(GRID, 2, GRID, 2).mean((1, 3)).astype(np.float32) / 255
             scene["share"], scene["region"] = share, share > 0.5 * share.max()
             true.append(facts(lines_of(scene["planes"]), scene["region"]))
+        asked = [
+            given(kind, scene["still"] / np.float32(255), scene["mask"] / np.float32(255), chance(seed, 0))
+            for number, scene in enumerate(some)
+            for seed in range(DRAWS * number, DRAWS * number + DRAWS)
+        ]
+        drawn = np.concatenate([network.predict(np.stack(asked[k : k + 16])) for k in range(0, len(asked), 16)])
         for number, scene in enumerate(some):
             here = scene["region"]
             curves["simulated"].append(true[number].bands)
-            for draw in range(DRAWS):
-                seed = DRAWS * number + draw
-                planes = given(kind, scene["still"] / np.float32(255), scene["mask"] / np.float32(255), chance(seed, 0))
+            for seed in range(DRAWS * number, DRAWS * number + DRAWS):
                 for name, lines in (
-                    ("learned", lines_of(network.predict(planes[None])[0])),
+                    ("learned", lines_of(drawn[seed])),
                     ("procedural", procedural(kind, scene["share"], seed)),
                 ):
                     fact = facts(lines, here)

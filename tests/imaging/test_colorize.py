@@ -159,11 +159,11 @@ def test_a_palette_limits_the_proposal_but_not_the_hint():
 def test_where_the_print_was_left_bare_the_plan_abstains():
     """Under a hand-coloured palette what is surely coloured is painted; what is nearly neutral counts as unknown."""
 
-    def proposed(light, ab, trust):
-        made = np.zeros((*light.shape, 2), np.float32)
-        made[:, : light.shape[1] // 2] = (-1.5, 3)
-        made[:, light.shape[1] // 2 :] = (32, 4)
-        return made, np.ones_like(light)
+    def proposed(seen, spread, judged):
+        made = np.zeros((*seen.lightness.shape, 2), np.float32)
+        made[:, : made.shape[1] // 2] = (-1.5, 3)
+        made[:, made.shape[1] // 2 :] = (32, 4)
+        return judged(made, np.ones_like(seen.lightness))
 
     light = np.full((60, 100), 60, np.float32)
     palette = Palette(next(p for p in palettes() if p["id"] == "hand-coloured"))
