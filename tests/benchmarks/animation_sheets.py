@@ -1,8 +1,9 @@
 """Contact sheets of clips, to be looked at: six open photographs with regions drawn by hand, and one portrait.
 
 Run it from the repository: `python -m tests.benchmarks.animation_sheets [--to docs/images] [NAME]...`. Each sheet shows
-the frames at the beginning, after a quarter and half of the clip; the greatest difference from the still in any frame,
-times eight; the map of all frames; and one line of pixels through all frames, one below the other.
+the frames at the beginning, after a quarter and half of the clip, of the portrait the face with lids up and down; the
+greatest difference from the still in any frame, times eight; the map of all frames; and one line of pixels through all
+frames, one below the other.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ LINES = {
     "march-pastoral": 150, "nagasaki-boats": 400, PORTRAIT: 390,
 }  # fmt: skip
 """The row of pixels that is shown through all frames."""
+FACE, EYES = (slice(230, 550), slice(290, 690)), (slice(320, 400), slice(360, 620))
+"""Of the portrait, rows and columns."""
 _WIDE, _TALL, _TITLE = 470, 360, 22
 _AMPLIFIED = 8
 
@@ -72,17 +75,24 @@ def sheet(name: str) -> tuple[Picture, str]:
     clip = clip_of(name, samples, said)
     rows, columns = clip.size
     most, union, line = np.zeros((rows, columns), np.uint8), np.zeros((rows, columns), np.uint8), []
+    change: list[float] = []
     wanted = {0: None, clip.count // 4: None, clip.count // 2: None}
     frames: dict[int, Picture] = {}
     for index in range(clip.count):
         frame = clip.frame(index)
         np.maximum(most, np.abs(frame.samples.astype(int) - samples[:rows, :columns]).max(axis=2), out=most,
                    casting="unsafe")  # fmt: skip
+        change.append(float(np.abs(frame.samples[EYES].astype(int) - samples[EYES]).mean()))
         union |= frame.flags
         line.append(frame.samples[LINES[name]])
         if index in wanted:
             frames[index] = frame.samples
     panels = [(f"frame {index} of {clip.count}", frame) for index, frame in frames.items()]
+    if name == PORTRAIT:
+        lowest = int(np.argmax(change))
+        panels[1:] = [
+            (f"face, frame {index} of {clip.count}", clip.frame(index).samples[FACE]) for index in (0, lowest)
+        ]
     amplified = np.repeat(np.minimum(most.astype(int) * _AMPLIFIED, 255).astype(np.uint8)[..., None], 3, axis=2)
     panels += [
         (f"greatest difference from the still, times {_AMPLIFIED}", amplified),

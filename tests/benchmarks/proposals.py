@@ -56,7 +56,7 @@ def truth(name: str, size: tuple[int, int]) -> tuple[dict[str, Mask], Mask]:
             (moving,) = masks({"regions": [{**one, "soft": 0} for one in (region, *held)]}, size, 1.0)
             kind = ALIKE.get(region["kind"], region["kind"])
             kinds[kind] = kinds.get(kind, np.zeros(size, np.bool_)) | (moving.mask > 0)
-    rigid = [*drawn["rigid"], *(region["polygon"] for region in held)]
+    rigid = [*drawn["rigid"], *(region["polygon"] for region in held if "polygon" in region)]
     plane = np.asarray(polygon_mask(rigid, *size)) > 0 if rigid else np.zeros(size, np.bool_)
     return kinds, plane & ~np.any([np.zeros(size, np.bool_), *kinds.values()], axis=0)
 
