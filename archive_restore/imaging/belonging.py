@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,6 @@ CODES = 13
 """Numbers a pixel has for each kind."""
 PLANES = 1 + PARTS * (1 + CODES)
 """Planes by which a network tells it: doubt, how much each kind matters, and the codes of each kind."""
-_SHADED: Any = 0.33  # power with which chroma follows lightness (Any: numpy keeps its float32, whatever stubs say)
 _PLACES = 12  # pixels that speak for a stroke or a polygon
 _MOST = 256  # pixels that speak in all, unless there are more hints
 _BAND = 1 << 22  # numbers held at a time
@@ -43,9 +42,8 @@ def traits(seen: Seen) -> Floats:
 
 def shading(lightness: Values) -> Values:
     """How far chroma follows lightness, L*/100, on one paint in light and shade; 1 at L* = 50."""
-    lit: Values = ((100 * lightness + 16) / 66).clip(0.2)
-    made: Values = lit**_SHADED
-    return made
+    shaded: Any = ((100 * lightness + 16) / 66).clip(0.2) ** 0.33
+    return cast("Values", shaded)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -22,7 +23,7 @@ from archive_restore.core.hints_document import ColourHint, HintShape
 from archive_restore.imaging import belonging
 from archive_restore.imaging import hints as hinted
 from archive_restore.imaging.colour import Recolouring, lightness
-from archive_restore.imaging.palettes import Palette
+from archive_restore.imaging.palettes import Palette, doubt_of
 from archive_restore.imaging.reduce import PictureReducer
 
 Samples = npt.NDArray[Any]
@@ -149,6 +150,7 @@ def plan_colour(
     hints: Sequence[ColourHint] = (),
     propose: Propose | None = None,
     abstention: tuple[float, float] | None = None,
+    near: float | None = None,
     palette: Palette | None = None,
     strength: float = 1.0,
     samples: int = 1,
@@ -157,14 +159,15 @@ def plan_colour(
 ) -> ColourPlan:
     """Decide the chroma of a whole picture of `size` (rows, columns) from `reduced_lightness`.
 
-    `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `strength`: how far
-    the palette has its say, 0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise
-    UsageError where a hint lies outside the picture.
+    `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `near`: distance
+    from the truth of which confidence is the chance, units of a* and b*; `strength`: how far the palette has its say,
+    0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise UsageError where a hint lies
+    outside the picture.
     """
     seen = hinted.Seen(light)
     spread = hinted.spread(seen, hinted.marks_of(hints, size, light.shape, scale))
     if propose is not None:
-        proposed = propose(seen, spread, judgement(light, abstention, palette, strength))
+        proposed = propose(seen, spread, judgement(light, abstention, palette, strength, near))
     else:
         ab = spread.ab * spread.trust[:, :, None]
         proposed = Proposal(ab=ab, sure=spread.trust, covers=spread.trust)
@@ -270,18 +273,27 @@ def _with_hints(plane: Floats, spread: hinted.Spread) -> Floats:
 
 
 def judgement(
-    light: Floats, abstention: tuple[float, float] | None, palette: Palette | None = None, strength: float = 1.0
+    light: Floats,
+    abstention: tuple[float, float] | None,
+    palette: Palette | None = None,
+    strength: float = 1.0,
+    near: float | None = None,
 ) -> Judge:
-    """What limits guesses of a picture whose L* (h, w) is given: a palette, and that they abstain where unsure."""
+    """What limits guesses of a picture whose L* (h, w) is given: a palette, and that they abstain where unsure.
+
+    `near` as for `plan_colour`.
+    """
 
     def judged(ab: Floats, confidence: Floats) -> Proposal:
+        kept, painted = np.ones_like(confidence), np.ones_like(confidence)
         if palette is not None:
-            ab = palette.applied(ab, light, strength)
-        kept = np.ones_like(confidence)
+            doubt = None if near is None else doubt_of(confidence, near)
+            ab, painted = palette.applied(ab, light, strength, doubt)
         if abstention is not None:
             along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
             kept = (along * along * (3 - 2 * along)).astype(np.float32)
-        return Proposal(ab=ab * kept[:, :, None], sure=confidence * kept, covers=kept)
+        ab, kept = ab * kept[:, :, None], kept * painted
+        return Proposal(ab=ab, sure=confidence * kept, covers=kept)
 
     return judged
 
@@ -444,6 +456,7 @@ def paint(
     changed, ruled = new((height, width), np.bool_), new((height, width), np.bool_)
     doubt = new((height, width), np.uint8)
     common = np.stack([plan.lightness, plan.known, plan.ruled, plan.covered])
+    planes = [_planes(outcome) for outcome in plan.outcomes]
     columns = _Places.along(width, plan.scale, plan.lightness.shape[1])
 
     def band(top: int) -> None:
@@ -461,14 +474,14 @@ def paint(
         parts = [(area, at) for area in plan.areas if (at := _inside(area, rows, width))[0].size]
         for area, (down, across) in parts:
             at = down - top, across
-            planes = np.stack([area.known, area.ruled, area.covered])
-            known[at], trust[at], covered[at] = _picked(planes, lines, columns, at)
+            sureness = np.stack([area.known, area.ruled, area.covered])
+            known[at], trust[at], covered[at] = _picked(sureness, lines, columns, at)
         was = [given[:, :, k % given.shape[2]] for k in range(3)]
         still = (was[0] == was[1]) & (was[1] == was[2])  # has no colour that would have to go
         if toning == 1:
             still |= covered == 0
-        for index, (outcome, out) in enumerate(zip(plan.outcomes, made, strict=True)):
-            a, b, rise_a, rise_b = _enlarged(_planes(outcome), lines, columns)
+        for index, out in enumerate(made):
+            a, b, rise_a, rise_b = _enlarged(planes[index], lines, columns)
             for area, (down, across) in parts:
                 at = down - top, across
                 a[at], b[at], rise_a[at], rise_b[at] = _picked(_planes(area.outcomes[index]), lines, columns, at)
@@ -531,10 +544,14 @@ def _enlarged(planes: Floats, rows: _Places, columns: _Places) -> Floats:
     """Planes (c, h, w) interpolated bilinearly at these places."""
     start, stop = int(rows.first[0]), int(rows.second[-1]) + 1
     part = planes[:, start:stop]
-    wide = part[:, :, columns.first]
-    wide += columns.share * (part[:, :, columns.second] - wide)
-    out = wide[:, rows.first - start]
-    out += rows.share[:, None] * (wide[:, rows.second - start] - out)
+    wide = part.take(columns.first, axis=2)
+    wide += columns.share * (part.take(columns.second, axis=2) - wide)
+    out = np.empty((len(planes), len(rows.first), wide.shape[2]), np.float32)
+    ends = [*(np.flatnonzero(np.diff(rows.first)) + 1), len(rows.first)]
+    for top, bottom in pairwise([0, *ends]):  # rows between the same two
+        upper, lower = wide[:, rows.first[top] - start], wide[:, rows.second[top] - start]
+        np.multiply((lower - upper)[:, None], rows.share[top:bottom, None], out=out[:, top:bottom])
+        out[:, top:bottom] += upper[:, None]
     return out
 
 

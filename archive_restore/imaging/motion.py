@@ -8,25 +8,31 @@ a quarter of the frame; must never move a pixel outside of its region.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from archive_restore.ports import MOTION_CELL, MotionFrame, MotionSource
+from archive_restore.records.imagery import Region
+
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-COARSE = 4
-"""Pixels of the frame a cell of the volume."""
+COARSE = MOTION_CELL
+"""Pixels of the still a cell of the volume."""
+REST = "rest"
+"""The kind of what does not move."""
 CAP = 0.001
 """Root-mean-square displacement, share of the frame's width, unless more is asked for."""
 HARMONICS = 16
 """Frequencies a region moves in."""
 _GROUP = 8  # frames
-_SMOOTHEST = 2.0  # pixels of the coarse grid, so that neighbours never part
+_LOOKED_AT = 4  # frames
+SMOOTHEST = 2.0
+"""Cells over which motion changes at least, so that neighbours never part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,23 +89,6 @@ class Moving:
     """Root-mean-square displacement, pixels of the frame."""
 
 
-class MotionSource(ABC):
-    """Says how pixels of one still move from frame to frame. Not for several threads at once."""
-
-    @property
-    @abstractmethod
-    def frames(self) -> int:
-        """Frames of the clip; a source that loops gives frame `frames` as it gives frame 0."""
-
-    @abstractmethod
-    def flow(self, frame: int) -> Floats:
-        """Displacement of one frame, float32 (rows, columns, 2) of the coarse grid.
-
-        A pixel (x, y) of the frame shows the still at (x + flow[..., 0], y + flow[..., 1]). The same frame gives the
-        same numbers, in whatever order frames are asked for.
-        """
-
-
 class SpectralMotion(MotionSource):
     """Motion in Fourier coefficients: repeatable from the seed, number for number."""
 
@@ -123,10 +112,13 @@ class SpectralMotion(MotionSource):
         self.shape = (-(-shape[0] // COARSE), -(-shape[1] // COARSE))
         self._first, self._group = -1, np.zeros((0, *self.shape, 2), np.float32)
         seconds = frames / rate
-        self._parts = [
-            _Part.make(region, self.shape, shape[1], seconds, _bits(seed, index))
-            for index, region in enumerate(regions)
-        ]
+        self._parts = [self._part(region, index, shape[1], seconds, seed) for index, region in enumerate(regions)]
+        self._kinds = (REST, *dict.fromkeys(region.spectrum.name for region in regions))
+        self._alpha, self._kind = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.uint8)
+        for part, region in zip(self._parts, regions, strict=True):
+            alpha, kind = self._alpha[part.rows, part.columns], self._kind[part.rows, part.columns]
+            kind[part.mask > alpha] = self._kinds.index(region.spectrum.name)
+            np.maximum(alpha, part.mask, out=alpha)
 
     @property
     def frames(self) -> int:
@@ -134,14 +126,11 @@ class SpectralMotion(MotionSource):
         return self._frames
 
     @property
-    def extent(self) -> NDArray[np.bool_]:
-        """Where anything may move, bool (rows, columns) of the coarse grid."""
-        found = np.zeros(self.shape, np.bool_)
-        for part in self._parts:
-            found[part.rows, part.columns] |= part.mask > 0
-        return found
+    def kinds(self) -> tuple[str, ...]:
+        """See MotionSource."""
+        return self._kinds
 
-    def flow(self, frame: int) -> Floats:
+    def at(self, frame: int) -> MotionFrame:
         """See MotionSource. Frames are made in groups that always begin at the same ones: sums must not differ."""
         frame %= self._frames
         first = frame // _GROUP * _GROUP
@@ -153,13 +142,96 @@ class SpectralMotion(MotionSource):
             if not self._loops:
                 self._group *= self._envelope(index)[:, None, None, None]
             self._first = first
-        return np.asarray(self._group[frame - first], np.float32)
+        return MotionFrame(flow=self._group[frame - first], alpha=self._alpha, kind=self._kind)
+
+    def _part(self, region: Moving, index: int, width: int, seconds: float, seed: int) -> _Part:
+        cells = Cells.of(region, self.shape, width=width, seconds=seconds, seed=seed, index=index)
+        if cells is None:
+            none = np.zeros((2, 0), np.float32)
+            return _Part(
+                rows=slice(0), columns=slice(0), mask=np.zeros((0, 0), np.float32), volume=none, harmonics=(1,)
+            )
+        return _Part.make(cells, self._volume(cells))
+
+    def _volume(self, cells: Cells) -> Volume:
+        """How a region moves, of any strength; who knows better than noise says so here."""
+        return noise_volume(cells)
 
     def _envelope(self, index: NDArray[np.int64]) -> Floats:
         """0 at both ends, 1 between, float32 (n,)."""
         last = self._frames - 1
         share = np.clip(np.minimum(index, last - index) / self._ease, 0, 1)
         return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """The cells of the coarse grid in which a region moves."""
+
+    region: Moving
+    rows: slice
+    columns: slice
+    mask: Floats
+    """(rows, columns) 0..1."""
+    width: int
+    """Of the frame, pixels."""
+    seconds: float
+    """Of the clip."""
+    seed: int
+    index: int
+    """Number of the region."""
+
+    @classmethod
+    def of(
+        cls, region: Moving, shape: tuple[int, int], *, width: int, seconds: float, seed: int, index: int
+    ) -> Cells | None:
+        """The rectangle of a coarse grid of `shape` that holds the region; None where it has no cell."""
+        rows, columns = shape
+        padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
+        padded[: region.mask.shape[0], : region.mask.shape[1]] = region.mask
+        mask = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond
+        # the border would move.
+        least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
+        mask *= cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
+        if not mask.any():
+            return None
+        down, across = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        here = slice(int(down[0]), int(down[-1]) + 1), slice(int(across[0]), int(across[-1]) + 1)
+        return cls(
+            region=region, rows=here[0], columns=here[1], mask=np.ascontiguousarray(mask[here]), width=width,
+            seconds=seconds, seed=seed, index=index,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """Fourier coefficients of the flow over some cells, of any strength."""
+
+    harmonics: tuple[int, ...]
+    """Whole periods in the clip, none twice."""
+    parts: Floats
+    """(2 · harmonics, rows, columns, 2): cosine and sine of every harmonic."""
+
+
+def noise_volume(cells: Cells) -> Volume:
+    """Smoothed noise with the amplitudes of the region's spectrum, and its travelling wave."""
+    spectrum, harmonics = cells.region.spectrum, chosen_harmonics(cells.region.spectrum, cells.seconds)
+    rng, unit = np.random.Generator(_bits(cells.seed, cells.index)), cells.width / COARSE
+    y, x = np.mgrid[cells.rows, cells.columns].astype(np.float32)
+    travelled = (x * spectrum.heading[0] + y * spectrum.heading[1]) / unit
+    parts = []
+    for harmonic in harmonics:
+        ratio = harmonic / harmonics[0]
+        weight = ratio**-spectrum.exponent
+        smooth = max(spectrum.extent * unit / np.sqrt(ratio), SMOOTHEST)
+        real, imaginary = (_smoothed(rng, cells.mask.shape, smooth) * weight for _ in range(2))
+        if spectrum.wave:
+            phase = 2 * np.pi * np.sqrt(ratio) * travelled / spectrum.wave
+            cos, sin = np.cos(phase)[..., None], np.sin(phase)[..., None]
+            real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
+        parts += [real, imaginary]
+    return Volume(harmonics=harmonics, parts=np.stack(parts) * np.asarray(spectrum.along, np.float32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,41 +248,14 @@ class _Part:
     """Whole periods in the clip."""
 
     @classmethod
-    def make(cls, region: Moving, shape: tuple[int, int], width: int, seconds: float, bits: np.random.Philox) -> _Part:
-        rows, columns = shape
-        padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
-        padded[: region.mask.shape[0], : region.mask.shape[1]] = region.mask
-        mask = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond
-        # the border would move.
-        least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
-        mask *= cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
-        if not mask.any():
-            none = np.zeros((2, 0), np.float32)
-            return cls(rows=slice(0), columns=slice(0), mask=np.zeros((0, 0), np.float32), volume=none, harmonics=(1,))
-        down, across = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-        here = slice(int(down[0]), int(down[-1]) + 1), slice(int(across[0]), int(across[-1]) + 1)
-        mask = np.ascontiguousarray(mask[here])
-        spectrum, harmonics = region.spectrum, chosen_harmonics(region.spectrum, seconds)
-        rng, unit = np.random.Generator(bits), width / COARSE
-        y, x = np.mgrid[here].astype(np.float32)
-        travelled = (x * spectrum.heading[0] + y * spectrum.heading[1]) / unit
-        parts = []
-        for harmonic in harmonics:
-            ratio = harmonic / harmonics[0]
-            weight = ratio**-spectrum.exponent
-            smooth = max(spectrum.extent * unit / np.sqrt(ratio), _SMOOTHEST)
-            real, imaginary = (_smoothed(rng, mask.shape, smooth) * weight for _ in range(2))
-            if spectrum.wave:
-                phase = 2 * np.pi * np.sqrt(ratio) * travelled / spectrum.wave
-                cos, sin = np.cos(phase)[..., None], np.sin(phase)[..., None]
-                real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
-            parts += [real, imaginary]
-        volume = np.stack(parts) * np.asarray(spectrum.along, np.float32)
+    def make(cls, cells: Cells, given: Volume) -> _Part:
+        """The volume as strong as the region asks for."""
+        region, mask, volume = cells.region, cells.mask, given.parts
         square = float((mask[..., None] ** 2 * (volume**2).sum(axis=0)).sum() / max(float((mask**2).sum()), 1e-9)) / 2
-        volume *= mask[..., None] * np.float32(region.amplitude * spectrum.strength / max(np.sqrt(square), 1e-9))
+        strength = np.float32(region.amplitude * region.spectrum.strength / max(np.sqrt(square), 1e-9))
+        volume = volume * (mask[..., None] * strength)
         return cls(
-            rows=here[0], columns=here[1], mask=mask, harmonics=harmonics,
+            rows=cells.rows, columns=cells.columns, mask=mask, harmonics=given.harmonics,
             volume=np.ascontiguousarray(volume.reshape(len(volume), -1), np.float32),
         )  # fmt: skip
 
@@ -222,6 +267,83 @@ class _Part:
         angle = 2 * np.pi * turns / frames
         waves = np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(index), -1).astype(np.float32)
         return np.asarray((waves @ self.volume).reshape(len(index), *self.mask.shape, 2))
+
+
+class Together(MotionSource):
+    """Several sources at once: flows add up, and a cell belongs to the source that claims most of it."""
+
+    def __init__(self, sources: Sequence[MotionSource]) -> None:
+        """`sources`: at least one, all over the same still."""
+        self._sources = sources
+        self._kinds = tuple(dict.fromkeys(kind for source in sources for kind in source.kinds))
+
+    @property
+    def frames(self) -> int:
+        """See MotionSource."""
+        return self._sources[0].frames
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """See MotionSource."""
+        return self._kinds
+
+    def at(self, frame: int) -> MotionFrame:
+        """See MotionSource."""
+        found, *others = ((source.kinds, source.at(frame)) for source in self._sources)
+        whole = replace(found[1], kind=self._renamed(*found))
+        for kinds, other in others:
+            more = other.alpha > whole.alpha
+            whole = MotionFrame(
+                flow=whole.flow + other.flow,
+                alpha=np.where(more, other.alpha, whole.alpha),
+                kind=np.where(more, self._renamed(kinds, other), whole.kind),
+            )
+        return whole
+
+    def _renamed(self, kinds: tuple[str, ...], motion: MotionFrame) -> Bytes:
+        return np.asarray([self._kinds.index(kind) for kind in kinds], np.uint8)[motion.kind]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """Where one kind of matter moves."""
+
+    kind: str
+    """One of the source's."""
+    share: float
+    """Of the still's area that moves at all, 0..1."""
+    box: Region
+    """What holds all of it, pixels of the still."""
+
+
+def where_it_moves(source: MotionSource, shape: tuple[int, int]) -> tuple[Moved, ...]:
+    """What moves where in a still of `shape` (rows, columns), by kind; some frames are looked at."""
+    rows, columns = shape
+    seen = [source.at(int(n)) for n in np.linspace(0, source.frames - 1, _LOOKED_AT)]
+    found = []
+    for index, kind in enumerate(source.kinds[1:], 1):
+        cells = np.any([(motion.kind == index) & (motion.alpha > 0) for motion in seen], axis=0)
+        if not cells.any():
+            continue
+        (top, bottom), (left, right) = (
+            (int(at[0]) * COARSE, min((int(at[-1]) + 1) * COARSE, most))
+            for at, most in ((np.flatnonzero(cells.any(axis=1)), rows), (np.flatnonzero(cells.any(axis=0)), columns))
+        )
+        box = Region(top=top, left=left, bottom=bottom, right=right)
+        found.append(Moved(kind=kind, share=float(cells.mean()), box=box))
+    return tuple(found)
+
+
+def coarse_mask(mask: Bytes, shape: tuple[int, int]) -> Floats:
+    """A mask, uint8 (h, w) of the frame, on the coarse grid of `shape`: 0..1."""
+    rows, columns = shape
+    padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    small = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond the
+    # border would move.
+    least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
+    return np.asarray(small * cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8)), np.float32)
 
 
 def chosen_harmonics(spectrum: Spectrum, seconds: float) -> tuple[int, ...]:
