@@ -249,7 +249,10 @@ class AuditLog(ABC):
 
     @abstractmethod
     def find(self, refs: Collection[str]) -> Iterator[LogLine]:
-        """Entries about these REFs (with versions), oldest first, in one pass over the log."""
+        """Entries about these REFs (with versions), oldest first, in one pass over the log.
+
+        Those about many versions at once too (core.fixity), where these are among them.
+        """
 
     @abstractmethod
     def prove(self, index: int) -> bytes:

@@ -32,6 +32,7 @@ from archive_restore.core.checkpoint import (
     sign_checkpoint,
     verifier_key,
 )
+from archive_restore.core.fixity import MANY
 from archive_restore.core.log_proof import LogProof, proof_problem, render_consistency, render_proof
 from archive_restore.core.merkle import EMPTY_ROOT, CompactRange, leaf_hash, verify_consistency
 from archive_restore.errors import LogDamaged, SelfCheckFailed, StorageConflict, StorageFailed
@@ -151,7 +152,8 @@ class FileAuditLog(AuditLog):
             event, problem = _read_line(data + b"\n", index)
             if event is None:
                 raise LogDamaged(f"entry {index} of the audit log {problem[1]}", hint="Run `log verify`")
-            yield LogLine(index=index, event=event, data=data)
+            if event.ref != MANY or not event.digests.keys().isdisjoint(refs):
+                yield LogLine(index=index, event=event, data=data)
 
     def prove(self, index: int) -> bytes:
         """See ports.AuditLog; the proof is verified before it is handed out."""

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from archive_restore.adapters.durable import storage_errors
+from archive_restore.core.fixity import MANY
 from archive_restore.core.merkle import BLOCK, BlockTree, leaf_hash
 from archive_restore.errors import LogDamaged
 
@@ -63,8 +64,11 @@ class LogLines:
 
 
 def lines_about(entries: Path, refs: Collection[str], size: int) -> Iterator[tuple[int, bytes]]:
-    """(index, line without its end) of the first `size` entries that are about one of these REFs; one pass."""
-    wanted = {ref.encode() for ref in refs}
+    """(index, line without its end) of the first `size` entries that are about one of these REFs; one pass.
+
+    With them come all entries about many versions at once (core.fixity.MANY): whoever reads their digests knows which.
+    """
+    wanted = {ref.encode() for ref in (*refs, MANY)}
     mark = len(_REF)
     with storage_errors("reading", entries), entries.open("rb") as file:
         for index, line in enumerate(islice(file, size)):

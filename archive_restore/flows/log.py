@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from archive_restore.core.fixity import each_subject
 from archive_restore.core.log_proof import SUFFIX
 from archive_restore.core.refs import AnyRef
 from archive_restore.errors import ReferenceUnknown, SourceUnreadable, StorageConflict, UsageError
@@ -75,7 +76,9 @@ def proofs_of(archive: Archive, refs: Collection[AnyRef]) -> Mapping[str, tuple[
     """Every entry about each of these versions, by REF, in one pass; `archive.log.prove(line.index)` proves it."""
     found: dict[str, list[LogLine]] = {str(ref): [] for ref in refs}
     for line in archive.log.find(found):
-        found[line.event.ref].append(line)
+        for told in each_subject(line.event):
+            if told.ref in found:
+                found[told.ref].append(line)
     return {ref: tuple(lines) for ref, lines in found.items()}
 
 

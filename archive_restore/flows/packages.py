@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from archive_restore.core.canonical import to_plain
+from archive_restore.core.fixity import MANY
 from archive_restore.core.log_proof import parse_proof
 from archive_restore.core.refs import AnyRef, make_ref
 from archive_restore.errors import (
@@ -483,7 +484,9 @@ class _Evidence:
 
     def __init__(self, archive: Archive, refs: Sequence[AnyRef]) -> None:
         self._log = archive.log
-        self._index = {line.event.event_id: line.index for line in archive.log.find({str(ref) for ref in refs})}
+        # Not those about many versions at once: they name other items, and stories beside the record.
+        lines = archive.log.find({str(ref) for ref in refs})
+        self._index = {line.event.event_id: line.index for line in lines if line.event.ref != MANY}
         self.checkpoint = archive.log.checkpoint()
         self.key = archive.log.verifier_key().encode()
 

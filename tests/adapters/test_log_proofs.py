@@ -15,6 +15,7 @@ from archive_restore.adapters.auditlog import FileAuditLog, create_log
 from archive_restore.adapters.log_lines import LogLines
 from archive_restore.adapters.log_tiles import LONGEST_ENTRY, _files, tile_path, tiles_problem
 from archive_restore.core.checkpoint import Checkpoint, parse, sign_checkpoint, verifier_key
+from archive_restore.core.fixity import MANY
 from archive_restore.core.log_proof import ProofMalformed, parse_proof, proof_problem
 from archive_restore.core.merkle import tree_root
 from archive_restore.errors import LogDamaged, StorageConflict
@@ -143,6 +144,12 @@ def test_entries_are_found_by_what_they_are_about_and_nothing_else(directory: Pa
     ]  # fmt: skip
     assert [line.index for line in log.find(["Käthe–☃/restoration@1"])] == [6]
     assert list(log.find(["ITEM"])) == []
+    log.append([event(9, ref=MANY, digests={"ITEM-2": "sha256:00", "ITEM-3": "sha256:01"})])
+    assert [[line.index for line in log.find([ref])] for ref in ("ITEM-2", "ITEM-3", "ITEM-4")] == [
+        [2, 5, 7],
+        [3, 7],
+        [4],
+    ]
 
 
 @needs_tools

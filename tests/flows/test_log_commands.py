@@ -49,6 +49,20 @@ def test_other_entries_are_proved_when_asked_for(shelf: Shelf, tmp_path: Path):
             assert parse_proof(archive.log.prove(line.index)).entry == line.data
 
 
+def test_a_check_of_many_versions_is_an_entry_about_each(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory):
+    shelf = Shelf(root=copy_of("restored", tmp_path / "archive", tmp_path_factory, restored), runner=run)
+    shelf.ok("verify", "--all", "--record")
+    for ref in ("one", "two/restoration"):
+        every = shelf.ok("log", "prove", ref, "--all", "--to", tmp_path / ref.replace("/", "-"))["proofs"]
+        assert [p["type"] for p in every] == [e["type"] for e in shelf.ok("show", ref)["events"]]
+        assert every[-1]["type"] == "fixity check"
+        assert f'"{ref.removesuffix("@1")}' in parse_proof(Path(every[-1]["path"]).read_bytes()).entry.decode()
+    with open_archive(shelf.root, write=False) as archive:
+        assert [len(lines) for lines in proofs_of(archive, [MasterRef(item_id="one")]).values()] == [
+            len(shelf.ok("show", "one")["events"])
+        ]
+
+
 def test_what_cannot_be_done_is_one_line(shelf: Shelf, tmp_path: Path):
     (tmp_path / "there").write_text("mine")
     for code, words in {
