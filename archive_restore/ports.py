@@ -852,7 +852,7 @@ class ClipFrames(ABC):
 
     @abstractmethod
     def frame(self, index: int) -> ClipFrame:
-        """Frame 0 to `count` - 1."""
+        """Frame 0 to `count` - 1; its arrays are the caller's to change."""
 
 
 class MotionStep(ABC):

@@ -174,7 +174,12 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     help="before-after: nothing moves; a line passes between the photograph and what was made of it.",
 )
 @click.option("--ending", type=click.Choice(["loop", "ease"]), help="Lead into the beginning, or come to rest.")
-@click.option("--camera", type=click.Choice(["rest", "closer", "back", "left", "right"]), help="Rests unless given.")
+@click.option(
+    "--camera", type=click.Choice(["rest", "closer", "back", "left", "right", "parallax"]), help="Rests unless given."
+)
+@click.option(
+    "--travel", type=click.FloatRange(0, 0.5), metavar="SHARE", help="Of the frame's width that the camera moves; 0.15."
+)
 @click.option("--focus", metavar="LEFT,TOP,RIGHT,BOTTOM", help="What must stay in the frame, pixels of the picture.")
 @click.option(
     "--blink", metavar="EYES", help="both, left or right (the person's); 1:left,3:both for faces counted from the left."
@@ -213,7 +218,7 @@ def animate_command(session: Session, /, **options: Any) -> int:
         raise click.UsageError("--proposal goes with --regions auto")
     options["motion"] = options.pop("regions")
     recipe = animation(
-        **_picked(options, ("seconds", "size", "amplitude", "form", "ending", "camera", "focus", "blink")),
+        **_picked(options, ("seconds", "size", "amplitude", "form", "ending", "camera", "travel", "focus", "blink")),
         motion=options["source"],
         rate=int(options["rate"]) if options["rate"] else None,
         keep_lossless=options["keep_lossless"] or None,

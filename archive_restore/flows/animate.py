@@ -212,7 +212,7 @@ class Take:
         """A frame with its label in a corner and the caption above it, over plain grounds: flagged HUMAN."""
         made = self.clip.frame(index)
         tall, wide = self._label.shape[:2]
-        samples, flags = made.samples.copy(), made.flags.copy()
+        samples, flags = made.samples, made.flags
         samples[-tall:, :wide] = self._label
         flags[-tall:, :wide] = np.uint8(PixelFlag.HUMAN)
         now = 1000 * index / self.clip.rate
@@ -221,7 +221,7 @@ class Take:
                 rows = slice(len(samples) - tall - len(band), len(samples) - tall)
                 samples[rows, : band.shape[1]] = band
                 flags[rows, : band.shape[1]] = np.uint8(PixelFlag.HUMAN)
-        return ClipFrame(samples=samples, flags=flags)
+        return made
 
 
 def _loaded(archive: Archive, name: str, device: str) -> Network:
@@ -412,8 +412,9 @@ def _read_back(
             if index >= rendering.count or pixel_digest(flags) != rendering.frames[index][1]:
                 raise SelfCheckFailed(f"the map of frame {index} read back differs", hint="Check the disk")
             if index % rendering.rate == 0:
-                worst = min(worst, frame_psnr(take.frame(index).samples, shown))
-                meter.add(take.frame(index).samples, shown)
+                meant = take.frame(index).samples
+                worst = min(worst, frame_psnr(meant, shown))
+                meter.add(meant, shown)
     except ValueError as exc:
         raise SelfCheckFailed("clip and maps differ in their frames when read back", hint="Check the disk") from exc
     if index + 1 != rendering.count:

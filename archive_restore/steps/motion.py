@@ -16,19 +16,21 @@ from archive_restore.errors import UsageError
 from archive_restore.imaging import camera, faces, motion_regions
 from archive_restore.imaging.clip import Clip
 from archive_restore.imaging.eyelids import Patch
+from archive_restore.imaging.layers import Layered
 from archive_restore.imaging.motion import CAP, Moved, Moving, SpectralMotion, Together, where_it_moves
 from archive_restore.imaging.wipe import Wipe
 from archive_restore.ports import ClipFrames, MotionSource, MotionStep, Still, StoryContext
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
-from archive_restore.steps import moving_models, people
+from archive_restore.steps import moving_models, parallax, people
 
 BOXES = {"hd": (1080, 1920), "4k": (2160, 3840)}
 """Greatest rows and columns of frames that keep the picture's aspect; upright pictures turn them round."""
 CROPS = {"wide": (1080, 1920), "square": (1080, 1080), "vertical": (1920, 1080)}
 """Rows and columns of frames that are cut out of the picture."""
 MOTION, BEFORE_AFTER = "motion", "before-after"
+PARALLAX = "parallax"
 _LEAST_EDGE = 64
 _LARGEST_AMPLITUDE = 1.0
 
@@ -71,8 +73,9 @@ class Animate(MotionStep):
             "type": "boolean", "default": False, "description": "Store the frames as they were before encoding, too.",
         },
         "camera": {
-            "enum": ["rest", "closer", "back", "left", "right"], "default": "rest",
-            "description": "closer and back move towards the focus and away from it; left and right pass over it.",
+            "enum": ["rest", "closer", "back", "left", "right", PARALLAX], "default": "rest",
+            "description": "closer and back move towards the focus and away; left and right pass over it; "
+            "under parallax what is near passes faster than what is far.",
         },
         "travel": {
             "type": "number", "minimum": 0, "maximum": 0.5, "default": 0.15,
@@ -102,9 +105,13 @@ class Animate(MotionStep):
         count, (height, width) = max(2, round(rate * seconds)), still.flags.shape
         size = frame_size(str(parameters["size"]), height, width)
         focus = _region(str(parameters["focus"]), height, width)
-        moves = str(parameters["camera"]) != "rest"
-        loops = parameters["ending"] == "loop" and not moves
+        moves, passes = str(parameters["camera"]) != "rest", parameters["camera"] == PARALLAX
+        loops = parameters["ending"] == "loop" and (passes or not moves)
         path = _path(parameters, (height, width), size, focus)
+        if passes:
+            path, passed = parallax.passing(
+                path(0), _number(parameters["travel"]), (height, width), focus, count=count, loops=loops
+            )
         document = context.documents.get("motion")
         if parameters.get("form", MOTION) == BEFORE_AFTER:
             if moves or document is not None or people.wanted(parameters) or moving_models.wanted(parameters):
@@ -117,21 +124,24 @@ class Animate(MotionStep):
         over: list[Callable[[int], Sequence[Patch]]] = []
         told: list[Moved] = []
         moving, says = moving_models.wanted(parameters), ""
+        kinds: set[str] = set()
+        if document is not None:
+            assert isinstance(document, Mapping)
+            kinds = _decided(document, context)
+            if motion_regions.NEAR in kinds and not passes:
+                raise UsageError("regions that are near go with --camera parallax", hint="Strike them, or choose it")
+        drawn = bool(kinds - {motion_regions.NEAR})
         if moving:
-            mask = None
-            if document is not None:
-                assert isinstance(document, Mapping)
-                mask = self._mask(document, (height, width), context)
             made = moving_models.moved(
-                still, context.networks[moving], people.look(still, context), mask, context,
+                still, context.networks[moving], people.look(still, context),
+                _mask(document, (height, width)) if isinstance(document, Mapping) and drawn else None, context,
                 most=_number(parameters["amplitude"]) / 100 * path(0).width, frames=count, rate=rate, loops=loops,
             )  # fmt: skip
             says = made.says
             sources += [made.source] if made.source is not None else []
             over += [made.over] if made.over is not None else []
             told += [made.drawn] if made.drawn is not None else []
-        elif document is not None:
-            assert isinstance(document, Mapping)
+        elif isinstance(document, Mapping) and drawn:
             sources.append(
                 self._motion(document, parameters, (height, width), path(0).width, count, rate, loops, context)
             )
@@ -155,21 +165,23 @@ class Animate(MotionStep):
             "frames": count, "rows": size[0], "columns": size[1], "loops": loops,
             "scale": round(path(0).width / size[1], 6),
         })  # fmt: skip
-        source = Together(sources) if len(sources) > 1 else sources[0] if sources else None
-        told += where_it_moves(source, (height, width)) if source is not None else ()
-        if told:
-            context.note({
-                "moves": {
-                    one.kind: {
-                        "share": round(one.share, 4),
-                        "box": (one.box.left, one.box.top, one.box.right, one.box.bottom),
-                    }
-                    for one in told
-                }
-            })  # fmt: skip
         laid = _all_of(over) if over else None
-        clip = Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=laid)
-        clip.says = says
+        layers = None
+        if passes:
+            layers = parallax.layers(still, document, focus, passed, path(0).width / size[1], context, frames=count)
+            if layers.cutout is None:
+                sources.append(layers.near)
+        source = Together(sources) if len(sources) > 1 else sources[0] if sources else None
+        clip: ClipFrames
+        if layers is None or layers.cutout is None:
+            _note_moves(sources, told, (height, width), context)
+            clip = Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=laid)
+        else:
+            _note_moves([*sources, layers.near], told, (height, width), context)
+            clip = Layered(
+                still, layers.cutout, size, layers.near, source, path, count=count, rate=rate, loops=loops, over=laid
+            )
+        clip.says = says or clip.says
         return clip
 
     def _motion(
@@ -188,26 +200,14 @@ class Animate(MotionStep):
         _inside(regions)
         if amplitude > CAP:
             context.say(f"Motion of {100 * amplitude:g} % of the width: from 0.1 % on it is seen to be made up.")
-        self._decided(document, context)
         return SpectralMotion(size, regions, frames=count, rate=rate, seed=context.seed, loops=loops)
 
-    def _mask(self, document: Mapping[str, Any], size: tuple[int, int], context: StoryContext) -> npt.NDArray[np.uint8]:
-        """Where a model may move the still, by the regions of a person: uint8 (rows, columns)."""
-        regions = motion_regions.masks(document, size, 1.0)
-        _inside(regions)
-        self._decided(document, context)
-        return np.asarray(np.maximum.reduce([region.mask for region in regions]), np.uint8)
 
-    def _decided(self, document: Mapping[str, Any], context: StoryContext) -> None:
-        for region in document["regions"]:
-            if region.get("author") or region.get("reason"):
-                context.decided(
-                    HumanDecision(
-                        author=str(region.get("author", "")), reason=str(region.get("reason", "")),
-                        what=f"{region['kind']} region{' ' + repr(region['name']) if region.get('name') else ''}",
-                        when=str(region.get("when", "")),
-                    )
-                )  # fmt: skip
+def _mask(document: Mapping[str, Any], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Where a model may move the still, by the regions of a person: uint8 (rows, columns)."""
+    regions = motion_regions.masks(document, size, 1.0)
+    _inside(regions)
+    return np.asarray(np.maximum.reduce([region.mask for region in regions]), np.uint8)
 
 
 def _inside(regions: Sequence[Moving]) -> None:
@@ -217,6 +217,35 @@ def _inside(regions: Sequence[Moving]) -> None:
 
 def _all_of(over: Sequence[Callable[[int], Sequence[Patch]]]) -> Callable[[int], Sequence[Patch]]:
     return lambda frame: [patch for laid in over for patch in laid(frame)]
+
+
+def _decided(document: Mapping[str, Any], context: StoryContext) -> set[str]:
+    """Keep who drew or approved what; return the kinds of the regions."""
+    for region in document["regions"]:
+        if region.get("author") or region.get("reason"):
+            context.decided(
+                HumanDecision(
+                    author=str(region.get("author", "")), reason=str(region.get("reason", "")),
+                    what=f"{region['kind']} region{' ' + repr(region['name']) if region.get('name') else ''}",
+                    when=str(region.get("when", "")),
+                )
+            )  # fmt: skip
+    return {str(region["kind"]) for region in document["regions"]}
+
+
+def _note_moves(
+    sources: Sequence[MotionSource], told: Sequence[Moved], size: tuple[int, int], context: StoryContext
+) -> None:
+    """Keep what moves where, pixels of the still: left, top, right, bottom; `told` is what is laid over the still."""
+    found = [*told, *(where_it_moves(Together(sources), size) if sources else ())]
+    context.note({
+        "moves": {
+            one.kind: {
+                "share": round(one.share, 4), "box": (one.box.left, one.box.top, one.box.right, one.box.bottom),
+            }
+            for one in found
+        }
+    })  # fmt: skip
 
 
 def _wipe(
@@ -263,7 +292,7 @@ def _path(
     else:
         whole = camera.fitted(picture, size[1] / size[0], focus)
     word, travel = str(parameters["camera"]), _number(parameters["travel"])
-    if word == "rest":
+    if word in ("rest", PARALLAX):
         return lambda frame: whole
     near = camera.scaled(whole, 1 - travel, picture, focus)
     if word in ("closer", "back"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -23,7 +25,9 @@ from archive_restore.imaging.motion import (
     where_it_moves,
 )
 from archive_restore.records.imagery import PixelFlag, Region
+from tests.support.steadiness import shimmer, ways, zoom_error
 
+OPEN = Path(__file__).parents[1] / "photographs" / "open"
 SHAPE = (120, 160)
 FRAMES, RATE = 48, 24
 WHOLE = Window(left=0, top=0, width=160, height=120)
@@ -183,6 +187,26 @@ def test_a_camera_that_moves_says_so():
     assert not shown.frame(0).flags.any()
     assert np.unique(shown.frame(9).flags).tolist() == [MOVED]
     assert np.array_equal(shown.frame(9).samples, still()[:90, 9:129])
+
+
+def test_texture_that_drifts_neither_shimmers_nor_sticks_to_the_pixels():
+    picture = cv2.imread(str(OPEN / "nagasaki-boats.jpg"), cv2.IMREAD_COLOR_RGB)[400:528, 300:428]
+    found = {name: shimmer(render) for name, render in ways(np.ascontiguousarray(picture)).items()}
+    assert found["ours"][0] < 1.5 * found["ideal"][0]  # which is that of rounding to 8 bits
+    assert found["ours"][0] < 0.6 * found["bilinear"][0]
+    assert found["ours"][0] < 0.02 * found["whole pixels"][0]
+    assert found["ours"][1] < 0.5 * found["bilinear"][1]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "least", "most"), [(2.3, 1.6, 47.0, 6.0), (3.3, 2.7, 39.0, 25.0), (1.2, 0.9, 42.0, 16.0)]
+)
+def test_a_zoom_is_nearly_an_ideal_one_in_every_frame(first: float, last: float, least: float, most: float):
+    """Also where the factor passes whole numbers: sharpness must not jump there."""
+    picture = cv2.imread(str(OPEN / "nagasaki-boats.jpg"), cv2.IMREAD_COLOR_RGB)
+    worst, flicker = zoom_error(np.ascontiguousarray(picture), (160, 200), first, last, 9)
+    assert worst > least
+    assert flicker < most
 
 
 # --- camera --------------------------------------------------------------------------------------------
