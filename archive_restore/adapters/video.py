@@ -30,6 +30,8 @@ _BT709 = 1  # primaries, transfer and matrix alike (ITU-T H.273, tables 2 to 4)
 _LIMITED = 1  # AVCOL_RANGE_MPEG
 _AHEAD = 3  # frames that may wait for the encoder
 _GRAY, _COLOUR = "gray", "bgr0"
+_LOOKS_AHEAD = "mbtree=1:rc-lookahead=10:weightp=0"
+"""Of x264: what lasts is encoded better, as by slower presets, at half of the time of `veryfast`; light never fades."""
 _BIT_RATE = 192_000  # of AAC, bits a second
 MOST_SOUND = 120 * RATE
 """Samples of a clip's sound that are read; a clip has half as many at most."""
@@ -57,7 +59,7 @@ class FileVideos(Videos):
         captions: Sequence[Cue] = (),
     ) -> FrameWriter:  # fmt: skip
         """See Videos."""
-        options = {"crf": str(quality), "preset": "veryfast"}
+        options = {"crf": str(quality), "preset": "superfast", "x264-params": _LOOKS_AHEAD}
         writer = _Writer(path, "mp4", "libx264", size, rate, "yuv420p", options, self._threads)
         writer.add_sound("aac", sound)
         writer.add_captions(captions)
