@@ -36,6 +36,8 @@ from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
 Samples = npt.NDArray[Any]
+MOTION_CELL = 4
+"""Rows and columns of pixels of a still that share one cell of a MotionFrame."""
 RecordRef = MasterRef | PreservationRef
 """What the preservation root may hold."""
 StorySource = MasterRef | PreservationRef | StoryRef
@@ -780,6 +782,39 @@ class Still:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MotionFrame:
+    """How a still moves in one frame, on a grid with a cell for every MOTION_CELL² pixels of the still.
+
+    Planes may be shared between frames: nobody writes to them.
+    """
+
+    flow: npt.NDArray[np.float32]
+    """(rows, columns, 2), pixels of the still, across and down: a pixel (x, y) shows the still at (x, y) + flow."""
+    alpha: npt.NDArray[np.float32]
+    """(rows, columns), 0..1, how much of the cell belongs to what moves; 0 where flow is 0 in every frame."""
+    kind: npt.NDArray[np.uint8]
+    """(rows, columns), index into `MotionSource.kinds`; 0 wherever alpha is 0."""
+
+
+class MotionSource(ABC):
+    """Says how pixels of one still move from frame to frame. Not for several threads at once."""
+
+    @property
+    @abstractmethod
+    def frames(self) -> int:
+        """Frames of the clip; a source that loops gives frame `frames` as it gives frame 0."""
+
+    @property
+    @abstractmethod
+    def kinds(self) -> tuple[str, ...]:
+        """What moves, one word each, such as `water`; the first, `rest`, does not."""
+
+    @abstractmethod
+    def at(self, frame: int) -> MotionFrame:
+        """The motion of one frame: the same numbers for the same frame, in whatever order frames are asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClipFrame:
     """One frame before it is encoded."""
 
@@ -1220,8 +1255,12 @@ class Credentials(ABC):
         map_png: Path,
         regions: Sequence[Region],
         seen: Overview,
+        outcome: int = 0,
     ) -> SignedFile:
-        """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None."""
+        """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None.
+
+        `outcome` says which of `StoryDerivation.outcomes` the file is.
+        """
 
     @abstractmethod
     def sign_beside(
@@ -1474,24 +1513,51 @@ class RestorationView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoryView:
-    """Everything the report and the thumbnail of a story are made from."""
+class StoryLook:
+    """What the small pictures of a story are made from."""
 
-    master: Master
     derivation: StoryDerivation
     kinds: tuple[StoryKind, ...]
     """Kinds of the stories it was made from."""
     parent_path: Path
     before: Overview
     """What it was made from."""
+    picture_path: Path
+    """The picture, still in staging."""
     after: Overview
     flags: npt.NDArray[np.uint8]
     """Reduced map: the OR of all flags in each cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryShown:
+    """The small pictures of a story, encoded."""
+
+    before: bytes
+    """JPEG of what it was made from; with a caption band where that is a story itself."""
+    before_size: tuple[int, int]
+    """Width, height."""
+    after: bytes
+    """JPEG with a caption band; of a clip its first frame, which carries its label itself."""
+    after_size: tuple[int, int]
+    flags: bytes
+    """PNG of the map in the colours of its legend."""
+    master_thumbnail: bytes
+    """JPEG of what it was made from, longest edge 512 pixels."""
+    thumbnail: bytes
+    """JPEG, longest edge 512 pixels and a caption band below that says what it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryView:
+    """Everything the report of a story is made from."""
+
+    master: Master
+    look: StoryLook
+    shown: StoryShown
     credentials: CredentialReport
     embedded: bool
     """Whether the manifest lies inside the picture."""
-    picture_path: Path
-    """The picture, still in staging."""
     files: Mapping[str, Digests]
     """Files stored with the story so far, by name; the picture's comes first."""
 
@@ -1547,16 +1613,16 @@ class Documents(ABC):
         """PREMIS 3 XML."""
 
     @abstractmethod
+    def story_pictures(self, look: StoryLook) -> StoryShown:
+        """The small pictures of a story; may run while the story is being checked."""
+
+    @abstractmethod
     def story_report(self, view: StoryView) -> bytes:
         """Stand-alone HTML."""
 
     @abstractmethod
     def contact_sheet(self, panels: Sequence[SheetPanel]) -> bytes:
         """JPEG: pictures side by side, each under its title."""
-
-    @abstractmethod
-    def story_thumbnail(self, view: StoryView) -> bytes:
-        """JPEG, longest edge 512 pixels and a caption band below that says what it is."""
 
 
 class Exporter(ABC):
@@ -1750,7 +1816,7 @@ class Archive:
     bags: Bags
     pictures: Pictures
     access: AccessCopies
-    exporters: Mapping[str, Exporter]
+    exporters: Callable[[], Mapping[str, Exporter]]
     """By the word after `--as`."""
     make_durable: Callable[[Sequence[Path]], None]
     """Brings everything below these folders to the disk; raises StorageFailed."""

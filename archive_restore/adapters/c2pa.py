@@ -114,11 +114,13 @@ class C2paCredentials(Credentials):
         map_png: Path,
         regions: Sequence[Region],
         seen: Overview,
+        outcome: int = 0,
     ) -> SignedFile:
-        """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None."""
+        """See ports.Credentials."""
         picture = next(product for product in derivation.products if product.role == "picture")
         manifest = story_manifest(
             derivation,
+            outcome=outcome,
             regions=merge_regions(regions, width=picture.width, height=picture.height),
             soft_binding=image_code(normalize(gray_of(seen)))[1],
         )

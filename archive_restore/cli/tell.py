@@ -113,7 +113,7 @@ def _colour_options(command: _Command) -> _Command:
 
 
 _SIZES = ("hd", "4k", "wide", "square", "vertical", "source")
-_CAMERAS = ("rest", "closer", "back", "left", "right")
+_CAMERAS = ("rest", "closer", "back", "left", "right", "parallax")
 
 
 def _length_options(command: _Command) -> _Command:
@@ -219,6 +219,9 @@ def colorize_command(session: Session, /, **options: Any) -> int:
 )
 @click.option("--ending", type=click.Choice(["loop", "ease"]), help="Lead into the beginning, or come to rest.")
 @click.option("--camera", type=click.Choice(_CAMERAS), help="Rests unless given.")
+@click.option(
+    "--travel", type=click.FloatRange(0, 0.5), metavar="SHARE", help="Of the frame's width that the camera moves; 0.15."
+)
 @_focus_option
 @click.option(
     "--blink", metavar="EYES", help="both, left or right (the person's); 1:left,3:both for faces counted from the left."
@@ -266,9 +269,9 @@ def _take_form(options: dict[str, Any]) -> None:
         if len(files) == 1:
             options["now"] = Path(files[0])
             options["refs"] = tuple(ref for ref in options["refs"] if ref != files[0])
-    options["travel"] = None
     if form == "story" and options["camera"] is None:
-        options["camera"], options["travel"] = "closer", _TRAVEL
+        options["camera"] = "closer"
+        options["travel"] = _TRAVEL if options["travel"] is None else options["travel"]
 
 
 def _propose(session: Session, options: dict[str, Any]) -> int:

@@ -56,6 +56,7 @@ def sheet_rows(
         ("picture", f"Made from one still photograph{named}: {derivation.parent}. Shown is {derivation.ref}."),
         *([("label", label)] if not any(said for *_, said in parts) else []),
         ("made", run.description),
+        *_moved(run.survey.get("moves")),
         *(
             (
                 "made",
@@ -123,6 +124,24 @@ def timecode(frame: int, rate: int) -> str:
     """`HH:MM:SS:FF`."""
     seconds, rest = divmod(frame, rate)
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{rest:02}"
+
+
+def _moved(moves: Json) -> list[tuple[str, str]]:
+    """What the motion source said of every kind, by the area it takes."""
+    known = [(kind, said) for kind, said in moves.items()] if isinstance(moves, Mapping) else []
+    found = []
+    for kind, said in known:
+        assert isinstance(said, Mapping)
+        share, box = said["share"], said["box"]
+        assert isinstance(share, int | float) and isinstance(box, Sequence)
+        found.append(
+            (
+                share,
+                f"{plain_text(kind, _LONGEST)}: moves in {100 * share:.1f} % of the photograph, "
+                f"within {','.join(str(edge) for edge in box)} (left, top, right, bottom in its pixels).",
+            )
+        )
+    return [("made", says) for _, says in sorted(found, reverse=True)]
 
 
 def _heard(sound: Mapping[str, Json], frames: int, rate: int) -> list[SheetRow]:

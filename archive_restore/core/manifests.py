@@ -96,12 +96,14 @@ def derivative_manifest(
     actions: frozenset[str],
     regions: Sequence[Region],
     soft_binding: bytes,
+    title: str = "",
 ) -> Manifest:
     """Manifest of a derivative: one parent, the map and models as inputs, one action a step.
 
-    `label` names the parent in ingredientIds and `opened` says in words what was opened; `actions` are those a step may
-    be, `regions` the changed places in pixels of the picture, at most MAX_REGIONS, `soft_binding` the raw digest of the
-    ISCC image code. Raises CredentialsFailed where a word is not one that C2PA and IPTC know.
+    `label` names the parent in ingredientIds and `opened` says in words what was opened; `title` is the file's name,
+    where it is not the picture's; `actions` are those a step may be, `regions` the changed places in pixels of the
+    picture, at most MAX_REGIONS, `soft_binding` the raw digest of the ISCC image code. Raises CredentialsFailed where a
+    word is not one that C2PA and IPTC know.
     """
     inputs = [m for m in derivation.materials if m is not parent]
     picture = next((p for p in derivation.products if p.role == "picture"), None)
@@ -110,7 +112,7 @@ def derivative_manifest(
     if len(regions) > MAX_REGIONS:
         raise CredentialsFailed(f"{derivation.ref} names {len(regions)} regions", hint="Merge them: merge_regions")
 
-    manifest = begun(picture.name)
+    manifest = begun(title or picture.name)
     manifest["ingredients"] = [
         {"title": parent.ref, "format": parent.mime, "relationship": "parentOf", "label": label,
          "description": f"sha256 {parent.sha256}"},

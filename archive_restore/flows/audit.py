@@ -29,6 +29,7 @@ from archive_restore.core.canonical import Malformed, from_plain, to_plain
 from archive_restore.core.credential_words import ABSENT
 from archive_restore.core.labels import plain_text
 from archive_restore.core.manifests import DERIVATION_ASSERTION, MAP_ASSERTION
+from archive_restore.core.story_claims import OUTCOME_ASSERTION, outcome_statement
 from archive_restore.core.synthesis_map import PixelDigest, histogram
 from archive_restore.errors import (
     ArchiveRestoreError,
@@ -267,7 +268,7 @@ class _Picture:
             if ACCESS_ASSERTION in statements:
                 self._access(statements, report)
             elif DERIVATION_ASSERTION in statements:
-                self._derivation(statements[DERIVATION_ASSERTION], report)
+                self._derivation(statements[DERIVATION_ASSERTION], report, statements.get(OUTCOME_ASSERTION))
         except (Malformed, KeyError, IndexError, TypeError, ValueError) as exc:
             self._say("AUDIT_CLAIM_MALFORMED", Severity.ERROR, f"The manifest’s own statement cannot be read: {exc}.")
         except (ArchiveRestoreError, OSError) as exc:
@@ -290,7 +291,9 @@ class _Picture:
                 "DESIGN §6",
             )
 
-    def _derivation(self, said: Mapping[str, Any], report: CredentialReport) -> None:
+    def _derivation(
+        self, said: Mapping[str, Any], report: CredentialReport, of_several: Mapping[str, Any] | None
+    ) -> None:
         """A derivative itself: its map and samples are those it names, and the master's where the map says so."""
         kind = said.get("ref", {}).get("kind") if isinstance(said.get("ref"), Mapping) else None
         derivation: PreservationDerivation | StoryDerivation
@@ -298,6 +301,7 @@ class _Picture:
             derivation = from_plain(PreservationDerivation, said)
         else:
             derivation = from_plain(StoryDerivation, said)
+        outcome = self._outcome(derivation, of_several)
         self._map_inside(derivation.map, report)
         stored = _stored(self.desk, str(derivation.ref))
         if stored is not None and to_plain(stored) != to_plain(derivation):
@@ -310,7 +314,7 @@ class _Picture:
             return
         archive = self.desk.archive
         if archive is not None and _has_master(self.desk, derivation):
-            found = pixel_findings(archive, derivation, self.path)
+            found = pixel_findings(archive, derivation, self.path, outcome)
             self.findings += [replace(finding, subject=self.name) for finding in found]
             self._say(
                 "AUDIT_CLAIMS_CHECKED",
@@ -319,7 +323,8 @@ class _Picture:
             )
             return
         with self.desk.pictures.open(self.path) as picture:
-            if _pixel_digest(picture) != derivation.products[0].pixels_sha256:
+            known = derivation.outcomes if isinstance(derivation, StoryDerivation) else derivation.products
+            if _pixel_digest(picture) != known[outcome].pixels_sha256:
                 self._say("PIXELS_DISAGREE", Severity.ERROR, "The decoded samples are not those the derivation names.")
         with self.desk.pictures.open_map(self.path) as plane:
             self._map_plane(plane, derivation.map)
@@ -328,6 +333,16 @@ class _Picture:
             Severity.WARNING,
             "The master is not at hand: what the map calls original could not be held against it.",
         )
+
+    def _outcome(self, derivation: PreservationDerivation | StoryDerivation, said: Mapping[str, Any] | None) -> int:
+        """Which of several outcomes the file says it is, 0 the first; say so."""
+        if said is None or not isinstance(derivation, StoryDerivation):
+            return 0
+        outcome = int(said["outcome"]) - 1
+        if not 0 <= outcome < len(derivation.outcomes) or said != outcome_statement(derivation, outcome):
+            raise ValueError("it names an outcome that its derivation does not know")
+        self._say("AUDIT_ONE_OF_SEVERAL", Severity.INFO, plain_text(str(said["note"])))
+        return outcome
 
     def _map_inside(self, summary: MapSummary, report: CredentialReport) -> None:
         if report.map_png is None:

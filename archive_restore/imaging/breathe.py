@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive_restore.imaging.faces import Face
-from archive_restore.imaging.motion import COARSE, MotionSource
+from archive_restore.imaging.motion import COARSE, REST
+from archive_restore.ports import MotionFrame, MotionSource
 
 Floats = NDArray[np.float32]
 
+BREATH = "breath"
+"""The kind of what this moves."""
 SHARE = 0.0005
 """Largest displacement, share of the frame's width."""
 MOST = 0.9
@@ -53,45 +56,30 @@ class Breathing(MotionSource):
             rise = np.maximum(head * np.float32(_HEAD), body) * free * unit
             sway = np.maximum(head, body * np.float32(0.5)) * free * unit * np.float32(_SWAY * side)
             self._people.append((rise, sway, breaths, sways))
-        self._grid = grid
+        self._alpha, self._grid = taken, grid
 
     @property
     def frames(self) -> int:
         """See MotionSource."""
         return self._frames
 
-    def flow(self, frame: int) -> Floats:
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """See MotionSource."""
+        return (REST, BREATH)
+
+    def at(self, frame: int) -> MotionFrame:
         """See MotionSource."""
         found = np.zeros((*self._grid, 2), np.float32)
         for rise, sway, breaths, sways in self._people:
             found[..., 0] += sway * self._risen(frame, sways)
             found[..., 1] += rise * self._risen(frame, breaths)
-        return found
+        return MotionFrame(flow=found, alpha=self._alpha, kind=(self._alpha > 0).astype(np.uint8))
 
     def _risen(self, frame: int, periods: int) -> np.float32:
         """0 at rest to 1; whole turns are counted in whole numbers, so that a loop closes."""
         turn = frame * periods % self._turn
         return np.float32((1 - np.cos(2 * np.pi * turn / self._turn)) / 2)
-
-
-class Together(MotionSource):
-    """Several sources at once."""
-
-    def __init__(self, sources: Sequence[MotionSource]) -> None:
-        """`sources`: at least one, all over the same still."""
-        self._sources = sources
-
-    @property
-    def frames(self) -> int:
-        """See MotionSource."""
-        return self._sources[0].frames
-
-    def flow(self, frame: int) -> Floats:
-        """See MotionSource."""
-        found = self._sources[0].flow(frame)
-        for source in self._sources[1:]:
-            found = found + source.flow(frame)
-        return found
 
 
 def _places(face: Face, grid: tuple[int, int]) -> tuple[Floats, Floats]:

@@ -6,7 +6,10 @@ holds the still's own samples, so that nothing shimmers. Must never set a pixel 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -15,9 +18,9 @@ from numpy.typing import NDArray
 from archive_restore.imaging.camera import Window
 from archive_restore.imaging.eyelids import Patch
 from archive_restore.imaging.flags import REACH, spread
-from archive_restore.imaging.motion import COARSE, MotionSource
-from archive_restore.ports import ClipFrame, ClipFrames, Still
-from archive_restore.records.imagery import PixelFlag
+from archive_restore.imaging.motion import COARSE
+from archive_restore.ports import ClipFrame, ClipFrames, MotionSource, Still
+from archive_restore.records.imagery import Geometry, PixelFlag
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -26,6 +29,9 @@ STRETCHED = 1.25
 """Magnification of the still from which what is between its pixels counts as made up."""
 LEAST = 1 / 64
 """Displacement below which a pixel stays, pixels."""
+_BAND = 16  # rows of cells that are warped at once
+_MARGIN = 8  # pixels around a window that are looked at
+_LOBES = 3  # of the Lanczos filter that takes too fine detail away
 _MOVED = np.uint8(PixelFlag.MOVED)
 _MADE_UP = np.uint8(PixelFlag.MOVED | PixelFlag.SYNTHESIZED)
 _RESAMPLED = np.uint8(PixelFlag.RESAMPLED)
@@ -67,143 +73,282 @@ class Clip(ClipFrames):
         still in frame n."""
         self._motion, self._window, self._over, self.size = motion, window, over, size
         self.count, self.rate, self.loops = count, rate, loops
-        scale, begin = window(0).width / size[1], window(0)
-        self.geometry = (
-            (scale, 0.0, begin.left + scale / 2 - 0.5), (0.0, scale, begin.top + scale / 2 - 0.5), (0.0, 0.0, 1.0),
-        )  # fmt: skip
-        self._still = ClipFrame(samples=still, flags=flags)
         first = window(0)
-        self._resting = first
-        self._base = self._view(first, self._still)
-        self._base_spread = spread(self._base.flags, REACH)
-        y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
-        self._x, self._y = x, y
+        self.geometry = geometry_of(first, size)
+        self._still = Reduced.along(still, flags, size, [window(index) for index in (0, count // 2, count - 1)])
+        self._resting, self._seen = first, self._still.seen(first, size)
 
     def frame(self, index: int) -> ClipFrame:
         """See ClipFrames."""
-        window = self._window(index)
-        base = self._base
+        window, seen = self._window(index), self._seen
         patches = () if self._over is None else self._over(index)
-        if window != self._resting or patches:
-            base = self._view(window, _laid(self._still, patches))
+        if patches:
+            seen = self._still.with_patches(patches).seen(window, self.size)
+        elif window != self._resting:
+            seen = self._still.seen(window, self.size)
+        flow = None if self._motion is None else in_frame(self._motion.at(index).flow, window, self.size)
+        samples, flags = seen.samples.copy(), seen.flags.copy()
+        if flow is not None:
+            warp(seen, flow, samples, flags)
         if window != self._resting:
-            base = ClipFrame(samples=base.samples, flags=base.flags | _MOVED)
-        if self._motion is None:
-            return base
-        return self._warped(base, window, self._motion.flow(index))
+            flags |= _MOVED
+        return ClipFrame(samples=samples, flags=flags)
 
-    def _view(self, window: Window, still: ClipFrame) -> ClipFrame:
-        """A still as it lies in a window, without motion."""
+
+def geometry_of(window: Window, size: tuple[int, int]) -> Geometry:
+    """From pixel centres of a frame of `size` (rows, columns) to those of the still."""
+    scale = window.width / size[1]
+    return (scale, 0.0, window.left + scale / 2 - 0.5), (0.0, scale, window.top + scale / 2 - 0.5), (0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A still as it lies in a window of one frame, and where from."""
+
+    size: tuple[int, int]
+    """Rows and columns of the frame."""
+    flags: Bytes
+    """(rows, columns): of all pixels of the still that each may show a part of."""
+    source: Bytes
+    """What samples are interpolated from: (H, W, c), without detail that a frame cannot show."""
+    scale: float
+    """Pixels of `source` a pixel of the frame."""
+    left: float
+    """Column of `source` at the middle of the frame's first pixel."""
+    top: float
+    """Row, likewise."""
+
+    @cached_property
+    def samples(self) -> Bytes:
+        """(rows, columns, c), without motion; the source's own where its pixels are the frame's."""
         rows, columns = self.size
-        scale = window.width / columns
-        if scale == 1 and float(window.left).is_integer() and float(window.top).is_integer():
-            top, left = int(window.top), int(window.left)
-            part = slice(top, top + rows), slice(left, left + columns)
-            return ClipFrame(samples=still.samples[part], flags=still.flags[part])
-        to_still = np.array(
-            [[scale, 0, window.left + scale / 2 - 0.5], [0, scale, window.top + scale / 2 - 0.5]], np.float64
-        )
-        source, reduced = _prefiltered(still.samples, scale)
-        to_still[:, 2] = (to_still[:, 2] + 0.5) * reduced - 0.5
-        to_still[:, :2] *= reduced
+        if self.scale == 1 and self.left.is_integer() and self.top.is_integer():
+            return self.source[int(self.top) : int(self.top) + rows, int(self.left) : int(self.left) + columns]
+        path = np.array([[self.scale, 0, self.left], [0, self.scale, self.top]], np.float64)
         how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        seen = cv2.warpAffine(source, to_still, (columns, rows), flags=how, borderMode=cv2.BORDER_REPLICATE)
-        return ClipFrame(
-            samples=np.asarray(seen, np.uint8), flags=self._view_of_flags(window, still.flags) | _RESAMPLED
-        )
+        made = cv2.warpAffine(self.source, path, (columns, rows), flags=how, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(made, np.uint8)
 
-    def _view_of_flags(self, window: Window, flags: Bytes) -> Bytes:
-        """Each pixel with the flags of all pixels of the still that it may show a part of."""
-        rows, columns = self.size
-        reach = 2 * max(1, int(np.ceil(window.width / columns)))  # of bicubic interpolation
-        wide = spread(flags, reach)
+    @cached_property
+    def carried(self) -> Bytes:
+        """Flags that may come to a pixel from around."""
+        return spread(self.flags, REACH)
+
+    @cached_property
+    def even(self) -> bool:
+        """Whether all flags are the same."""
+        return bool((self.flags == self.flags[0, 0]).all())
+
+
+class Reduced:
+    """A still, reduced by a whole factor, to be looked at through windows."""
+
+    def __init__(
+        self, still: Bytes, flags: Bytes, factor: int, scale: float | None = None, small: Bytes | None = None
+    ) -> None:
+        """`still`: uint8 (H, W, c) with its map, uint8 (H, W); `scale`: pixels of the still a pixel of a frame, where
+        all windows are alike; `small`: what is seen instead of `reduced(still, factor)`, it may have more channels."""
+        self._still, self._flags, self._factor, self._scale = still, flags, factor, scale
+        self._wide: dict[int, Bytes] = {}
+        self._small = self._smoothed(reduced(still, factor) if small is None else small)
+
+    @classmethod
+    def along(cls, still: Bytes, flags: Bytes, size: tuple[int, int], windows: Sequence[Window]) -> Reduced:
+        """For some windows of a path: all are seen through the same reduction, or sharpness would jump on the way."""
+        scales = [window.width / size[1] for window in windows]
+        alike = max(scales) - min(scales) < 1e-9
+        return cls(still, flags, whole_factor(min(scales)), scales[0] if alike else None)
+
+    def with_patches(self, patches: Sequence[Patch]) -> Reduced:
+        """The same with something laid over it; where patches overlap, each shows what it changed."""
+        made, factor, (height, width) = copy(self), self._factor, self._flags.shape
+        made._small, made._flags, made._wide = self._small.copy(), self._flags.copy(), {}
+        for patch in patches:
+            rows, columns = patch.flags.shape
+            here = slice(patch.top, patch.top + rows), slice(patch.left, patch.left + columns)
+            changed = patch.flags != self._flags[here]
+            made._flags[here][changed] = patch.flags[changed]
+            first = max(patch.top // factor - _MARGIN, 0), max(patch.left // factor - _MARGIN, 0)
+            last = (
+                min(-(-(patch.top + rows) // factor) + _MARGIN, -(-height // factor)),
+                min(-(-(patch.left + columns) // factor) + _MARGIN, -(-width // factor)),
+            )
+            around = tuple(slice(low * factor, high * factor) for low, high in zip(first, last, strict=True))
+            before = self._still[around]
+            after = before.copy()
+            part = (
+                slice(here[0].start - around[0].start, here[0].stop - around[0].start),
+                slice(here[1].start - around[1].start, here[1].stop - around[1].start),
+            )
+            after[part][changed] = patch.samples[changed]
+            old, new = (self._smoothed(reduced(plane, factor)) for plane in (before, after))
+            differs = (old != new).any(axis=2)
+            made._small[first[0] : last[0], first[1] : last[1], :3][differs] = new[differs]
+        return made
+
+    def _smoothed(self, picture: Bytes) -> Bytes:
+        return picture if self._scale is None else _smoothed(picture, self._scale / self._factor)
+
+    def seen(self, window: Window, size: tuple[int, int]) -> Seen:
+        """What a frame of `size` (rows, columns) shows of a window."""
+        rows, columns = size
         scale = window.width / columns
+        left, top = window.left + scale / 2 - 0.5, window.top + scale / 2 - 0.5
+        if scale == 1 and left.is_integer() and top.is_integer():
+            flags = self._flags[int(top) : int(top) + rows, int(left) : int(left) + columns]
+            return Seen(size=size, flags=flags, source=self._small, scale=1.0, left=left, top=top)
+        flags = self._flags_in(window, size) | _RESAMPLED
+        scale, left, top = scale / self._factor, (left + 0.5) / self._factor - 0.5, (top + 0.5) / self._factor - 0.5
+        source = self._small
+        if self._scale is None and scale > 1:
+            height, width = source.shape[:2]
+            begin = max(int(top) - _MARGIN, 0), max(int(left) - _MARGIN, 0)
+            end = min(int(top + scale * rows) + _MARGIN, height), min(int(left + scale * columns) + _MARGIN, width)
+            source = _smoothed(source[begin[0] : end[0], begin[1] : end[1]], scale)
+            left, top = left - begin[1], top - begin[0]
+        return Seen(size=size, flags=flags, source=source, scale=scale, left=left, top=top)
+
+    def _flags_in(self, window: Window, size: tuple[int, int]) -> Bytes:
+        rows, columns = size
+        scale = window.width / columns
+        reach = REACH * max(1, int(np.ceil(scale)))  # of bicubic interpolation
+        if reach not in self._wide:
+            self._wide[reach] = spread(self._flags, reach)
+        wide = self._wide[reach]
         x = np.clip(np.rint(window.left + (np.arange(columns) + 0.5) * scale - 0.5), 0, wide.shape[1] - 1)
         y = np.clip(np.rint(window.top + (np.arange(rows) + 0.5) * scale - 0.5), 0, wide.shape[0] - 1)
         return np.asarray(wide[y.astype(int)[:, None], x.astype(int)])
 
-    def _warped(self, base: ClipFrame, window: Window, flow: Floats) -> ClipFrame:
-        rows, columns = self.size
-        scale = window.width / columns
-        coarse = self._in_frame(flow, window)
-        moving = np.abs(coarse).max(axis=2) >= LEAST / 2
-        if not moving.any():
-            return base
-        down, across = (np.flatnonzero(moving.any(axis=axis)) for axis in (1, 0))
-        cells = (
-            slice(max(down[0] - 1, 0), min(down[-1] + 2, coarse.shape[0])),
-            slice(max(across[0] - 1, 0), min(across[-1] + 2, coarse.shape[1])),
-        )
-        part = (
-            slice(cells[0].start * COARSE, min(cells[0].stop * COARSE, rows)),
-            slice(cells[1].start * COARSE, min(cells[1].stop * COARSE, columns)),
-        )
-        small = np.ascontiguousarray(coarse[cells])
-        shape = (part[0].stop - part[0].start, part[1].stop - part[1].start)
-        fine = cv2.resize(small, (small.shape[1] * COARSE, small.shape[0] * COARSE), interpolation=cv2.INTER_LINEAR)
-        dx, dy = fine[: shape[0], : shape[1], 0], fine[: shape[0], : shape[1], 1]
-        seen = cv2.remap(
-            base.samples, self._x[part] + dx, self._y[part] + dy, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
-        stays = (np.abs(dx) < LEAST) & (np.abs(dy) < LEAST)
-        samples, flags = base.samples.copy(), base.flags.copy()
-        still = samples[part]
-        samples[part] = np.where(stays[..., None], still, seen)
-        made_up = cv2.resize(
-            _stretched(small).astype(np.uint8), (fine.shape[1], fine.shape[0]), interpolation=cv2.INTER_NEAREST
-        )[: shape[0], : shape[1]]
-        carried = self._base_spread if base is self._base else spread(base.flags, REACH)
-        here = self._carried(carried, part, dx, dy)
-        here |= np.where(made_up > 0, _MADE_UP, _MOVED) | (_RESAMPLED if scale != 1 else np.uint8(0))
-        flags[part] = np.where(stays, flags[part], here)
-        return ClipFrame(samples=samples, flags=flags)
 
-    def _carried(self, flags: Bytes, part: tuple[slice, slice], dx: Floats, dy: Floats) -> Bytes:
-        """Flags of what moves, moved with it."""
-        if not flags.any():
-            return np.zeros(dx.shape, np.uint8)
-        return np.asarray(
-            cv2.remap(flags, self._x[part] + dx, self._y[part] + dy, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-        )
-
-    def _in_frame(self, flow: Floats, window: Window) -> Floats:
-        """Flow over the still as flow over the frame: its place and its length in pixels of the frame."""
-        rows, columns = self.size
-        scale = window.width / columns
-        shape = (-(-rows // COARSE), -(-columns // COARSE))
-        if scale == 1 and window.left == 0 and window.top == 0 and flow.shape[:2] == shape:
-            return flow
-        across = (window.left + (np.arange(shape[1]) + 0.5) * COARSE * scale) / COARSE - 0.5
-        down = (window.top + (np.arange(shape[0]) + 0.5) * COARSE * scale) / COARSE - 0.5
-        x, y = np.meshgrid(across.astype(np.float32), down.astype(np.float32))
-        moved = cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        return np.asarray(moved / np.float32(scale))
+def whole_factor(scale: float) -> int:
+    """By what a still can be reduced where a pixel of a frame is at least `scale` of its pixels wide."""
+    return max(1, int(scale + 1e-9))
 
 
-def _laid(still: ClipFrame, patches: Sequence[Patch]) -> ClipFrame:
-    """A still with patches over it; where they overlap, each shows what it changed."""
-    if not patches:
+def reduced(still: Bytes, factor: int) -> Bytes:
+    """Means of `factor`² pixels: uint8 (⌈H / factor⌉, ⌈W / factor⌉, c)."""
+    if factor == 1:
         return still
-    samples, flags = still.samples.copy(), still.flags.copy()
-    for patch in patches:
-        rows, columns = patch.flags.shape
-        part = slice(patch.top, patch.top + rows), slice(patch.left, patch.left + columns)
-        changed = patch.flags != still.flags[part]
-        samples[part][changed] = patch.samples[changed]
-        flags[part][changed] = patch.flags[changed]
-    return ClipFrame(samples=samples, flags=flags)
+    over = (-still.shape[0] % factor, -still.shape[1] % factor)
+    whole = cv2.copyMakeBorder(still, 0, over[0], 0, over[1], cv2.BORDER_REPLICATE) if any(over) else still
+    size = (whole.shape[1] // factor, whole.shape[0] // factor)
+    return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _prefiltered(still: Bytes, scale: float) -> tuple[Bytes, float]:
-    """A still without detail that `scale` still pixels a pixel cannot show, and its size relative to it."""
+def _smoothed(picture: Bytes, scale: float) -> Bytes:
+    """A picture without detail finer than a pixel of a frame, which is `scale` of its own wide: about 1 to 2.
+
+    A Lanczos filter: a Gaussian one softens what a frame could show, and more so the more it is reduced.
+    """
     if scale <= 1:
-        return still, 1.0
-    if scale >= 2:
-        factor = 1 / int(scale)
-        small = cv2.resize(still, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.uint8), small.shape[1] / still.shape[1]
-    sigma = 0.5 * float(np.sqrt(scale * scale - 1))
-    return np.asarray(cv2.GaussianBlur(still, (0, 0), sigma), np.uint8), 1.0
+        return picture
+    reach = int(_LOBES * scale)
+    away = np.arange(-reach, reach + 1) / scale
+    taps = np.sinc(away) * np.sinc(away / _LOBES)
+    taps /= taps.sum()
+    return np.asarray(cv2.sepFilter2D(picture, -1, taps, taps, borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def in_frame(plane: Floats, window: Window, size: tuple[int, int]) -> Floats:
+    """A flow over the still, (rows, columns, 2), as flow over the frame: its place, and its length in pixels there."""
+    rows, columns = size
+    scale = window.width / columns
+    shape = (-(-rows // COARSE), -(-columns // COARSE))
+    if scale == 1 and window.left == 0 and window.top == 0 and plane.shape[:2] == shape:
+        return plane
+    path = np.array([
+        [scale, 0, (window.left + 0.5 * COARSE * scale) / COARSE - 0.5],
+        [0, scale, (window.top + 0.5 * COARSE * scale) / COARSE - 0.5],
+    ])  # fmt: skip
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(plane, path, shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved / np.float32(scale))
+
+
+def warp(seen: Seen, flow: Floats, samples: Bytes, flags: Bytes) -> None:
+    """Write what moves over a frame and its map: each pixel is interpolated once, from the still.
+
+    `flow`: (rows, columns, 2) of the frame's coarse grid, pixels of the frame; `samples` and `flags` hold the frame
+    without motion. Works in bands, so that what a band needs stays in the processor's cache.
+    """
+    least = np.full(2, LEAST / 2)
+    moving = cv2.bitwise_not(cv2.inRange(flow, -least, least))
+    if not moving.any():
+        return
+    # A cell next to one that moves is interpolated from it.
+    told = np.asarray(cv2.dilate(moving, np.ones((3, 3), np.uint8)) & _MOVED)
+    if _steep(flow):
+        told[_stretched(flow) & (told > 0)] = _MADE_UP
+    for cells in bands(told):
+        part, made, places = sampled(seen, flow, cells)
+        here = blown_up(told[cells], made.shape[:2])
+        cv2.copyTo(made, here, samples[part])
+        if seen.even:
+            flags[part] |= here
+        else:
+            cv2.copyTo(brought_flags(seen, places, here.shape[:2]) | here, here, flags[part])
+
+
+def bands(cells: Bytes) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of cells, a band at a time, that hold all which are not 0."""
+    for first in range(0, len(cells), _BAND):
+        rows = slice(first, min(first + _BAND, len(cells)))
+        across = np.flatnonzero(cells[rows].any(axis=0))
+        if across.size:
+            yield rows, slice(int(across[0]), int(across[-1]) + 1)
+
+
+def sampled(seen: Seen, flow: Floats, cells: tuple[slice, slice]) -> tuple[tuple[slice, slice], Bytes, Floats]:
+    """The pixels of some cells, moved: where they lie in the frame, (h, w, c) of them, and where the cells and
+    a ring around them come from in the frame without motion."""
+    rows, columns = seen.size
+    part = (
+        slice(cells[0].start * COARSE, min(cells[0].stop * COARSE, rows)),
+        slice(cells[1].start * COARSE, min(cells[1].stop * COARSE, columns)),
+    )
+    shape = (part[0].stop - part[0].start, part[1].stop - part[1].start)
+    places = _places(flow, cells)
+    seen_at = places
+    if (seen.scale, seen.left, seen.top) != (1, 0, 0):
+        seen_at = places * np.float32(seen.scale) + np.array([seen.left, seen.top], np.float32)
+    made = cv2.remap(seen.source, _fine(seen_at, shape), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return part, np.asarray(made, np.uint8), places
+
+
+def brought_flags(seen: Seen, places: Floats, shape: tuple[int, int]) -> Bytes:
+    """Flags of what `sampled` brought, (h, w)."""
+    fine = _fine(places, shape)
+    return np.asarray(cv2.remap(seen.carried, fine, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE))
+
+
+def blown_up(cells: Bytes, shape: tuple[int, int]) -> Bytes:
+    """Values of cells for each of their pixels, (h, w)."""
+    size = (cells.shape[1] * COARSE, cells.shape[0] * COARSE)
+    return np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_NEAREST)[: shape[0], : shape[1]])
+
+
+def _places(flow: Floats, cells: tuple[slice, slice]) -> Floats:
+    """Where the cells and a ring of cells around them come from, pixels of the frame: (rows + 2, columns + 2, 2)."""
+    down, across = (np.arange(side.start - 1, side.stop + 1) for side in cells)
+    inside = np.ix_(np.clip(down, 0, flow.shape[0] - 1), np.clip(across, 0, flow.shape[1] - 1))
+    places = np.asarray(flow[inside], np.float32)
+    places[..., 0] += ((across + 0.5) * COARSE - 0.5).astype(np.float32)
+    places[..., 1] += ((down + 0.5) * COARSE - 0.5).astype(np.float32)[:, None]
+    return places
+
+
+def _fine(places: Floats, shape: tuple[int, int]) -> Floats:
+    """`_places` for each of the pixels of the cells: (h, w, 2)."""
+    rows, columns = places.shape[:2]
+    fine = cv2.resize(places, (columns * COARSE, rows * COARSE), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(fine[COARSE : COARSE + shape[0], COARSE : COARSE + shape[1]])
+
+
+def _steep(flow: Floats) -> bool:
+    """Whether anything may be stretched at all: a bound that costs little."""
+    steps = (cv2.norm(flow[1:], flow[:-1], cv2.NORM_INF), cv2.norm(flow[:, 1:], flow[:, :-1], cv2.NORM_INF))
+    # No singular value of I + G is below 1 − ‖G‖, nor ‖G‖ above twice its largest entry.
+    return 2 * max(steps) / COARSE > 1 - 1 / STRETCHED
 
 
 def _stretched(flow: Floats) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -21,7 +22,7 @@ import numpy.typing as npt
 from archive_restore.core.hints_document import ColourHint, HintShape
 from archive_restore.imaging import hints as hinted
 from archive_restore.imaging.colour import Recolouring, lightness
-from archive_restore.imaging.palettes import Palette
+from archive_restore.imaging.palettes import Palette, doubt_of
 from archive_restore.imaging.reduce import PictureReducer
 
 Samples = npt.NDArray[Any]
@@ -128,6 +129,7 @@ def plan_colour(
     hints: Sequence[ColourHint] = (),
     propose: Propose | None = None,
     abstention: tuple[float, float] | None = None,
+    near: float | None = None,
     palette: Palette | None = None,
     strength: float = 1.0,
     samples: int = 1,
@@ -136,8 +138,9 @@ def plan_colour(
 ) -> ColourPlan:
     """Decide the chroma of a whole picture of `size` (rows, columns) from `reduced_lightness`.
 
-    `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `strength`: how far
-    the palette has its say, 0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise
+    `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `near`: distance
+    from the truth of which confidence is the chance, units of a* and b*; `strength`: how far the palette has its say,
+    0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise
     UsageError where a hint lies outside the picture.
     """
     seen = hinted.Seen(light)
@@ -145,12 +148,15 @@ def plan_colour(
     ab, confidence = np.zeros((*light.shape, 2), np.float32), np.zeros(light.shape, np.float32)
     if propose is not None:
         ab, confidence = propose(light, spread.ab, spread.trust)
+        painted = np.ones(light.shape, np.float32)
         if palette is not None:
-            ab = palette.applied(ab, light, strength)
+            doubt = None if near is None else doubt_of(confidence, near)
+            ab, painted = palette.applied(ab, light, strength, doubt)
         if abstention is not None:
             along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
             confidence = (along * along * (3 - 2 * along)).astype(np.float32)
             ab = ab * confidence[:, :, None]
+        confidence = confidence * painted
     elif spread.marks:
         ab = spread.ab * spread.trust[:, :, None]
     made, known = compose(ab, confidence, spread)
@@ -371,6 +377,7 @@ def paint(
     changed, ruled = new((height, width), np.bool_), new((height, width), np.bool_)
     doubt = new((height, width), np.uint8)
     common = np.stack([plan.lightness, plan.known, plan.ruled])
+    planes = [_planes(outcome) for outcome in plan.outcomes]
     columns = _Places.along(width, plan.scale, plan.lightness.shape[1])
 
     def band(top: int) -> None:
@@ -393,8 +400,8 @@ def paint(
         still = (was[0] == was[1]) & (was[1] == was[2])  # has no colour that would have to go
         if toning == 1:
             still |= known == 0
-        for index, (outcome, out) in enumerate(zip(plan.outcomes, made, strict=True)):
-            a, b, rise_a, rise_b = _enlarged(_planes(outcome), lines, columns)
+        for index, out in enumerate(made):
+            a, b, rise_a, rise_b = _enlarged(planes[index], lines, columns)
             for area, (down, across) in parts:
                 at = down - top, across
                 a[at], b[at], rise_a[at], rise_b[at] = _picked(_planes(area.outcomes[index]), lines, columns, at)
@@ -457,10 +464,14 @@ def _enlarged(planes: Floats, rows: _Places, columns: _Places) -> Floats:
     """Planes (c, h, w) interpolated bilinearly at these places."""
     start, stop = int(rows.first[0]), int(rows.second[-1]) + 1
     part = planes[:, start:stop]
-    wide = part[:, :, columns.first]
-    wide += columns.share * (part[:, :, columns.second] - wide)
-    out = wide[:, rows.first - start]
-    out += rows.share[:, None] * (wide[:, rows.second - start] - out)
+    wide = part.take(columns.first, axis=2)
+    wide += columns.share * (part.take(columns.second, axis=2) - wide)
+    out = np.empty((len(planes), len(rows.first), wide.shape[2]), np.float32)
+    ends = [*(np.flatnonzero(np.diff(rows.first)) + 1), len(rows.first)]
+    for top, bottom in pairwise([0, *ends]):  # rows between the same two
+        upper, lower = wide[:, rows.first[top] - start], wide[:, rows.second[top] - start]
+        np.multiply((lower - upper)[:, None], rows.share[top:bottom, None], out=out[:, top:bottom])
+        out[:, top:bottom] += upper[:, None]
     return out
 
 

@@ -8,24 +8,29 @@ a quarter of the frame; must never move a pixel outside of its region.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from archive_restore.ports import MOTION_CELL, MotionFrame, MotionSource
+from archive_restore.records.imagery import Region
+
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-COARSE = 4
-"""Pixels of the frame a cell of the volume."""
+COARSE = MOTION_CELL
+"""Pixels of the still a cell of the volume."""
+REST = "rest"
+"""The kind of what does not move."""
 CAP = 0.001
 """Root-mean-square displacement, share of the frame's width, unless more is asked for."""
 HARMONICS = 16
 """Frequencies a region moves in."""
 _GROUP = 8  # frames
+_LOOKED_AT = 4  # frames
 _SMOOTHEST = 2.0  # pixels of the coarse grid, so that neighbours never part
 
 
@@ -83,23 +88,6 @@ class Moving:
     """Root-mean-square displacement, pixels of the frame."""
 
 
-class MotionSource(ABC):
-    """Says how pixels of one still move from frame to frame. Not for several threads at once."""
-
-    @property
-    @abstractmethod
-    def frames(self) -> int:
-        """Frames of the clip; a source that loops gives frame `frames` as it gives frame 0."""
-
-    @abstractmethod
-    def flow(self, frame: int) -> Floats:
-        """Displacement of one frame, float32 (rows, columns, 2) of the coarse grid.
-
-        A pixel (x, y) of the frame shows the still at (x + flow[..., 0], y + flow[..., 1]). The same frame gives the
-        same numbers, in whatever order frames are asked for.
-        """
-
-
 class SpectralMotion(MotionSource):
     """Motion in Fourier coefficients: repeatable from the seed, number for number."""
 
@@ -127,6 +115,12 @@ class SpectralMotion(MotionSource):
             _Part.make(region, self.shape, shape[1], seconds, _bits(seed, index))
             for index, region in enumerate(regions)
         ]
+        self._kinds = (REST, *dict.fromkeys(region.spectrum.name for region in regions))
+        self._alpha, self._kind = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.uint8)
+        for part, region in zip(self._parts, regions, strict=True):
+            alpha, kind = self._alpha[part.rows, part.columns], self._kind[part.rows, part.columns]
+            kind[part.mask > alpha] = self._kinds.index(region.spectrum.name)
+            np.maximum(alpha, part.mask, out=alpha)
 
     @property
     def frames(self) -> int:
@@ -134,14 +128,11 @@ class SpectralMotion(MotionSource):
         return self._frames
 
     @property
-    def extent(self) -> NDArray[np.bool_]:
-        """Where anything may move, bool (rows, columns) of the coarse grid."""
-        found = np.zeros(self.shape, np.bool_)
-        for part in self._parts:
-            found[part.rows, part.columns] |= part.mask > 0
-        return found
+    def kinds(self) -> tuple[str, ...]:
+        """See MotionSource."""
+        return self._kinds
 
-    def flow(self, frame: int) -> Floats:
+    def at(self, frame: int) -> MotionFrame:
         """See MotionSource. Frames are made in groups that always begin at the same ones: sums must not differ."""
         frame %= self._frames
         first = frame // _GROUP * _GROUP
@@ -153,7 +144,7 @@ class SpectralMotion(MotionSource):
             if not self._loops:
                 self._group *= self._envelope(index)[:, None, None, None]
             self._first = first
-        return np.asarray(self._group[frame - first], np.float32)
+        return MotionFrame(flow=self._group[frame - first], alpha=self._alpha, kind=self._kind)
 
     def _envelope(self, index: NDArray[np.int64]) -> Floats:
         """0 at both ends, 1 between, float32 (n,)."""
@@ -222,6 +213,71 @@ class _Part:
         angle = 2 * np.pi * turns / frames
         waves = np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(index), -1).astype(np.float32)
         return np.asarray((waves @ self.volume).reshape(len(index), *self.mask.shape, 2))
+
+
+class Together(MotionSource):
+    """Several sources at once: flows add up, and a cell belongs to the source that claims most of it."""
+
+    def __init__(self, sources: Sequence[MotionSource]) -> None:
+        """`sources`: at least one, all over the same still."""
+        self._sources = sources
+        self._kinds = tuple(dict.fromkeys(kind for source in sources for kind in source.kinds))
+
+    @property
+    def frames(self) -> int:
+        """See MotionSource."""
+        return self._sources[0].frames
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """See MotionSource."""
+        return self._kinds
+
+    def at(self, frame: int) -> MotionFrame:
+        """See MotionSource."""
+        found, *others = ((source.kinds, source.at(frame)) for source in self._sources)
+        whole = replace(found[1], kind=self._renamed(*found))
+        for kinds, other in others:
+            more = other.alpha > whole.alpha
+            whole = MotionFrame(
+                flow=whole.flow + other.flow,
+                alpha=np.where(more, other.alpha, whole.alpha),
+                kind=np.where(more, self._renamed(kinds, other), whole.kind),
+            )
+        return whole
+
+    def _renamed(self, kinds: tuple[str, ...], motion: MotionFrame) -> Bytes:
+        return np.asarray([self._kinds.index(kind) for kind in kinds], np.uint8)[motion.kind]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """Where one kind of matter moves."""
+
+    kind: str
+    """One of the source's."""
+    share: float
+    """Of the still's area that moves at all, 0..1."""
+    box: Region
+    """What holds all of it, pixels of the still."""
+
+
+def where_it_moves(source: MotionSource, shape: tuple[int, int]) -> tuple[Moved, ...]:
+    """What moves where in a still of `shape` (rows, columns), by kind; some frames are looked at."""
+    rows, columns = shape
+    seen = [source.at(int(n)) for n in np.linspace(0, source.frames - 1, _LOOKED_AT)]
+    found = []
+    for index, kind in enumerate(source.kinds[1:], 1):
+        cells = np.any([(motion.kind == index) & (motion.alpha > 0) for motion in seen], axis=0)
+        if not cells.any():
+            continue
+        (top, bottom), (left, right) = (
+            (int(at[0]) * COARSE, min((int(at[-1]) + 1) * COARSE, most))
+            for at, most in ((np.flatnonzero(cells.any(axis=1)), rows), (np.flatnonzero(cells.any(axis=0)), columns))
+        )
+        box = Region(top=top, left=left, bottom=bottom, right=right)
+        found.append(Moved(kind=kind, share=float(cells.mean()), box=box))
+    return tuple(found)
 
 
 def chosen_harmonics(spectrum: Spectrum, seconds: float) -> tuple[int, ...]:

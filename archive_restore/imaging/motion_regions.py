@@ -24,6 +24,9 @@ Floats = NDArray[np.float32]
 
 EDGE = 640
 """Longest edge of the picture that proposals look at."""
+NEAR = "near"
+"""The kind of a region that a camera passes faster than all others."""
+_WRONG = 0.005  # by which the outline of what is near may be drawn wrong, share of the width
 _BINS = 12
 _LEAST_AREA = 0.004  # share of the picture
 _MOST = 8  # proposals
@@ -58,7 +61,7 @@ def masks(document: Mapping[str, Any], size: tuple[int, int], amplitude: float) 
         plane = _drawn(region, size)
         if region["kind"] == "hold":
             held = np.maximum(held, _feathered(plane, soft, outwards=True))
-        else:
+        elif region["kind"] != NEAR:
             drawn.append((region, _feathered(plane, soft, outwards=False)))
     moving = []
     for region, plane in drawn:
@@ -66,6 +69,29 @@ def masks(document: Mapping[str, Any], size: tuple[int, int], amplitude: float) 
         mask = np.asarray(plane.astype(np.uint16) * (255 - held) // 255, np.uint8)
         moving.append(Moving(spectrum=PRESETS[region["kind"]], mask=mask, amplitude=amplitude * share))
     return tuple(moving)
+
+
+def near_regions(document: Mapping[str, Any], size: tuple[int, int]) -> tuple[Bytes, float]:
+    """How near a camera each pixel is, uint8 (h, w), 255 the nearest and 0 what is far; and how wrong outlines may be.
+
+    `document` and `size` as for `masks`; a region's strength says how near it is.
+    """
+    plane, wrong = np.zeros(size, np.uint8), 0.0
+    for region in document["regions"]:
+        if region["kind"] == NEAR:
+            share = min(float(region.get("strength", 1.0)), 1.0)
+            plane = np.maximum(plane, np.where(_drawn(region, size) > 0, np.uint8(round(255 * share)), np.uint8(0)))
+            wrong = max(wrong, float(region.get("soft", _WRONG * size[1])))
+    return plane, wrong
+
+
+def bump(focus: Region, size: tuple[int, int], ramp: float) -> Bytes:
+    """A place of a picture of `size` (rows, columns) that falls off softly over `ramp` pixels: uint8 (h, w)."""
+    y, x = (np.arange(length, dtype=np.float32) for length in size)
+    down = np.maximum(np.maximum(focus.top - y, y - focus.bottom + 1), 0)
+    across = np.maximum(np.maximum(focus.left - x, x - focus.right + 1), 0)
+    share = 1 - np.clip(np.hypot(down[:, None], across[None]) / np.float32(ramp), 0, 1)
+    return np.asarray(np.rint(255 * share * share * (3 - 2 * share)), np.uint8)
 
 
 def _drawn(region: Mapping[str, Any], size: tuple[int, int]) -> Bytes:

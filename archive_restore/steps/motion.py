@@ -6,26 +6,27 @@ Nobody speaks here, and no step may make anybody speak: see docs/explanation/ani
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from archive_restore.errors import UsageError
 from archive_restore.imaging import camera, faces, motion_regions
-from archive_restore.imaging.breathe import Together
 from archive_restore.imaging.clip import Clip
-from archive_restore.imaging.motion import CAP, MotionSource, SpectralMotion
-from archive_restore.ports import ClipFrames, MotionStep, Still, StoryContext
+from archive_restore.imaging.layers import Layered
+from archive_restore.imaging.motion import CAP, SpectralMotion, Together, where_it_moves
+from archive_restore.ports import ClipFrames, MotionSource, MotionStep, Still, StoryContext
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
-from archive_restore.steps import forms, people
+from archive_restore.steps import forms, parallax, people
 
 BOXES = {"hd": (1080, 1920), "4k": (2160, 3840)}
 """Greatest rows and columns of frames that keep the picture's aspect; upright pictures turn them round."""
 CROPS = {"wide": (1080, 1920), "square": (1080, 1080), "vertical": (1920, 1080)}
 """Rows and columns of frames that are cut out of the picture."""
+PARALLAX = "parallax"
 _LEAST_EDGE = 64
 _LARGEST_AMPLITUDE = 1.0
 
@@ -34,7 +35,7 @@ class Animate(MotionStep):
     """Small motion that a seed decides; what does not move stays as it is, sample for sample."""
 
     name: ClassVar[str] = "animate"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = (
         "Lets regions of the still move a little, or a camera move over it; every motion is invented."
     )
@@ -70,8 +71,9 @@ class Animate(MotionStep):
             "type": "boolean", "default": False, "description": "Store the frames as they were before encoding, too.",
         },
         "camera": {
-            "enum": ["rest", "closer", "back", "left", "right"], "default": "rest",
-            "description": "closer and back move towards the focus and away from it; left and right pass over it.",
+            "enum": ["rest", "closer", "back", "left", "right", PARALLAX], "default": "rest",
+            "description": "closer and back move towards the focus and away; left and right pass over it; "
+            "under parallax what is near passes faster than what is far.",
         },
         "travel": {
             "type": "number", "minimum": 0, "maximum": 0.5, "default": 0.15,
@@ -98,14 +100,19 @@ class Animate(MotionStep):
         count, (height, width) = max(2, round(rate * seconds)), still.flags.shape
         size = frame_size(str(parameters["size"]), height, width)
         focus = _region(str(parameters["focus"]), height, width)
-        moves = str(parameters["camera"]) != "rest"
-        loops = parameters["ending"] == "loop" and not moves
+        moves, passes = str(parameters["camera"]) != "rest", parameters["camera"] == PARALLAX
+        loops = parameters["ending"] == "loop" and (passes or not moves)
         path = _path(parameters, (height, width), size, focus)
+        if passes:
+            path, passed = parallax.passing(
+                path(0), _number(parameters["travel"]), (height, width), focus, count=count, loops=loops
+            )
         document = context.documents.get("motion")
         form = str(parameters.get("form", forms.MOTION))
         if form != forms.MOTION:
-            if document is not None or people.wanted(parameters) or (moves and form in forms.RESTING):
-                camera_too = ", --camera" if form in forms.RESTING else ""
+            rests = form in forms.RESTING or passes
+            if document is not None or people.wanted(parameters) or (moves and rests):
+                camera_too = ", --camera" if rests else ""
                 raise UsageError(
                     f"in the form {form} pictures are shown at rest",
                     hint=f"Leave out --regions{camera_too}, --blink and --breathe",
@@ -115,9 +122,13 @@ class Animate(MotionStep):
         blinks = None
         if document is not None:
             assert isinstance(document, Mapping)
-            sources.append(
-                self._motion(document, parameters, (height, width), path(0).width, count, rate, loops, context)
-            )
+            kinds = _decided(document, context)
+            if motion_regions.NEAR in kinds and not passes:
+                raise UsageError("regions that are near go with --camera parallax", hint="Strike them, or choose it")
+            if kinds != {motion_regions.NEAR}:
+                sources.append(
+                    self._motion(document, parameters, (height, width), path(0).width, count, rate, loops, context)
+                )
         if people.wanted(parameters):
             found = people.find(still, context)
             if parameters["blink"]:
@@ -138,9 +149,20 @@ class Animate(MotionStep):
             "frames": count, "rows": size[0], "columns": size[1], "loops": loops,
             "scale": round(path(0).width / size[1], 6),
         })  # fmt: skip
-        source = Together(sources) if len(sources) > 1 else sources[0] if sources else None
         over = blinks.patches if blinks is not None else None
-        return Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=over)
+        layers = None
+        if passes:
+            layers = parallax.layers(still, document, focus, passed, path(0).width / size[1], context, frames=count)
+            if layers.cutout is None:
+                sources.append(layers.near)
+        source = Together(sources) if len(sources) > 1 else sources[0] if sources else None
+        if layers is None or layers.cutout is None:
+            _note_moves(sources, (height, width), context)
+            return Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=over)
+        _note_moves([*sources, layers.near], (height, width), context)
+        return Layered(
+            still, layers.cutout, size, layers.near, source, path, count=count, rate=rate, loops=loops, over=over
+        )
 
     def _motion(
         self,
@@ -159,16 +181,34 @@ class Animate(MotionStep):
             raise UsageError("no region lies inside the picture", hint="Coordinates are pixels of what is animated")
         if amplitude > CAP:
             context.say(f"Motion of {100 * amplitude:g} % of the width: from 0.1 % on it is seen to be made up.")
-        for region in document["regions"]:
-            if region.get("author") or region.get("reason"):
-                context.decided(
-                    HumanDecision(
-                        author=str(region.get("author", "")), reason=str(region.get("reason", "")),
-                        what=f"{region['kind']} region{' ' + repr(region['name']) if region.get('name') else ''}",
-                        when=str(region.get("when", "")),
-                    )
-                )  # fmt: skip
         return SpectralMotion(size, regions, frames=count, rate=rate, seed=context.seed, loops=loops)
+
+
+def _decided(document: Mapping[str, Any], context: StoryContext) -> set[str]:
+    """Keep who drew or approved what; return the kinds of the regions."""
+    for region in document["regions"]:
+        if region.get("author") or region.get("reason"):
+            context.decided(
+                HumanDecision(
+                    author=str(region.get("author", "")), reason=str(region.get("reason", "")),
+                    what=f"{region['kind']} region{' ' + repr(region['name']) if region.get('name') else ''}",
+                    when=str(region.get("when", "")),
+                )
+            )  # fmt: skip
+    return {str(region["kind"]) for region in document["regions"]}
+
+
+def _note_moves(sources: Sequence[MotionSource], size: tuple[int, int], context: StoryContext) -> None:
+    """Keep what moves where, pixels of the still: left, top, right, bottom."""
+    found = where_it_moves(Together(sources), size) if sources else ()
+    context.note({
+        "moves": {
+            one.kind: {
+                "share": round(one.share, 4), "box": (one.box.left, one.box.top, one.box.right, one.box.bottom),
+            }
+            for one in found
+        }
+    })  # fmt: skip
 
 
 def frame_size(word: str, height: int, width: int) -> tuple[int, int]:
@@ -199,7 +239,7 @@ def _path(
     else:
         whole = camera.fitted(picture, size[1] / size[0], focus)
     word, travel = str(parameters["camera"]), _number(parameters["travel"])
-    if word == "rest":
+    if word in ("rest", PARALLAX):
         return lambda frame: whole
     near = camera.scaled(whole, 1 - travel, picture, focus)
     if word in ("closer", "back"):

@@ -19,7 +19,7 @@ from archive_restore.errors import ModelUnusable, PictureUnreadable, UsageError
 from archive_restore.imaging import colorize, complete, enlarge, face_network, face_rebuild, faces
 from archive_restore.imaging.colour import Recolouring
 from archive_restore.imaging.hints import Seen, suggest
-from archive_restore.imaging.palettes import Palette
+from archive_restore.imaging.palettes import Palette, rests_on
 from archive_restore.imaging.planes import colour_indices
 from archive_restore.imaging.regions import polygon_mask
 from archive_restore.ports import Network, Samples, StoryContext, StoryPicture, StoryStep
@@ -368,7 +368,7 @@ class Colorize(StoryStep):
     """Gives colours that people said and a model proposes; light and dark stay those of the source."""
 
     name: ClassVar[str] = "colorize"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "Gives the picture colours; light and dark stay the photograph's."
     flags: ClassVar[PixelFlag] = PixelFlag.COLORIZED | PixelFlag.HUMAN
     action: ClassVar[str] = "c2pa.adjustedColor"
@@ -416,6 +416,7 @@ class Colorize(StoryStep):
             hints=hints,
             propose=None if network is None else _proposal(network),
             abstention=None if network is None else _abstention(network),
+            near=None if network is None else _near(network),
             palette=_palette(context),
             strength=_number(parameters, "strength"),
             samples=context.samples,
@@ -471,7 +472,10 @@ def _palette(context: StoryContext) -> Palette | None:
     if not document:
         return None
     context.note({"palette": str(document["id"])})
-    context.say(f"The palette {document['title']!r} had a say in what was proposed: a prior, not evidence.")
+    context.say(
+        f"The palette {document['title']!r} had a say in what was proposed: a prior, not evidence. "
+        f"What it rests on: {rests_on(document)}."
+    )
     return Palette(document)
 
 
@@ -493,6 +497,12 @@ def _abstention(network: Network) -> tuple[float, float] | None:
     if not isinstance(said, Mapping):
         return None
     return float(str(said["none"])), float(str(said["full"]))
+
+
+def _near(network: Network) -> float | None:
+    """Distance from the truth of which the card says that confidence is the chance."""
+    said = network.card.calibration.get("near")
+    return float(said) if isinstance(said, int | float) else None
 
 
 def _tell_of_plan(plan: colorize.ColourPlan, context: StoryContext, automatic: bool) -> None:

@@ -58,6 +58,8 @@ def test_a_clip_verifies_and_is_made_again_identically(told: tuple[Shelf, dict])
     (step,) = record["steps"]
     assert (step["survey"]["frames"], step["survey"]["loops"]) == (24, True)
     assert step["survey"]["encoding"]["psnr"] >= 38
+    assert step["survey"]["moves"] == {"foliage": {"share": 0.3494, "box": [24, 24, 164, 116]}}
+    assert "foliage: moves in 34.9 % of the photograph" in (content(made) / "disclosure.txt").read_text()
     assert record["people"][0]["reason"] == "wind that day"
     assert {agent["name"] for agent in record["environment"]["agents"]} >= {"PyAV", "libavcodec"}
 
@@ -138,6 +140,37 @@ def test_a_camera_moves(told: tuple[Shelf, dict], tmp_path: Path, camera: str, s
     assert copied.ok("verify", made["ref"])["findings"] == []
     assert "MOVED" in made["pixels"]
     assert not copied.ok("show", made["ref"])["record"]["steps"][0]["survey"]["loops"]
+
+
+def test_a_camera_passes_what_is_near(told: tuple[Shelf, dict], tmp_path: Path):
+    shelf, _ = told
+    copied = Shelf(root=tmp_path / "archive", runner=run)
+    shutil.copytree(shelf.root, copied.root)
+    near = {"kind": "near", "polygon": [[70, 60], [120, 60], [120, 150], [70, 150]], "author": "Ada", "soft": 3}
+    drawn = regions(tmp_path / "near.json", near)
+    words = ("--camera", "parallax", "--seconds", "1", "--size", "source", "--travel", "0.2")
+    (made,) = copied.ok("animate", "scan", "--regions", drawn, *words)["made"]
+    assert copied.ok("verify", made["ref"])["findings"] == []
+    assert copied.ok("reproduce", made["ref"])["identical"]
+    verdict = stranger(Path(made["path"]), keys.load_anchors(copied.root / "keys"), mime="video/mp4")
+    assert verdict["validation_state"] == "Trusted"
+    (step,) = (record := copied.ok("show", made["ref"])["record"])["steps"]
+    assert step["survey"]["loops"]
+    assert list(step["survey"]["moves"]) == ["near"]
+    assert record["people"][0]["what"] == "near region"
+    made_up = [
+        (flags & int(PixelFlag.SYNTHESIZED)) > 0
+        for flags in FileVideos(1).frames(content(made) / "synthesis-map.mkv", maps=True)
+    ]
+    assert 0 < np.mean(made_up) < 0.1
+    # Uncovered to the right of what falls behind to the left, a quarter of the loop later; and the other way round.
+    sides = [np.flatnonzero(made_up[n].any(axis=0)).mean() for n in (6, 18)]
+    assert sides[0] != sides[1]
+    (soft,) = copied.ok("animate", "scan", *words, "--focus", "70,60,120,150")["made"]
+    assert copied.ok("verify", soft["ref"])["findings"] == []
+    assert "SYNTHESIZED" not in soft["pixels"]
+    assert "nothing is near" in copied.run("animate", "scan", *words).err
+    assert "--camera parallax" in copied.run("animate", "scan", "--regions", drawn, *QUICK).err
 
 
 def test_regions_are_proposed_and_refused_until_somebody_approved_them(told: tuple[Shelf, dict], tmp_path: Path):

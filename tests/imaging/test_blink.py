@@ -22,13 +22,14 @@ from archive_restore.imaging.blink import (
     numbered,
     refused,
 )
-from archive_restore.imaging.breathe import Breathing, Together
+from archive_restore.imaging.breathe import BREATH, Breathing
 from archive_restore.imaging.camera import Window
 from archive_restore.imaging.clip import LEAST, Clip
 from archive_restore.imaging.eyelids import Lid
 from archive_restore.imaging.faces import Eye, Face, FaceNetworks, Point, find_faces
 from archive_restore.imaging.glasses import LEAST as FRAME
 from archive_restore.imaging.glasses import frame_strength
+from archive_restore.imaging.motion import REST, Together
 from archive_restore.records.imagery import PixelFlag
 from tests.imaging.test_faces import network, read
 
@@ -294,9 +295,9 @@ def test_glasses_are_seen_where_their_frame_stands_out(portrait: NDArray[np.uint
 @pytest.mark.parametrize("loops", [True, False])
 def test_breath_stays_below_its_amplitude_and_ends_where_it_began(face: Face, loops: bool):
     breath = Breathing((352, 352), [face], 0.8, frames=FRAMES, rate=RATE, seed=1, loops=loops)
-    flows = np.stack([breath.flow(n) for n in range(FRAMES)])
+    flows = np.stack([breath.at(n).flow for n in range(FRAMES)])
     assert not flows[0].any()
-    assert np.array_equal(breath.flow(FRAMES), flows[0]) == loops
+    assert np.array_equal(breath.at(FRAMES).flow, flows[0]) == loops
     assert np.array_equal(flows[-1], flows[0]) != loops
     reach = np.hypot(flows[..., 0], flows[..., 1])
     assert 0.3 < reach.max() <= 0.8
@@ -304,15 +305,15 @@ def test_breath_stays_below_its_amplitude_and_ends_where_it_began(face: Face, lo
     assert reach[:, :4, :4].max() < LEAST
     assert np.abs(np.diff(flows, axis=0)).max() < 0.06
     again = Breathing((352, 352), [face], 0.8, frames=FRAMES, rate=RATE, seed=1, loops=loops)
-    assert np.array_equal(again.flow(40), flows[40])
+    assert np.array_equal(again.at(40).flow, flows[40])
 
 
 def test_a_head_breathes_as_a_whole_and_sources_add_up(face: Face):
     breath = Breathing((352, 352), [face], 0.8, frames=FRAMES, rate=RATE, seed=1, loops=True)
-    flow = breath.flow(50)
+    flow = breath.at(50).flow
     assert np.abs(flow).max() > 0.1
     mouth, eyes = ((int(y / 4), int(x / 4)) for x, y in (face.points[3], face.right_eye.iris[0][:2]))
     assert np.abs(flow[mouth] - flow[eyes]).max() < 0.15 * np.abs(flow[eyes]).max()
     both = Together([breath, Breathing((352, 352), [face], 0.4, frames=FRAMES, rate=RATE, seed=1, loops=True)])
-    assert both.frames == FRAMES
-    assert np.allclose(both.flow(50), 1.5 * flow, atol=1e-6)
+    assert (both.frames, both.kinds) == (FRAMES, (REST, BREATH))
+    assert np.allclose(both.at(50).flow, 1.5 * flow, atol=1e-6)

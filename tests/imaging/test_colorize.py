@@ -153,6 +153,25 @@ def test_a_palette_limits_the_proposal_but_not_the_hint():
     assert plan.ab.max() == pytest.approx(60, abs=3)
 
 
+def test_where_the_print_was_left_bare_the_plan_abstains():
+    """Under a hand-coloured palette what is surely coloured is painted; what is nearly neutral counts as unknown."""
+
+    def proposed(light, ab, trust):
+        made = np.zeros((*light.shape, 2), np.float32)
+        made[:, : light.shape[1] // 2] = (-1.5, 3)
+        made[:, light.shape[1] // 2 :] = (32, 4)
+        return made, np.ones_like(light)
+
+    light = np.full((60, 100), 60, np.float32)
+    palette = Palette(next(p for p in palettes() if p["id"] == "hand-coloured"))
+    plan, alone = (
+        colorize.plan_colour(light, 1.0, light.shape, propose=proposed, palette=one) for one in (palette, None)
+    )
+    assert alone.abstained == 0
+    assert plan.abstained == pytest.approx(0.5, abs=0.05)
+    assert np.abs(plan.ab[:, :45]).max() < 2 and plan.ab[:, 55:, 0].min() > 20
+
+
 def test_the_network_gets_and_gives_planes_of_its_contract():
     asked = []
 

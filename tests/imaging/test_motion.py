@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,9 +13,21 @@ from numpy.typing import NDArray
 from archive_restore.imaging import camera, motion_regions
 from archive_restore.imaging.camera import Window
 from archive_restore.imaging.clip import Clip, _stretched
-from archive_restore.imaging.motion import CAP, COARSE, PRESETS, Moving, SpectralMotion, chosen_harmonics
+from archive_restore.imaging.motion import (
+    CAP,
+    COARSE,
+    PRESETS,
+    REST,
+    Moving,
+    SpectralMotion,
+    Together,
+    chosen_harmonics,
+    where_it_moves,
+)
 from archive_restore.records.imagery import PixelFlag, Region
+from tests.support.steadiness import shimmer, ways, zoom_error
 
+OPEN = Path(__file__).parents[1] / "photographs" / "open"
 SHAPE = (120, 160)
 FRAMES, RATE = 48, 24
 WHOLE = Window(left=0, top=0, width=160, height=120)
@@ -44,35 +58,59 @@ def clip(motion: SpectralMotion | None, size: tuple[int, int] = SHAPE, window: W
 @pytest.mark.parametrize("kind", sorted(PRESETS))
 def test_a_loop_closes_to_the_last_bit(kind: str):
     motion = source(kind)
-    assert np.array_equal(motion.flow(FRAMES), motion.flow(0))
-    assert not np.array_equal(motion.flow(FRAMES - 1), motion.flow(0))
+    assert np.array_equal(motion.at(FRAMES).flow, motion.at(0).flow)
+    assert not np.array_equal(motion.at(FRAMES - 1).flow, motion.at(0).flow)
 
 
 def test_frames_do_not_depend_on_the_order_in_which_they_are_asked_for():
     forth, back = source(), source()
-    first = [forth.flow(n).copy() for n in range(FRAMES)]
-    assert all(np.array_equal(first[n], back.flow(n)) for n in reversed(range(FRAMES)))
-    assert not np.array_equal(source(seed=4).flow(7), first[7])
+    first = [forth.at(n).flow.copy() for n in range(FRAMES)]
+    assert all(np.array_equal(first[n], back.at(n).flow) for n in reversed(range(FRAMES)))
+    assert not np.array_equal(source(seed=4).at(7).flow, first[7])
 
 
 def test_what_is_no_region_has_no_flow_and_the_rest_moves_as_much_as_was_asked():
-    flows = np.stack([source().flow(n) for n in range(FRAMES)])
+    flows = np.stack([source().at(n).flow for n in range(FRAMES)])
     inside = np.zeros(flows.shape[1:3], np.bool_)
     inside[20 // COARSE + 1 : 100 // COARSE - 1, 40 // COARSE + 1 : 150 // COARSE - 1] = True
     assert not flows[:, ~inside].any()
     assert np.sqrt((flows[:, inside] ** 2).sum(axis=-1).mean()) == pytest.approx(2.0, rel=0.05)
 
 
+def test_alpha_and_kind_say_what_moves_and_where():
+    upper, lower = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    upper[:40], lower[80:, 40:] = 255, 255
+    leaves, water = (
+        SpectralMotion(
+            SHAPE, [Moving(spectrum=PRESETS[kind], mask=drawn, amplitude=2)], frames=FRAMES, rate=RATE, seed=1
+        )
+        for kind, drawn in (("foliage", upper), ("water", lower))
+    )
+    both = Together([leaves, water])
+    assert both.kinds == (REST, "foliage", "water")
+    motion = both.at(9)
+    assert np.array_equal(motion.flow, leaves.at(9).flow + water.at(9).flow)
+    assert set(np.unique(motion.kind[:10])) == {0, 1}
+    assert set(np.unique(motion.kind[20:, 10:])) == {0, 2}
+    assert np.array_equal(motion.kind > 0, motion.alpha > 0)
+    assert motion.alpha.max() == 1
+    assert not any(both.at(n).flow[motion.alpha == 0].any() for n in range(0, FRAMES, 5))
+    first, second = where_it_moves(both, SHAPE)
+    assert (first.kind, first.box) == ("foliage", Region(top=0, left=0, bottom=36, right=160))
+    assert (second.kind, second.box) == ("water", Region(top=84, left=44, bottom=120, right=160))
+    assert second.share == pytest.approx((120 - 84) * (160 - 44) / (120 * 160))
+
+
 def test_motion_that_does_not_loop_begins_and_ends_at_rest():
     motion = source(loops=False)
-    assert not motion.flow(0).any()
-    assert not motion.flow(FRAMES - 1).any()
-    assert motion.flow(FRAMES // 2).any()
+    assert not motion.at(0).flow.any()
+    assert not motion.at(FRAMES - 1).flow.any()
+    assert motion.at(FRAMES // 2).flow.any()
 
 
 def test_neighbours_never_part():
     motion = source(amplitude=CAP * SHAPE[1])
-    assert not any(_stretched(motion.flow(n)).any() for n in range(0, FRAMES, 6))
+    assert not any(_stretched(motion.at(n).flow).any() for n in range(0, FRAMES, 6))
 
 
 def test_harmonics_are_whole_periods_of_the_clip():
@@ -107,7 +145,7 @@ def test_a_frame_moves_what_the_flow_says():
     shown = Clip(
         picture, np.zeros(SHAPE, np.uint8), SHAPE, motion, lambda _: WHOLE, count=FRAMES, rate=RATE, loops=True
     )
-    flow, frame = motion.flow(9), shown.frame(9)
+    flow, frame = motion.at(9).flow, shown.frame(9)
     middle = (slice(42, 80, COARSE), slice(62, 130, COARSE))
     coarse = flow[tuple(slice(s.start // COARSE, s.stop // COARSE) for s in middle)][..., 0]
     moved = frame.samples[..., 0].astype(float) - picture[..., 0]
@@ -149,6 +187,26 @@ def test_a_camera_that_moves_says_so():
     assert not shown.frame(0).flags.any()
     assert np.unique(shown.frame(9).flags).tolist() == [MOVED]
     assert np.array_equal(shown.frame(9).samples, still()[:90, 9:129])
+
+
+def test_texture_that_drifts_neither_shimmers_nor_sticks_to_the_pixels():
+    picture = cv2.imread(str(OPEN / "nagasaki-boats.jpg"), cv2.IMREAD_COLOR_RGB)[400:528, 300:428]
+    found = {name: shimmer(render) for name, render in ways(np.ascontiguousarray(picture)).items()}
+    assert found["ours"][0] < 1.5 * found["ideal"][0]  # which is that of rounding to 8 bits
+    assert found["ours"][0] < 0.6 * found["bilinear"][0]
+    assert found["ours"][0] < 0.02 * found["whole pixels"][0]
+    assert found["ours"][1] < 0.5 * found["bilinear"][1]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "least", "most"), [(2.3, 1.6, 47.0, 6.0), (3.3, 2.7, 39.0, 25.0), (1.2, 0.9, 42.0, 16.0)]
+)
+def test_a_zoom_is_nearly_an_ideal_one_in_every_frame(first: float, last: float, least: float, most: float):
+    """Also where the factor passes whole numbers: sharpness must not jump there."""
+    picture = cv2.imread(str(OPEN / "nagasaki-boats.jpg"), cv2.IMREAD_COLOR_RGB)
+    worst, flicker = zoom_error(np.ascontiguousarray(picture), (160, 200), first, last, 9)
+    assert worst > least
+    assert flicker < most
 
 
 # --- camera --------------------------------------------------------------------------------------------
@@ -224,6 +282,8 @@ def test_foliage_is_proposed_and_a_wall_is_not():
 
 def test_a_stronger_spectrum_needs_no_other_code():
     wild = replace(PRESETS["smoke"], exponent=0.0, along=(0.0, 1.0))
-    flow = SpectralMotion(SHAPE, [Moving(spectrum=wild, mask=mask(), amplitude=1)], frames=24, rate=24, seed=1).flow(5)
+    flow = (
+        SpectralMotion(SHAPE, [Moving(spectrum=wild, mask=mask(), amplitude=1)], frames=24, rate=24, seed=1).at(5).flow
+    )
     assert not flow[..., 0].any()
     assert flow[..., 1].any()
