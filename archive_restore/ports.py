@@ -898,7 +898,7 @@ class ClipFrames(ABC):
 
     @abstractmethod
     def frame(self, index: int) -> ClipFrame:
-        """Frame 0 to `count` - 1."""
+        """Frame 0 to `count` - 1; its arrays are the caller's to change."""
 
 
 class MotionStep(ABC):
@@ -1205,6 +1205,13 @@ class AccessCopies(ABC):
         """Encode uint8 (h, w, 1 or 3) as JPEG with every sample's own chroma; raise UsageError where it is too large.
 
         The profile of the source goes in, or that of sRGB; its orientation too.
+        """
+
+    @abstractmethod
+    def write_clip(self, path: Path, metadata: AccessMetadata) -> None:
+        """Write the source of `metadata`, an MP4, with XMP; nothing in it is encoded again.
+
+        Raise PictureUnreadable where it is no whole MP4, StorageFailed.
         """
 
 

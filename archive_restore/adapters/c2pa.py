@@ -15,6 +15,7 @@ from pathlib import Path
 
 import c2pa as library
 
+from archive_restore.adapters import mp4_boxes
 from archive_restore.adapters.c2pa_library import (
     EMBED_LIMIT,
     ParentIngredient,
@@ -166,7 +167,7 @@ class C2paCredentials(Credentials):
         sign_embedded(
             unsigned,
             out,
-            "image/jpeg",
+            "image/jpeg" if copy.clip is None else "video/mp4",
             manifest,
             self._signer(),
             resources={} if map_png is None else {MAP_RESOURCE: map_png},
@@ -261,7 +262,10 @@ class C2paCredentials(Credentials):
 
 def _stored(path: Path, mime: str, sidecar: Path | None) -> ParentIngredient:
     with storage_errors("reading", sidecar or path):
-        store = embedded_manifest(path) if sidecar is None else sidecar.read_bytes()
+        if sidecar is not None:
+            store = sidecar.read_bytes()
+        else:
+            store = mp4_boxes.embedded_manifest(path) if mime == "video/mp4" else embedded_manifest(path)
     return ParentIngredient(path=path, mime=mime, store=store, embedded=sidecar is None)
 
 

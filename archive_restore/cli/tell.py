@@ -203,6 +203,13 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     help="What moves, drawn by a person (schema motion.schema.json); auto writes a proposal into --proposal and stops.",
 )
 @click.option(
+    "--motion",
+    "source",
+    metavar="NAME",
+    help="Where motion comes from: procedural (the default); learned, for regions, from simulations; or a model for "
+    "image-to-video or motion (`models add`).",
+)
+@click.option(
     "--proposal", type=click.Path(path_type=Path, dir_okay=False), help="Where the proposal goes; a PNG lies beside it."
 )
 @click.option("--amplitude", type=click.FloatRange(0, 1), metavar="PERCENT", help="Motion, per cent of the width; 0.1.")
@@ -218,7 +225,7 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     "--transition", type=click.Choice(["wipe", "dissolve"]), help="A line passes, or one dissolves into the other."
 )
 @click.option("--ending", type=click.Choice(["loop", "ease"]), help="Lead into the beginning, or come to rest.")
-@click.option("--camera", type=click.Choice(_CAMERAS), help="Rests unless given.")
+@click.option("--camera", type=click.Choice([*_CAMERAS, "parallax"]), help="Rests unless given.")
 @click.option(
     "--travel", type=click.FloatRange(0, 0.5), metavar="SHARE", help="Of the frame's width that the camera moves; 0.15."
 )
@@ -249,8 +256,9 @@ def animate_command(session: Session, /, **options: Any) -> int:
     options["motion"] = options.pop("regions")
     _take_form(options)
     recipe = animation(
-        **_picked(options, ("seconds", "size", "amplitude", "form", "transition", "ending", "camera", "focus")),
-        **_picked(options, ("travel", "blink")),
+        **_picked(options, ("seconds", "size", "amplitude", "form", "transition", "ending", "camera", "travel")),
+        **_picked(options, ("focus", "blink")),
+        motion=options["source"],
         rate=int(options["rate"]) if options["rate"] else None,
         keep_lossless=options["keep_lossless"] or None,
         breathe=options["breathe"] or None,

@@ -22,6 +22,7 @@ from archive_restore.core.clip_sheet import SHEET_CSV, SHEET_TEXT, sheet_csv, sh
 from archive_restore.core.disclosure import caption_of
 from archive_restore.core.disclosure_words import WORDS as DISCLOSURE_WORDS
 from archive_restore.core.labels import built_in_language, label_kind, label_text
+from archive_restore.core.model_contracts import MOVING
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.core.synthesis_map import PixelDigest, histogram, map_summary, pixel_digest
@@ -79,6 +80,8 @@ QUALITIES = (16, 11, 6, 1)
 """Constant rate factors of the encoder: the first that brings every frame near enough."""
 LEAST_PSNR = 38.0
 """How near a frame of the clip must lie to what was encoded, dB."""
+WHOLLY_DRAWN = 0.95
+"""Share of the picture outside of labels from which a clip that a model drew is that model's (IPTC source type)."""
 RENDERED = 4
 """Frames that verify renders again: the first, the last, and others between them."""
 _LABEL_WIDTH = 0.42  # of the frame's width
@@ -138,7 +141,7 @@ class Take:
         library = archive.motion_steps()
         (plan,) = planned
         self.step = library[plan.step]
-        self.networks = {name: archive.models.load(name, device) for name in self.step.models(plan.parameters)}
+        self.networks = {name: _loaded(archive, name, device) for name in self.step.models(plan.parameters)}
         self.still, self.before, self.source_pixels_sha256 = _still(archive, source)
         self.others: list[Still] = []
         """What else of the item the clip shows, in the frame of the still."""
@@ -252,7 +255,7 @@ class Take:
         made = self.clip.frame(index)
         label = next(band for start, band in reversed(self._labels) if start <= index)
         tall, wide = label.shape[:2]
-        samples, flags = made.samples.copy(), made.flags.copy()
+        samples, flags = made.samples, made.flags
         samples[-tall:, :wide] = label
         flags[-tall:, :wide] = np.uint8(PixelFlag.HUMAN)
         now = 1000 * index / self.clip.rate
@@ -261,7 +264,12 @@ class Take:
                 rows = slice(len(samples) - tall - len(band), len(samples) - tall)
                 samples[rows, : band.shape[1]] = band
                 flags[rows, : band.shape[1]] = np.uint8(PixelFlag.HUMAN)
-        return ClipFrame(samples=samples, flags=flags)
+        return made
+
+
+def _loaded(archive: Archive, name: str, device: str) -> Network:
+    """A model that moves a still runs on the processor, where every frame can be made again to the last bit."""
+    return archive.models.load(name, "cpu" if archive.models.card(name).card.task in MOVING else device)
 
 
 def _corner(archive: Archive, size: tuple[int, int], text: str, letters: float) -> npt.NDArray[np.uint8]:
@@ -411,12 +419,21 @@ def _render(
         before=take.before,
         after=as_overview(first),
         source_pixels_sha256=take.source_pixels_sha256,
-        steps=(take.run(int(np.count_nonzero(union))),),
+        steps=(_typed(take.run(int(np.count_nonzero(union))), union),),
         networks=tuple(take.networks.values()),
         people=tuple(dict.fromkeys(take.people)),
         notes=tuple(dict.fromkeys(take.notes)),
         geometry=_to_master(take, source),
     )
+
+
+def _typed(run: StepRun, union: npt.NDArray[np.uint8]) -> StepRun:
+    """A clip of which a model drew nearly everything is that model's, and no composite."""
+    composite = run.digital_source_type == "compositeWithTrainedAlgorithmicMedia"
+    drawn = np.count_nonzero(union & np.uint8(PixelFlag.SYNTHESIZED))
+    if not composite or drawn < WHOLLY_DRAWN * np.count_nonzero((union & np.uint8(PixelFlag.HUMAN)) == 0):
+        return run
+    return replace(run, digital_source_type="trainedAlgorithmicMedia")
 
 
 def _shown(archive: Archive, take: Take, path: Path, quality: int) -> FrameWriter:

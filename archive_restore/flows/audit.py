@@ -17,6 +17,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,11 @@ from archive_restore.errors import (
 )
 from archive_restore.flows.audit_kin import KinFound, find
 from archive_restore.flows.browse import resolve
-from archive_restore.flows.commit import load_record
+from archive_restore.flows.commit import load_record, stored_files
 from archive_restore.flows.verify import pixel_findings, verify
 from archive_restore.imaging.engine import bands
 from archive_restore.imaging.registration import register
-from archive_restore.ports import AuditDesk, AuditView, CredentialReport, Looked, PictureSource
+from archive_restore.ports import Archive, AuditDesk, AuditView, CredentialReport, Looked, PictureSource
 from archive_restore.records.audits import Audit, Kinship, Subject, SubjectKind
 from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.imagery import IDENTITY, MapSummary, Region
@@ -108,17 +109,13 @@ class _Picture:
         self.desk, self.path, self.subject, self.order, self.progress = desk, path, subject, order, progress
         self.name = str(path)
         self.findings: list[Finding] = []
+        self.clip_compared = False
 
     def run(self) -> Audited:
         size, sha256, sha512, holds_boxes = _digests(self.path)
         anchors = _anchors_words(self.desk, self.order)
         report = self._credentials(size, holds_boxes)
         if self.subject.kind is SubjectKind.VIDEO:
-            self._say(
-                "AUDIT_VIDEO_NOT_COMPARED",
-                Severity.WARNING,
-                "Pictures of a video are not compared with the archive: only its credentials were judged.",
-            )
             looked, kin, signed = Looked(picture=None, findings=()), None, None
         else:
             looked = self.desk.foreign.look(self.path, self.subject.mime, self.name)
@@ -126,6 +123,12 @@ class _Picture:
             kin = self._kin(looked, sha256, sha512, report)
             signed = self._moved(looked, report, kin.kinship)
         self._claims(report)
+        if self.subject.kind is SubjectKind.VIDEO and not self.clip_compared:
+            self._say(
+                "AUDIT_VIDEO_NOT_COMPARED",
+                Severity.WARNING,
+                "Pictures of a video are not compared with the archive: only its credentials were judged.",
+            )
         kinship = kin.kinship if kin else None
         made = Audit(
             path=self.name, subject=self.subject, size=size, sha256=sha256, width=looked.width, height=looked.height,
@@ -290,6 +293,28 @@ class _Picture:
                 f"The manifest states another synthesis map than the archive holds for {ref}.",
                 "DESIGN §6",
             )
+        clip = self.subject.kind is SubjectKind.VIDEO and report.state == "trusted"  # others may be bombs
+        if clip and archive is not None and isinstance(stored, StoryDerivation):
+            self._clip(archive, stored)
+
+    def _clip(self, archive: Archive, stored: StoryDerivation) -> None:
+        """An access copy of a clip: its frames are those of the clip that the archive holds, one by one."""
+        kept = stored_files(archive, stored.ref).get(stored.products[0].name)
+        if kept is None:
+            return
+        try:
+            pairs = zip_longest(archive.videos.frames(self.path), archive.videos.frames(kept.path))
+            equal = [one is not None and other is not None and np.array_equal(one, other) for one, other in pairs]
+        except UsageError:  # nothing at hand decodes videos
+            return
+        self.clip_compared = True
+        if all(equal):
+            words = f"It is {stored.ref} of the archive: its {len(equal)} frames decode to the same."
+            self._say("AUDIT_CLIP_COMPARED", Severity.INFO, words)
+        else:
+            first = equal.index(False)
+            words = f"It says that it is {stored.ref} of the archive, and frame {first} is another."
+            self._say("PIXELS_DISAGREE", Severity.ERROR, words)
 
     def _derivation(
         self, said: Mapping[str, Any], report: CredentialReport, of_several: Mapping[str, Any] | None

@@ -323,15 +323,15 @@ class _Verifier:
         report = self._credentials(ref, picture, mime, files.get(sidecar_name(picture.name)))
         if report is not None:
             self._assertions(ref, derivation, report, files)
+        if isinstance(derivation, StoryDerivation):
+            told = report.chain.statements if report is not None and report.chain is not None else {}
+            self._others(derivation, files, signed=OUTCOME_ASSERTION in told)
         for product in derivation.products[1:]:
             beside = files.get(sidecar_name(product.name))
             if beside is not None and product.name in files:
                 report = self._credentials(ref, files[product.name], product.mime, beside)
                 if report is not None:
                     self._assertions(ref, derivation, report, files)
-        if isinstance(derivation, StoryDerivation):
-            told = report.chain.statements if report is not None and report.chain is not None else {}
-            self._others(derivation, files, signed=OUTCOME_ASSERTION in told)
         self._maps(ref, derivation, files)
         return picture.path
 

@@ -211,7 +211,8 @@ class Reduced:
     def _flags_in(self, window: Window, size: tuple[int, int]) -> Bytes:
         rows, columns = size
         scale = window.width / columns
-        reach = REACH * max(1, int(np.ceil(scale)))  # of bicubic interpolation
+        filtered = int(_LOBES * scale / self._factor) if scale > self._factor else 0
+        reach = self._factor * (REACH + filtered + 1) - 1
         if reach not in self._wide:
             self._wide[reach] = spread(self._flags, reach)
         wide = self._wide[reach]
@@ -279,14 +280,15 @@ def warp(seen: Seen, flow: Floats, samples: Bytes, flags: Bytes) -> None:
     told = np.asarray(cv2.dilate(moving, np.ones((3, 3), np.uint8)) & _MOVED)
     if _steep(flow):
         told[_stretched(flow) & (told > 0)] = _MADE_UP
+    places = Places(seen, flow)
     for cells in bands(told):
-        part, made, places = sampled(seen, flow, cells)
+        part, made = places.sampled(cells)
         here = blown_up(told[cells], made.shape[:2])
         cv2.copyTo(made, here, samples[part])
         if seen.even:
             flags[part] |= here
         else:
-            cv2.copyTo(brought_flags(seen, places, here.shape[:2]) | here, here, flags[part])
+            cv2.copyTo(places.flags(cells) | here, here, flags[part])
 
 
 def bands(cells: Bytes) -> Iterator[tuple[slice, slice]]:
@@ -298,50 +300,58 @@ def bands(cells: Bytes) -> Iterator[tuple[slice, slice]]:
             yield rows, slice(int(across[0]), int(across[-1]) + 1)
 
 
-def sampled(seen: Seen, flow: Floats, cells: tuple[slice, slice]) -> tuple[tuple[slice, slice], Bytes, Floats]:
-    """The pixels of some cells, moved: where they lie in the frame, (h, w, c) of them, and where the cells and
-    a ring around them come from in the frame without motion."""
-    rows, columns = seen.size
-    part = (
-        slice(cells[0].start * COARSE, min(cells[0].stop * COARSE, rows)),
-        slice(cells[1].start * COARSE, min(cells[1].stop * COARSE, columns)),
-    )
-    shape = (part[0].stop - part[0].start, part[1].stop - part[1].start)
-    places = _places(flow, cells)
-    seen_at = places
-    if (seen.scale, seen.left, seen.top) != (1, 0, 0):
-        seen_at = places * np.float32(seen.scale) + np.array([seen.left, seen.top], np.float32)
-    made = cv2.remap(seen.source, _fine(seen_at, shape), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return part, np.asarray(made, np.uint8), places
+class Places:
+    """Where the pixels of a frame come from."""
+
+    def __init__(self, seen: Seen, flow: Floats) -> None:
+        """`flow`: as for `warp`."""
+        self._seen = seen
+        # A ring of cells around them, so that pixels at the border are interpolated as all others.
+        wide = cv2.copyMakeBorder(flow, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+        wide[..., 0] += np.arange(-1, wide.shape[1] - 1, dtype=np.float32) * COARSE + np.float32(COARSE / 2 - 0.5)
+        wide[..., 1] += np.arange(-1, len(wide) - 1, dtype=np.float32)[:, None] * COARSE + np.float32(COARSE / 2 - 0.5)
+        self._in_frame = self._in_source = wide
+        if (seen.scale, seen.left, seen.top) != (1, 0, 0):
+            self._in_source = wide * np.float32(seen.scale) + np.array([seen.left, seen.top], np.float32)
+
+    def sampled(self, cells: tuple[slice, slice]) -> tuple[tuple[slice, slice], Bytes]:
+        """The pixels of some cells, moved: where they lie in the frame, and (h, w, c) of them."""
+        part = self._part(cells)
+        fine = _fine(self._in_source, cells, part)
+        made = cv2.remap(self._seen.source, fine, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return part, np.asarray(made, np.uint8)
+
+    def flags(self, cells: tuple[slice, slice]) -> Bytes:
+        """Flags that `sampled` brought along, (h, w)."""
+        part = self._part(cells)
+        if self._seen.even:
+            shape = part[0].stop - part[0].start, part[1].stop - part[1].start
+            return np.full(shape, self._seen.flags[0, 0], np.uint8)
+        fine = _fine(self._in_frame, cells, part)
+        brought = cv2.remap(self._seen.carried, fine, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(brought, np.uint8)
+
+    def _part(self, cells: tuple[slice, slice]) -> tuple[slice, slice]:
+        rows, columns = self._seen.size
+        return (
+            slice(cells[0].start * COARSE, min(cells[0].stop * COARSE, rows)),
+            slice(cells[1].start * COARSE, min(cells[1].stop * COARSE, columns)),
+        )
 
 
-def brought_flags(seen: Seen, places: Floats, shape: tuple[int, int]) -> Bytes:
-    """Flags of what `sampled` brought, (h, w)."""
-    fine = _fine(places, shape)
-    return np.asarray(cv2.remap(seen.carried, fine, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE))
+def _fine(wide: Floats, cells: tuple[slice, slice], part: tuple[slice, slice]) -> Floats:
+    """Values between the middles of cells, for each of the pixels of a part: (h, w, 2)."""
+    around = wide[cells[0].start : cells[0].stop + 2, cells[1].start : cells[1].stop + 2]
+    size = (around.shape[1] * COARSE, around.shape[0] * COARSE)
+    fine = cv2.resize(around, size, interpolation=cv2.INTER_LINEAR)
+    rows, columns = part[0].stop - part[0].start, part[1].stop - part[1].start
+    return np.asarray(fine[COARSE : COARSE + rows, COARSE : COARSE + columns], np.float32)
 
 
 def blown_up(cells: Bytes, shape: tuple[int, int]) -> Bytes:
     """Values of cells for each of their pixels, (h, w)."""
     size = (cells.shape[1] * COARSE, cells.shape[0] * COARSE)
     return np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_NEAREST)[: shape[0], : shape[1]])
-
-
-def _places(flow: Floats, cells: tuple[slice, slice]) -> Floats:
-    """Where the cells and a ring of cells around them come from, pixels of the frame: (rows + 2, columns + 2, 2)."""
-    down, across = (np.arange(side.start - 1, side.stop + 1) for side in cells)
-    inside = np.ix_(np.clip(down, 0, flow.shape[0] - 1), np.clip(across, 0, flow.shape[1] - 1))
-    places = np.asarray(flow[inside], np.float32)
-    places[..., 0] += ((across + 0.5) * COARSE - 0.5).astype(np.float32)
-    places[..., 1] += ((down + 0.5) * COARSE - 0.5).astype(np.float32)[:, None]
-    return places
-
-
-def _fine(places: Floats, shape: tuple[int, int]) -> Floats:
-    """`_places` for each of the pixels of the cells: (h, w, 2)."""
-    rows, columns = places.shape[:2]
-    fine = cv2.resize(places, (columns * COARSE, rows * COARSE), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(fine[COARSE : COARSE + shape[0], COARSE : COARSE + shape[1]])
 
 
 def _steep(flow: Floats) -> bool:

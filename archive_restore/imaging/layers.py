@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from archive_restore.imaging.camera import Window
 from archive_restore.imaging.clip import (
+    Places,
     Reduced,
     bands,
     blown_up,
-    brought_flags,
     geometry_of,
     in_frame,
-    sampled,
     warp,
     whole_factor,
 )
@@ -194,12 +193,11 @@ class Layered(ClipFrames):
         shown = in_frame(np.dstack([moved.alpha, moved.alpha]), window, self.size)[..., 0]
         gate = np.asarray(cv2.dilate((shown > 0).astype(np.uint8), np.ones((3, 3), np.uint8)))
         near, flow = still.seen(window, self.size), in_frame(flow, window, self.size)
+        places = Places(near, flow)
         for cells in bands(gate):
-            part, made, places = sampled(near, flow, cells)
-            shape = (made.shape[0], made.shape[1])
-            alpha = made[..., 3] * blown_up(gate[cells], shape)
-            own = np.full(shape, near.flags[0, 0], np.uint8) if near.even else brought_flags(near, places, shape)
-            _lay(samples[part], flags[part], made[..., :3], alpha, own | word)
+            part, made = places.sampled(cells)
+            alpha = made[..., 3] * blown_up(gate[cells], made.shape[:2])
+            _lay(samples[part], flags[part], made[..., :3], alpha, places.flags(cells) | word)
         return ClipFrame(samples=samples, flags=flags)
 
 

@@ -92,7 +92,8 @@ def blended(one: ClipFrame, other: ClipFrame, share: float) -> ClipFrame:
     A pixel whose samples and flags are the same in both keeps both; any other has the flags of both, and FILTERED.
     """
     if share <= 0 or share >= 1:
-        return one if share <= 0 else other
+        only = one if share <= 0 else other
+        return ClipFrame(samples=only.samples.copy(), flags=only.flags.copy())
     samples = np.asarray(cv2.addWeighted(one.samples, 1 - share, other.samples, share, 0), np.uint8)
     apart = (one.samples != other.samples).any(axis=2) | (one.flags != other.flags)
     flags = np.where(apart, one.flags | other.flags | _FILTERED, one.flags)

@@ -33,6 +33,8 @@ COLOUR_MODEL = "colour"
 """Name of the model that proposes colours."""
 MOSTLY = 0.5
 """Share of a picture without colour from which a colorization is said to be mostly abstention."""
+UNSURE = 0.5
+"""How far a colour must be known for a proposal to be more than a faint guess."""
 KERNEL = "kernel"
 """Value of `enlarge.method`: no model."""
 _ROWS = 512
@@ -487,8 +489,9 @@ def _reduced(
 
 
 def _proposal(network: Network) -> colorize.Propose:
-    given = network.card.input
-    return colorize.network_proposal(network.predict, multiple=given.size_multiple, least=given.minimum_size)
+    given, told = network.card.input, [group.meaning for group in network.card.output.planes]
+    way = colorize.belonging_proposal if "belonging" in told else colorize.network_proposal
+    return way(network.predict, multiple=given.size_multiple, least=given.minimum_size)
 
 
 def _abstention(network: Network) -> tuple[float, float] | None:
@@ -508,12 +511,16 @@ def _near(network: Network) -> float | None:
 def _tell_of_plan(plan: colorize.ColourPlan, context: StoryContext, automatic: bool) -> None:
     """What the plan found, and what whoever shows the picture should know of it."""
     context.note({"abstained": round(plan.abstained, 4), "hints": len(plan.hints)})
-    if plan.abstained >= MOSTLY:
+    unsure = float((plan.known < UNSURE).mean())
+    if plan.abstained >= MOSTLY or (automatic and unsure >= MOSTLY):
         found = suggest(Seen(plan.lightness), plan.known, plan.scale, count=3)
         context.note({"suggestions": tuple({**asdict(one), "share": round(one.share, 4)} for one in found)})
         places = ", ".join(f"{one.x:.0f},{one.y:.0f}" for one in found)
         better = f" A hint at {places} would tell most." if places else ""
-        context.say(f"Nothing is known of the colours of {plan.abstained:.0%} of the picture; they were left.{better}")
+        said = f"Nothing is known of the colours of {plan.abstained:.0%} of the picture; they were left."
+        if plan.abstained < MOSTLY:
+            said = f"The model is not sure of {unsure:.0%} of the picture; what it proposes there is a faint guess."
+        context.say(said + better)
     if automatic:
         context.say(
             "Colours that nobody said were proposed by a model: they are no evidence of what anything looked like."

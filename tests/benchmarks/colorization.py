@@ -1,12 +1,13 @@
 """What colorization does to pixels: hints with and without a network against gray, a tint and Levin's solve.
 
 Run it from the repository: `python -m tests.benchmarks.colorization --photographs DIR [--early FILE…] [--parts quality
-speed command] [--draws 10] [--sheets DIR] [--contact FILE]`. DIR is what `models.training.photographs` assembled; only
-its `test` split is measured on, and the mean tint comes from `train`. Hints are read from the truth at random places,
-the mean of 3×3 pixels there. Quality: whole photographs reduced as the program does it, their true lightness given.
-Speed: a process of its own, for its peak memory. Command: `archive-restore colorize` as it is typed, on a gray TIFF of
-12 Mpx in an archive of its own, then again and again with one of ten hints elsewhere; with byte code, as installing
-leaves it, and without. Levin's solve needs SciPy, which the program does not.
+palettes speed command] [--draws 10] [--sheets DIR] [--contact FILE]`. DIR is what `models.training.photographs`
+assembled; only its `test` split is measured on (palettes: `validation` too), and the mean tint comes from `train`.
+Hints are read from the truth at random places, the mean of 3×3 pixels there. Quality: whole photographs reduced as the
+program does it, their true lightness given. Speed: a process of its own, for its peak memory. Command:
+`archive-restore colorize` as it is typed, on a gray TIFF of 12 Mpx in an archive of its own, then again and again with
+one of ten hints elsewhere; with byte code, as installing leaves it, and without. Levin's solve needs SciPy, which the
+program does not.
 """
 
 from __future__ import annotations
@@ -39,12 +40,14 @@ from tests.benchmarks.colour_hints import HINTS
 from tests.benchmarks.processes import PHOTOGRAPHS, archive_restore, measured, median, new_archive, table
 
 Floats = NDArray[np.float32]
-PARTS = ("quality", "speed", "command")
+PARTS = ("quality", "palettes", "speed", "command")
 COUNTS = (1, 5, 10, 50)
 GOALS = {0: 1.5, 1: 1.5, 5: 1.2, 10: 1.0, 50: 0.7}
 """dB that a network shall be better than the tint, or than the better of both ways without one, by hints."""
 SECONDS, AGAIN, MEBIBYTES = 15, 3, 2048
 """Goals: colouring 12 Mpx on two processors, once more after one hint changed, and the peak."""
+PALE = 80.0
+"""L* from which a place is called pale."""
 BORDER, ACROSS = 20.0, 3
 """Units of a* and b* by which the truth changes at a border of regions, and pixels on each side of it."""
 
@@ -123,20 +126,20 @@ def without_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
 
 def by_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
     """As the command does it: the network proposes, abstains where its card says so, and hints put it right."""
-    made = spread(Seen(truth.light), marks)
+    seen = Seen(truth.light)
+    made = spread(seen, marks)
     propose, abstention = network()
-    ab, confidence = propose(truth.light, made.ab, made.trust)
-    along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
-    kept = along * along * (3 - 2 * along)
-    return colorize.compose(ab * kept[:, :, None], kept, made)[0]
+    return colorize.compose(propose(seen, made, colorize.judgement(truth.light, abstention)).ab, made)
 
 
 @cache
 def network() -> tuple[colorize.Propose, tuple[float, float]]:
     loaded = FolderModels(shipped("models")).load("colour", "cpu")
     given, said = loaded.card.input, loaded.card.calibration.get("abstention")
+    told = [group.meaning for group in loaded.card.output.planes]
     ends = (float(str(said["none"])), float(str(said["full"]))) if isinstance(said, Mapping) else (-1.0, 0.0)
-    return colorize.network_proposal(loaded.predict, multiple=given.size_multiple, least=given.minimum_size), ends
+    way = colorize.belonging_proposal if "belonging" in told else colorize.network_proposal
+    return way(loaded.predict, multiple=given.size_multiple, least=given.minimum_size), ends
 
 
 @cache
@@ -244,6 +247,31 @@ def sheet(truths: Sequence[Truth], ways: Mapping[str, Way], counts: Sequence[int
                 shown.append(made)
         rows = np.rint(255 * np.concatenate(shown, axis=1)[:, :, ::-1]).astype(np.uint8)
         cv2.imwrite(str(directory / f"{truth.name}.png"), rows)
+
+
+def print_palettes(truths: Sequence[Truth]) -> None:
+    """What palettes do to proposals without a hint: how far off they are, in all and where the picture is pale."""
+    propose, abstention = network()
+    rows = []
+    for document in (None, *palettes()):
+        palette = None if document is None else Palette(document)
+        off, pale, decibels, abstained = [], [], [], []
+        for truth in truths:
+            plan = colorize.plan_colour(
+                truth.light, 1.0, truth.light.shape, propose=propose, abstention=abstention, near=near(),
+                palette=palette, suggestions=0,
+            )  # fmt: skip
+            away = np.hypot(*np.moveaxis(plan.ab - truth.ab, -1, 0))
+            shown = srgb_from_lab(np.concatenate([truth.light[:, :, None], plan.ab], axis=2))
+            off.append(float(away.mean()))
+            decibels.append(float(-10 * np.log10(np.mean(np.square(shown - truth.rgb)))))
+            abstained.append(plan.abstained)
+            if (truth.light > PALE).sum() > 100:
+                pale.append(float(away[truth.light > PALE].mean()))
+        name = "none" if document is None else str(document["id"])
+        means = [float(np.mean(values)) for values in (decibels, off, pale, abstained)]
+        rows.append([name, f"{means[0]:.2f}", *(f"{value:.1f}" for value in means[1:3]), f"{means[3]:.2f}"])
+    print(table(["palette", "PSNR, dB", "off", "off where pale", "abstained"], rows))
 
 
 ERAS = (("1900s", "hand-coloured", ""), ("1940s", "kodachrome", ""))
@@ -405,6 +433,10 @@ def main() -> None:
             quality(truths, np.asarray(tint, np.float32), ways, args.draws)
             if args.sheets:
                 sheet(truths, ways, (1, 5, 50), args.sheets)
+    if "palettes" in args.parts and trained and args.photographs is not None:
+        truths = [*split(args.photographs, "validation"), *split(args.photographs, "test")]
+        print(f"\nvalidation and test split, {len(truths)} photographs\n")
+        print_palettes(truths)
     if args.contact:
         contact(args.contact, trained)
     if "speed" in args.parts:
