@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,8 @@ def traits(seen: Seen) -> Floats:
 
 def shading(lightness: Values) -> Values:
     """How far chroma follows lightness, L*/100, on one paint in light and shade; 1 at L* = 50."""
-    return cast("Values", ((100 * lightness + 16) / 66).clip(0.2) ** 0.33)
+    shaded: Any = ((100 * lightness + 16) / 66).clip(0.2) ** 0.33
+    return cast("Values", shaded)
 
 
 @dataclass(frozen=True, kw_only=True)
