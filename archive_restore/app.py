@@ -335,7 +335,7 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         bags=FolderBags(),
         pictures=FilePictures(work),
         access=JpegCopies(settings.labels.style),
-        exporters=_exporters(settings, work),
+        exporters=lambda: _exporters(settings, work),
         make_durable=sync_trees,
         credentials=C2paCredentials(
             signer=lambda: keys.load_signer(folder, passphrase=secrets()),

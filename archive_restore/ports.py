@@ -31,7 +31,7 @@ from archive_restore.records.models import InstalledModel, ModelCard
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
 from archive_restore.records.packages import Package
 from archive_restore.records.preservation import PreservationDerivation, PreservationRef
-from archive_restore.records.provenance import Determinism, Event, Json, SoftwareAgent
+from archive_restore.records.provenance import Determinism, Event, Json, Product, SoftwareAgent
 from archive_restore.records.reviews import ReviewWord
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
@@ -705,6 +705,10 @@ class StoryContext:
     everything they depend on. Nothing may depend on whether it was kept."""
     earlier: Callable[[], Earlier] | None = None
     """Of clips: what the still was made from, in the end; raise UsageError where it is the master itself."""
+    present: Callable[[], Present] | None = None
+    """Of clips: a photograph of today of the same place; raise UsageError where none was handed in."""
+    chapters: Callable[[], tuple[Chapter, ...]] | None = None
+    """Of clips: the master and all that was made from it on the way to the still, which is the last."""
 
 
 class Palettes(ABC):
@@ -830,6 +834,46 @@ class Earlier:
     """For frames of so many rows and columns: bands, uint8 (h, w, 3), that say what master and still are."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Present:
+    """A photograph of today that was handed in, for those who show it beside the still."""
+
+    samples: npt.NDArray[np.uint8]
+    """(h, w, 3), sRGB, upright, of its own size."""
+    path: Geometry | None
+    """From pixel centres of the still to its own; None where too little was found that both show."""
+    name: str
+    facts: Mapping[str, Json]
+    """What is known of it, for the step's survey: `name`, `rights`, `year` and how it was laid over the still."""
+    words: Callable[[tuple[int, int]], tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]
+    """As in Earlier, of then and now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chapter:
+    """One picture of an item's chain."""
+
+    still: Still
+    """In the frame of the clip's still."""
+    says: str
+    """What it is and its REF, for the disclosure sheet."""
+    label: str
+    """What stands in the frames while it is seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipPart:
+    """What is seen from when to when."""
+
+    start: int
+    """Frame."""
+    end: int
+    """Frame, exclusive; the next part may begin before."""
+    says: str
+    label: str = ""
+    """What stands in the corner from `start` on; empty for the clip's own."""
+
+
 class ClipFrames(ABC):
     """The frames of a clip, made when they are asked for; the same frame is the same, whatever was asked before.
 
@@ -849,10 +893,12 @@ class ClipFrames(ABC):
     """Whether anything is seen to move."""
     says: str = ""
     """What was done, one sentence; the step's own where it is empty."""
+    parts: tuple[ClipPart, ...] = ()
+    """By their starts, where not the same is seen all the time."""
 
     @abstractmethod
     def frame(self, index: int) -> ClipFrame:
-        """Frame 0 to `count` - 1; its arrays are the caller's to change."""
+        """Frame 0 to `count` - 1; its arrays may be shared, and nobody writes to them."""
 
 
 class MotionStep(ABC):
@@ -876,6 +922,10 @@ class MotionStep(ABC):
     def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
         """Names of the trained models it runs with these parameters; none unless a step says otherwise."""
         return ()
+
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """IPTC digital source type of what it makes with these parameters; `digital_source_type` by default."""
+        return self.digital_source_type
 
     @abstractmethod
     def clip(self, still: Still, parameters: Mapping[str, Json], context: StoryContext) -> ClipFrames:
@@ -1157,6 +1207,13 @@ class AccessCopies(ABC):
         The profile of the source goes in, or that of sRGB; its orientation too.
         """
 
+    @abstractmethod
+    def write_clip(self, path: Path, metadata: AccessMetadata) -> None:
+        """Write the source of `metadata`, an MP4, with XMP; nothing in it is encoded again.
+
+        Raise PictureUnreadable where it is no whole MP4, StorageFailed.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class SignedFile:
@@ -1205,8 +1262,30 @@ class Credentials(ABC):
         map_png: Path,
         regions: Sequence[Region],
         seen: Overview,
+        outcome: int = 0,
     ) -> SignedFile:
-        """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None."""
+        """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None.
+
+        `outcome` says which of `StoryDerivation.outcomes` the file is.
+        """
+
+    @abstractmethod
+    def sign_beside(
+        self,
+        derivation: StoryDerivation,
+        *,
+        product: Product,
+        file: Path,
+        sidecar: Path,
+        parent: Path,
+        parent_mime: str,
+        parent_sidecar: Path | None,
+        map_png: Path,
+    ) -> None:
+        """Write the sidecar of another product of a story, whose file lies finished and has no room for a manifest.
+
+        Raises as `sign_story`.
+        """
 
     @abstractmethod
     def sign_access(
@@ -1441,24 +1520,51 @@ class RestorationView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoryView:
-    """Everything the report and the thumbnail of a story are made from."""
+class StoryLook:
+    """What the small pictures of a story are made from."""
 
-    master: Master
     derivation: StoryDerivation
     kinds: tuple[StoryKind, ...]
     """Kinds of the stories it was made from."""
     parent_path: Path
     before: Overview
     """What it was made from."""
+    picture_path: Path
+    """The picture, still in staging."""
     after: Overview
     flags: npt.NDArray[np.uint8]
     """Reduced map: the OR of all flags in each cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryShown:
+    """The small pictures of a story, encoded."""
+
+    before: bytes
+    """JPEG of what it was made from; with a caption band where that is a story itself."""
+    before_size: tuple[int, int]
+    """Width, height."""
+    after: bytes
+    """JPEG with a caption band; of a clip its first frame, which carries its label itself."""
+    after_size: tuple[int, int]
+    flags: bytes
+    """PNG of the map in the colours of its legend."""
+    master_thumbnail: bytes
+    """JPEG of what it was made from, longest edge 512 pixels."""
+    thumbnail: bytes
+    """JPEG, longest edge 512 pixels and a caption band below that says what it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryView:
+    """Everything the report of a story is made from."""
+
+    master: Master
+    look: StoryLook
+    shown: StoryShown
     credentials: CredentialReport
     embedded: bool
     """Whether the manifest lies inside the picture."""
-    picture_path: Path
-    """The picture, still in staging."""
     files: Mapping[str, Digests]
     """Files stored with the story so far, by name; the picture's comes first."""
 
@@ -1478,8 +1584,8 @@ class SheetPanel:
 
     title: str
     picture: Overview
-    path: Path
-    """The file, for its profile."""
+    path: Path | None
+    """The file, for its profile; None where samples are sRGB, as those of a clip's frames."""
     caption: str
     """Text of its band; empty for what is no story."""
 
@@ -1514,16 +1620,16 @@ class Documents(ABC):
         """PREMIS 3 XML."""
 
     @abstractmethod
+    def story_pictures(self, look: StoryLook) -> StoryShown:
+        """The small pictures of a story; may run while the story is being checked."""
+
+    @abstractmethod
     def story_report(self, view: StoryView) -> bytes:
         """Stand-alone HTML."""
 
     @abstractmethod
     def contact_sheet(self, panels: Sequence[SheetPanel]) -> bytes:
         """JPEG: pictures side by side, each under its title."""
-
-    @abstractmethod
-    def story_thumbnail(self, view: StoryView) -> bytes:
-        """JPEG, longest edge 512 pixels and a caption band below that says what it is."""
 
 
 class Exporter(ABC):
@@ -1717,7 +1823,7 @@ class Archive:
     bags: Bags
     pictures: Pictures
     access: AccessCopies
-    exporters: Mapping[str, Exporter]
+    exporters: Callable[[], Mapping[str, Exporter]]
     """By the word after `--as`."""
     make_durable: Callable[[Sequence[Path]], None]
     """Brings everything below these folders to the disk; raises StorageFailed."""

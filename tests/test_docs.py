@@ -367,7 +367,7 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
     real["log export"] = shelf.ok("log", "export", "--to", tmp_path / "log")
     real["log consistency"] = shelf.ok("log", "consistency", tmp_path / "old")
     real["log timestamp request"] = shelf.ok("log", "timestamp", "request", "--to", tmp_path / "request.tsq")
-    real["story"] = shelf.ok("story", "a", *words)
+    real["story"] = shelf.ok("story", "a", "--seconds", "1", *words)
     real["hints suggest"] = shelf.ok("hints", "suggest", "a")
     shown = shelf.run("palettes", "show", "autochrome").out.replace('"autochrome"', '"ours"', 1)
     (tmp_path / "ours.json").write_text(shown, encoding="utf-8")

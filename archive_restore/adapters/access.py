@@ -1,4 +1,4 @@
-"""Access copies as JPEG files (ITU-T T.81) with what they must say in XMP, IPTC-IIM and EXIF.
+"""Access copies as JPEG files (ITU-T T.81) with what they must say in XMP, IPTC-IIM and EXIF; clips with XMP.
 
 Only what describes the item goes along: an access copy leaves the house, and what a scanner or a camera wrote about
 itself, its owner or its place stays in the stored file.
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from lxml import etree
 
-from archive_restore.adapters import icc, rasters
+from archive_restore.adapters import icc, mp4_boxes, rasters
 from archive_restore.adapters.caption import draw_band
 from archive_restore.adapters.durable import storage_errors
 from archive_restore.adapters.finding_list import FindingList
@@ -87,6 +87,11 @@ class JpegCopies(AccessCopies):
             for part in _profile_parts(profile):
                 file.write(_segment(0xE2, part))
             file.write(memoryview(encoded)[2 + len(head) :])
+
+    def write_clip(self, path: Path, metadata: AccessMetadata) -> None:
+        """See ports.AccessCopies."""
+        packet = _xmp(b"", metadata.credit, metadata.lineage, "video/mp4")
+        mp4_boxes.write_with_xmp(metadata.source, path, packet)
 
 
 # --- segments ----------------------------------------------------------------------------------------
@@ -204,7 +209,7 @@ def _packet(stored: bytes, metadata: AccessMetadata) -> bytes:
     return packet
 
 
-def _xmp(carried: bytes, credit: str, lineage: Lineage) -> bytes:
+def _xmp(carried: bytes, credit: str, lineage: Lineage, mime: str = "image/jpeg") -> bytes:
     return derivative_xmp(
         carried,
         digital_source_type=lineage.digital_source_type,
@@ -217,7 +222,7 @@ def _xmp(carried: bytes, credit: str, lineage: Lineage) -> bytes:
         properties={
             "photoshop:Credit": plain_text(credit),
             "photoshop:Headline": lineage.description.title,
-            "dc:format": "image/jpeg",
+            "dc:format": mime,
             "xmp:CreatorTool": lineage.software,
             "xmp:MetadataDate": lineage.when,
         },

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import c2pa as library
 
+from archive_restore.adapters import mp4_boxes
 from archive_restore.adapters.c2pa_library import (
     EMBED_LIMIT,
     ParentIngredient,
@@ -41,7 +42,7 @@ from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Region
 from archive_restore.records.objects import Description, Master
 from archive_restore.records.preservation import PreservationDerivation
-from archive_restore.records.provenance import SoftwareAgent
+from archive_restore.records.provenance import Product, SoftwareAgent
 from archive_restore.records.stories import StoryDerivation
 
 
@@ -114,16 +115,35 @@ class C2paCredentials(Credentials):
         map_png: Path,
         regions: Sequence[Region],
         seen: Overview,
+        outcome: int = 0,
     ) -> SignedFile:
-        """As `sign_restoration`; the parent's manifest lies in `parent_sidecar`, or inside the parent where None."""
+        """See ports.Credentials."""
         picture = next(product for product in derivation.products if product.role == "picture")
         manifest = story_manifest(
             derivation,
+            outcome=outcome,
             regions=merge_regions(regions, width=picture.width, height=picture.height),
             soft_binding=image_code(normalize(gray_of(seen)))[1],
         )
         ingredient = _stored(parent, parent_mime, parent_sidecar)
         return self._sign(str(derivation.ref), picture.mime, manifest, ingredient, unsigned, out, sidecar, map_png)
+
+    def sign_beside(
+        self,
+        derivation: StoryDerivation,
+        *,
+        product: Product,
+        file: Path,
+        sidecar: Path,
+        parent: Path,
+        parent_mime: str,
+        parent_sidecar: Path | None,
+        map_png: Path,
+    ) -> None:
+        """See ports.Credentials: the manifest of the story with the product's name, bound to all of its bytes."""
+        manifest = {**story_manifest(derivation), "title": product.name}
+        ingredient = _stored(parent, parent_mime, parent_sidecar)
+        self._beside(str(derivation.ref), product.mime, manifest, ingredient, file, sidecar, map_png)
 
     def sign_access(
         self,
@@ -147,7 +167,7 @@ class C2paCredentials(Credentials):
         sign_embedded(
             unsigned,
             out,
-            "image/jpeg",
+            "image/jpeg" if copy.clip is None else "video/mp4",
             manifest,
             self._signer(),
             resources={} if map_png is None else {MAP_RESOURCE: map_png},
@@ -171,11 +191,31 @@ class C2paCredentials(Credentials):
         if size <= self._embed_limit and supports_embedding(mime):
             sign_embedded(unsigned, out, mime, manifest, signer, resources=resources, parent=parent)
             return SignedFile(embedded=True, sidecar=None)
-        store = sign_sidecar(manifest, signer, sha256=hash_file(unsigned).sha256, resources=resources, parent=parent)
         _same_bytes(unsigned, out)
         try:
+            self._beside(ref, mime, manifest, parent, out, sidecar, map_png)
+        except BaseException:
+            out.unlink(missing_ok=True)
+            raise
+        return SignedFile(embedded=False, sidecar=sidecar)
+
+    def _beside(
+        self,
+        ref: str,
+        mime: str,
+        manifest: Manifest,
+        parent: ParentIngredient,
+        file: Path,
+        sidecar: Path,
+        map_png: Path,
+    ) -> None:
+        """Write the sidecar of a file and read it back; where it does not hold, none is left."""
+        with storage_errors("reading", file):
+            sha256 = hash_file(file).sha256
+        store = sign_sidecar(manifest, self._signer(), sha256=sha256, resources={MAP_RESOURCE: map_png}, parent=parent)
+        try:
             _write_new(sidecar, store)
-            found = self.read(out, mime, sidecar, ref)
+            found = self.read(file, mime, sidecar, ref)
             if found.state != "trusted" or has_errors(found.findings):
                 problem = found.findings[0].message if found.findings else f"the state is {found.state}"
                 raise SelfCheckFailed(
@@ -183,10 +223,8 @@ class C2paCredentials(Credentials):
                     hint="Nothing was kept; check disk and memory, and the clock",
                 )
         except BaseException:
-            out.unlink(missing_ok=True)
             sidecar.unlink(missing_ok=True)
             raise
-        return SignedFile(embedded=False, sidecar=sidecar)
 
     def read(
         self,
@@ -224,7 +262,10 @@ class C2paCredentials(Credentials):
 
 def _stored(path: Path, mime: str, sidecar: Path | None) -> ParentIngredient:
     with storage_errors("reading", sidecar or path):
-        store = embedded_manifest(path) if sidecar is None else sidecar.read_bytes()
+        if sidecar is not None:
+            store = sidecar.read_bytes()
+        else:
+            store = mp4_boxes.embedded_manifest(path) if mime == "video/mp4" else embedded_manifest(path)
     return ParentIngredient(path=path, mime=mime, store=store, embedded=sidecar is None)
 
 

@@ -21,6 +21,7 @@ from archive_restore.core.credential_words import (
     status_words,
 )
 from archive_restore.core.manifests import DERIVATION_ASSERTION, MAP_ASSERTION, SOFT_BINDING_ALGORITHM
+from archive_restore.core.story_claims import OUTCOME_ASSERTION
 from archive_restore.records.credentials import (
     CredentialChain,
     Objection,
@@ -29,7 +30,7 @@ from archive_restore.records.credentials import (
     StatedManifest,
 )
 
-OWN_ASSERTIONS = (ACCESS_ASSERTION, DERIVATION_ASSERTION, MAP_ASSERTION)
+OWN_ASSERTIONS = (ACCESS_ASSERTION, DERIVATION_ASSERTION, MAP_ASSERTION, OUTCOME_ASSERTION)
 MAX_MANIFESTS = 100
 MAX_LISTED = 200
 """Actions, ingredients and assertions told of one manifest."""

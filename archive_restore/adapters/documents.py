@@ -6,6 +6,7 @@ Only hands records over to the modules that know one format each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from archive_restore.adapters import contact_sheet, premis, previews
@@ -20,9 +21,25 @@ from archive_restore.adapters.report import (
     Signature,
     render_restoration_report,
 )
-from archive_restore.adapters.story_report import StoryReport, render_story_report, story_picture
+from archive_restore.adapters.story_report import (
+    Captioned,
+    StoryReport,
+    render_story_report,
+    show_story,
+    story_picture,
+)
 from archive_restore.core.labels import label_of
-from archive_restore.ports import CredentialReport, Digests, Documents, Overview, RestorationView, SheetPanel, StoryView
+from archive_restore.ports import (
+    CredentialReport,
+    Digests,
+    Documents,
+    Overview,
+    RestorationView,
+    SheetPanel,
+    StoryLook,
+    StoryShown,
+    StoryView,
+)
 from archive_restore.records.imagery import PictureFacts
 from archive_restore.records.labels import Labels
 from archive_restore.records.objects import Master, MasterRef
@@ -124,9 +141,17 @@ class RecordDocuments(Documents):
         """PREMIS 3 XML of a story."""
         return premis.story_premis(derivation, events, files)
 
+    def story_pictures(self, look: StoryLook) -> StoryShown:
+        """See ports.Documents and adapters.story_report."""
+        before_icc, after_icc = self._icc_of(look.parent_path, look.before.facts), self._story_icc(look)
+        shown = show_story(look, before_icc, after_icc, self._captioned(look))
+        small = story_picture(look.after, after_icc, previews.THUMBNAIL_LONGEST, self._captioned(look))
+        return replace(shown, master_thumbnail=self.thumbnail(look.before), thumbnail=previews.jpeg_bytes(small))
+
     def story_report(self, view: StoryView) -> bytes:
         """Stand-alone HTML; see adapters.story_report."""
-        derivation = view.derivation
+        look = view.look
+        derivation = look.derivation
         ref, parent = derivation.ref, derivation.parent
         files = [
             ReportFile(
@@ -138,18 +163,13 @@ class RecordDocuments(Documents):
             for position, (name, digests) in enumerate(view.files.items())
         ]
         source = derivation.materials[0]
-        caption = label_of(derivation, self._labels, view.kinds)
-        style = self._labels.style
         return render_story_report(
             StoryReport(
                 view=view,
-                parent_icc=self._icc_of(view.parent_path, view.before.facts),
-                story_icc=self._story_icc(view),
-                caption=caption,
-                captioned=lambda picture: caption_band(picture, caption, style),
+                caption=label_of(derivation, self._labels, look.kinds),
                 parent_file=ReportFile(
                     role="made from",
-                    path=self._locate(parent, view.parent_path.name),
+                    path=self._locate(parent, look.parent_path.name),
                     size=source.size,
                     sha512=source.sha512,
                 ),
@@ -169,26 +189,20 @@ class RecordDocuments(Documents):
             across, down = (facts.width, facts.height) if facts.orientation < 5 else (facts.height, facts.width)
             wide = min(contact_sheet.CELL, contact_sheet.TALLEST * across / down)
             longest = max(1, int(wide * max(1.0, down / across)))
-            shown.append(
-                (panel.title, story_picture(panel.picture, self._icc_of(panel.path, facts), longest), panel.caption)
-            )
+            profile = b"" if panel.path is None else self._icc_of(panel.path, facts)
+            shown.append((panel.title, story_picture(panel.picture, profile, longest), panel.caption))
         columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
         return previews.jpeg_bytes(contact_sheet.contact_sheet(shown, self._labels.style, columns), 88)
 
-    def story_thumbnail(self, view: StoryView) -> bytes:
-        """JPEG, longest edge 512 pixels and the caption band below."""
-        icc = self._story_icc(view)
-        caption, style = label_of(view.derivation, self._labels, view.kinds), self._labels.style
-        shown = story_picture(
-            view.after, icc, previews.THUMBNAIL_LONGEST, lambda picture: caption_band(picture, caption, style)
-        )
-        return previews.jpeg_bytes(shown)
+    def _captioned(self, look: StoryLook) -> Captioned:
+        caption, style = label_of(look.derivation, self._labels, look.kinds), self._labels.style
+        return lambda picture: caption_band(picture, caption, style)
 
-    def _story_icc(self, view: StoryView) -> bytes:
+    def _story_icc(self, look: StoryLook) -> bytes:
         """Profile of a story's picture; frames of a clip are sRGB."""
-        if view.derivation.products[0].mime.startswith("video/"):
+        if look.derivation.products[0].mime.startswith("video/"):
             return b""
-        return self._icc_of(view.picture_path, view.after.facts)
+        return self._icc_of(look.picture_path, look.after.facts)
 
     def _file(self, view: RestorationView, name: str, digests: Digests) -> ReportFile:
         ref = view.derivation.ref
@@ -216,7 +230,7 @@ class RecordDocuments(Documents):
 
 def _role(name: str) -> str:
     if "-story-alternative-" in name:
-        return "another outcome"
+        return "C2PA manifest of another outcome" if name.endswith(".c2pa") else "another outcome, signed like this one"
     return _ROLES.get(name) or _ROLES.get(Path(name).stem, "C2PA manifest")
 
 

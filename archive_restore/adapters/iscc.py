@@ -56,7 +56,10 @@ def normalize(gray: Samples) -> npt.NDArray[np.uint8]:
 def gray_of(seen: Overview) -> npt.NDArray[np.float32]:
     """Gray picture as a person would see it: float32 (h, w) 0..1, white is 1, upright, without alpha and infrared."""
     roles = seen.facts.roles
-    values = np.nan_to_num(seen.reduced.astype(np.float32)) / np.float32(seen.white)
+    values = seen.reduced.astype(np.float32, copy=False)
+    if seen.facts.sample_format == "float":
+        values = np.nan_to_num(values)
+    values = values / np.float32(seen.white)
     colours = [roles.index(role) for role in _COLOURS if role in roles]
     if len(colours) == len(_COLOURS):
         gray = np.asarray(values[:, :, colours] @ _LUMA, np.float32)

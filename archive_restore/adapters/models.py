@@ -23,7 +23,7 @@ from archive_restore.adapters.models_card import (
     read_weights,
     weights_path,
 )
-from archive_restore.core.model_contracts import self_test_input, self_test_problem, smallest_size
+from archive_restore.core.model_contracts import self_test_input, self_test_problem, smallest_frame
 from archive_restore.errors import ModelUnusable, StorageConflict
 from archive_restore.ports import Models, Network
 from archive_restore.records.findings import Finding, Severity
@@ -232,8 +232,7 @@ def _examine(model: InstalledModel, *, deep: bool) -> None:
     # 3.
     network = _network(model, "cpu")
     # 4.
-    edge = smallest_size(card.input)
-    seed, height, width = _SEED, edge, edge
+    seed, (height, width) = _SEED, smallest_frame(card.input)
     if card.selftest is not None:
         seed, height, width = card.selftest.seed, card.selftest.height, card.selftest.width
     try:

@@ -1,7 +1,8 @@
 """Networks in ONNX files, run by onnxruntime: one provider, one thread a tile, nothing loaded from elsewhere.
 
 The planes of the card are dealt out to the file's inputs in their order; several outputs, or one that is no frame,
-become planes of one by one pixel, one output after the other.
+become planes of one by one pixel, one output after the other. Frames may come as (n · frames, c, h, w) or as
+(n, frames, c, h, w).
 """
 
 from __future__ import annotations
@@ -58,7 +59,10 @@ class OnnxNetwork(LocalNetwork):
             fed[put.name] = np.ascontiguousarray(planes[:, first : first + channels], _INPUT_TYPES[put.type])
             first += channels
         made = [np.asarray(part, np.float32) for part in self._session.run(self._outputs, fed)]
-        if self._model.card.output.extent is Extent.FRAME or (len(made) == 1 and made[0].ndim == 4):
+        card = self._model.card
+        if card.output.frames > 1 and made[0].ndim == 5 and made[0].shape[:2] == (len(planes), card.output.frames):
+            return made[0].reshape(-1, *made[0].shape[2:])
+        if card.output.extent is Extent.FRAME or (len(made) == 1 and made[0].ndim == 4):
             return made[0]
         return np.concatenate([part.reshape(len(planes), -1, 1, 1) for part in made], axis=1)
 
@@ -124,8 +128,8 @@ def _inputs(card: ModelCard, session: Any) -> list[tuple[Any, int]]:
 
 
 def _check_size(contract: InputContract, put: Any) -> None:
-    for size in put.shape[2:]:
-        if isinstance(size, int) and (contract.minimum_size, contract.maximum_size) != (size, size):
+    for size, only in zip(put.shape[2:], (contract.height, contract.width), strict=True):
+        if isinstance(size, int) and size != only and (contract.minimum_size, contract.maximum_size) != (size, size):
             raise _differs(f"the input {put.name!r} has the fixed size {size}, and minimum and maximum must say so")
 
 

@@ -65,11 +65,16 @@ def display(samples: Samples, transfer: Transfer) -> DisplayArray:
     """Turn samples (h, w, samples) of any dtype into sRGB for the screen: uint8 (h, w) gray or (h, w, 3)."""
     colours = _colour_indices(transfer.roles)
     index = list(colours) if colours else _gray_index(transfer.roles)
-    values = np.asarray(samples[..., index], np.float32) / np.float32(transfer.white)
-    values = np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0).clip(0.0, 1.0)
+    shown_only = samples if index == list(range(samples.shape[-1])) else samples[..., index]
+    values = np.asarray(shown_only, np.float32) / np.float32(transfer.white)
+    if not np.isfinite(values).all():
+        values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
+    np.clip(values, 0.0, 1.0, out=values)
     if not colours and transfer.roles[_gray_index(transfer.roles)] is SampleRole.GRAY_INVERTED:
         values = 1.0 - values
-    shown = (values * 255.0 + 0.5).astype(np.uint8)
+    values *= 255.0
+    values += 0.5
+    shown = values.astype(np.uint8)
     if transfer.icc:
         shown = _to_srgb(shown, transfer.icc)
     return upright(shown, transfer.orientation)

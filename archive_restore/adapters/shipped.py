@@ -41,6 +41,9 @@ def pieces() -> tuple[Mapping[str, Any], ...]:
     return tuple(json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json")))
 
 
+_LONGEST = 300  # characters of a problem
+
+
 @functools.cache
 def schema(name: str) -> Mapping[str, Any]:
     """A JSON Schema of ours by name, for instance `recipe`."""
@@ -64,5 +67,7 @@ def _first_problem(rules: Mapping[str, Any], data: object) -> str:
     problems = sorted(Draft202012Validator(rules).iter_errors(data), key=lambda e: list(map(str, e.absolute_path)))
     if not problems:
         return ""
-    place = ".".join(str(part) for part in problems[0].absolute_path)
-    return f"{place}: {problems[0].message}" if place else problems[0].message
+    place, says = ".".join(str(part) for part in problems[0].absolute_path), problems[0].message
+    if len(says) > _LONGEST:  # it repeats what was wrong, and ends in why
+        says = f"{says[: _LONGEST // 2]} … {says[-_LONGEST // 2 :]}"
+    return f"{place}: {says}" if place else says

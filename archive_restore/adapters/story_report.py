@@ -6,6 +6,7 @@ As adapters.report; every picture of the story in it carries its caption band ou
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ from archive_restore.adapters.report import (
 from archive_restore.adapters.report_commands import Check, shell_word
 from archive_restore.adapters.report_words import DETERMINISM_WORDS, share_words
 from archive_restore.imaging.reduce import reduce_map
-from archive_restore.ports import Overview, StoryView
+from archive_restore.ports import Overview, StoryLook, StoryShown, StoryView
 from archive_restore.records.findings import Finding
 from archive_restore.records.stories import StoryKind, StoryRef
 
@@ -63,11 +64,8 @@ class StoryReport:
     """All a story's report says."""
 
     view: StoryView
-    parent_icc: bytes
-    story_icc: bytes
     caption: str
     """Text of the band, for readers who do not see pictures."""
-    captioned: Captioned
     parent_file: ReportFile
     story_file: ReportFile
     other_files: tuple[ReportFile, ...]
@@ -102,17 +100,37 @@ def story_picture(
     return captioned(shown) if captioned else shown
 
 
-def _view(report: StoryReport) -> dict[str, Any]:
-    view = report.view
-    derivation, summary, master = view.derivation, view.derivation.map, view.master
-    original = summary.counts.get("ORIGINAL", 0)
-    told_before = report.captioned if isinstance(derivation.parent, StoryRef) else None
-    before = story_picture(view.before, report.parent_icc, LONGEST, told_before)
-    clip = derivation.products[0].mime.startswith("video/")  # its frames carry their label themselves
-    after = story_picture(view.after, report.story_icc, LONGEST, None if clip else report.captioned)
+def show_story(look: StoryLook, before_icc: bytes, after_icc: bytes, captioned: Captioned) -> StoryShown:
+    """The pictures of a report, without thumbnails; profiles as `previews.transfer_for` takes them."""
+    told_before = captioned if isinstance(look.derivation.parent, StoryRef) else None
+    with ThreadPoolExecutor(1, thread_name_prefix="pictures") as pool:
+        other = pool.submit(story_picture, look.before, before_icc, LONGEST, told_before)
+        after = story_picture(look.after, after_icc, LONGEST, None if _is_clip(look) else captioned)
+        before = other.result()
     (first, second), _ = previews.encode_alike((before, after), PICTURES_BUDGET)
-    flags = reduce_map(view.flags, _MAP_LONGEST)
-    transfer = previews.transfer_for(view.after.facts, view.after.white)
+    flags = reduce_map(look.flags, _MAP_LONGEST)
+    transfer = previews.transfer_for(look.after.facts, look.after.white)
+    return StoryShown(
+        before=first,
+        before_size=(before.shape[1], before.shape[0]),
+        after=second,
+        after_size=(after.shape[1], after.shape[0]),
+        flags=previews.map_png(flags, transfer.orientation),
+        master_thumbnail=b"",
+        thumbnail=b"",
+    )
+
+
+def _is_clip(look: StoryLook) -> bool:
+    """Whether it is a clip, whose frames carry their label themselves."""
+    return look.derivation.products[0].mime.startswith("video/")
+
+
+def _view(report: StoryReport) -> dict[str, Any]:
+    view, shown = report.view, report.view.shown
+    derivation, master = view.look.derivation, view.master
+    summary = derivation.map
+    original = summary.counts.get("ORIGINAL", 0)
     title, warning = WHAT[derivation.ref.kind]
     return {
         "report": report,
@@ -120,15 +138,15 @@ def _view(report: StoryReport) -> dict[str, Any]:
         "derivation": derivation,
         "summary": summary,
         "kind": title,
-        "clip": clip,
+        "clip": _is_clip(view.look),
         "warning": warning,
         "title": master.description.title or master.ref.item_id,
         "parent_is_master": str(derivation.parent) == str(master.ref),
-        "before": data_uri(first),
-        "after": data_uri(second),
-        "map": data_uri(previews.map_png(flags, transfer.orientation)),
-        "before_size": (before.shape[1], before.shape[0]),
-        "after_size": (after.shape[1], after.shape[0]),
+        "before": data_uri(shown.before),
+        "after": data_uri(shown.after),
+        "map": data_uri(shown.flags),
+        "before_size": shown.before_size,
+        "after_size": shown.after_size,
         "total": summary.pixels,
         "original": original,
         "original_share": share_words(original, summary.pixels),
@@ -144,7 +162,7 @@ def _view(report: StoryReport) -> dict[str, Any]:
 
 
 def _checks(report: StoryReport) -> tuple[Check, ...]:
-    story, ref = shell_word(report.story_file.path), shell_word(str(report.view.derivation.ref))
+    story, ref = shell_word(report.story_file.path), shell_word(str(report.view.look.derivation.ref))
     sidecar = report.signature.sidecar_path if report.signature else ""
     return (
         Check(

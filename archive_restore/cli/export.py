@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from archive_restore.flows.packages import PackageSettings, Packed
 
 _PACKAGES = ("bag", "ocfl", "mets", "iiif")
-_KINDS = ("master", "restoration", "enhancement", "colorization")
+_KINDS = ("master", "restoration", "enhancement", "colorization", "animation")
 
 
 @click.command("export")
@@ -75,6 +75,7 @@ def export_command(
     """Copy pictures or whole items out of the archive, with their credentials, their records and their words.
 
     `--as access` makes JPEG files to be shown. Stories get a caption band outside the picture that says what they are.
+    Clips go out as they are stored, with their label in every frame, and are not encoded again.
     Content credentials with the whole history lie inside each file; disclosure.txt, .csv and .json beside them say what
     was done.
 
@@ -219,6 +220,7 @@ def as_json(done: Exported) -> dict[str, object]:
         "digital_source_type": copy.digital_source_type,
         "encoding": copy.encoding,
         "pixels_sha256": copy.pixels_sha256,
+        "clip": copy.clip,
         "review": copy.review,
         "seconds": round(done.seconds, 3),
     }

@@ -21,12 +21,12 @@ def palettes_command() -> None:
 @click.pass_obj
 def palettes_list(session: Session) -> int:
     """List the palettes: a prior for `colorize --era`, `--region` and `--process`, not evidence."""
-    from archive_restore.imaging.palettes import said
+    from archive_restore.imaging.palettes import based, said
 
     known = _palettes(session)
     session.result({"palettes": known})
     for palette in known:
-        session.say(printable(f"{palette['id']}: {palette['title']} ({said(palette)})"))
+        session.say(printable(f"{palette['id']}: {palette['title']} ({said(palette)}; {based(palette)})"))
     return 0
 
 
@@ -34,7 +34,7 @@ def palettes_list(session: Session) -> int:
 @click.argument("name")
 @click.pass_obj
 def palettes_show(session: Session, name: str) -> int:
-    """Print a palette as JSON, with its colours and its sources."""
+    """Print a palette as JSON, with its colours, its sources, and which number rests on what."""
     import json
 
     from archive_restore.errors import UsageError

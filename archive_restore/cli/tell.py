@@ -13,8 +13,10 @@ from archive_restore.cli.output import Session, device_option, printable, say_re
 if TYPE_CHECKING:
     from archive_restore.flows.batch import Batch
     from archive_restore.flows.soundtrack import SoundWish
+    from archive_restore.flows.story import ClipWish
     from archive_restore.flows.story_documents import Handed
     from archive_restore.flows.tell import FinishedStory, StoryMade, StoryOrder
+    from archive_restore.ports import Archive
     from archive_restore.records.provenance import Recipe
     from archive_restore.records.stories import StoryKind
 
@@ -110,6 +112,54 @@ def _colour_options(command: _Command) -> _Command:
     )
 
 
+_SIZES = ("hd", "4k", "wide", "square", "vertical", "source")
+_CAMERAS = ("rest", "closer", "back", "left", "right")
+
+
+def _length_options(command: _Command) -> _Command:
+    """How long a clip is and how large."""
+    return _with(
+        command,
+        click.option("--seconds", type=click.FloatRange(1, 60), help="Length of the clip; 12 unless given."),
+        click.option("--rate", type=click.Choice(["24", "25", "30"]), help="Frames a second; 24 unless given."),
+        click.option(
+            "--size", type=click.Choice(_SIZES),
+            help="hd (the default) and 4k keep the picture's aspect; wide, square and vertical cut around --focus.",
+        ),
+    )  # fmt: skip
+
+
+_NOW = ("now", "now_rights", "now_year")
+_SOUND = ("music", "music_rights", "soundfont", "voice", "voice_rights", "captions")
+
+
+def _sound_options(command: _Command) -> _Command:
+    """What is heard and read with a clip."""
+    return _with(
+        command,
+        click.option(
+            "--music", default="", metavar="FILE|era|PIECE",
+            help="Music behind it: a file, a backing piece, or era: a piece that suits the item's date and place.",
+        ),
+        click.option("--music-rights", default="", metavar="TEXT", help="Whose the music is, and why it may be used."),
+        click.option(
+            "--soundfont", type=_FILE, help="What plays a backing piece (.sf2); the synthesizer of ours unless given."
+        ),
+        click.option("--voice", type=_FILE, help="A voice; the clip is as long as it, or with --seconds it is cut."),
+        click.option("--voice-rights", default="", metavar="TEXT", help="Whose voice it is, and why it may be used."),
+        click.option(
+            "--captions", type=_FILE, help="Captions (.srt, .vtt), drawn into the frames and kept as a text track."
+        ),
+    )  # fmt: skip
+
+
+def _focus_option(command: _Command) -> _Command:
+    option = click.option(
+        "--focus", metavar="LEFT,TOP,RIGHT,BOTTOM", help="What must stay in the frame, pixels of the picture."
+    )
+    return option(command)
+
+
 @click.command("enhance")
 @_batch_options
 @_enhance_options
@@ -146,17 +196,18 @@ def colorize_command(session: Session, /, **options: Any) -> int:
 
 @click.command("animate")
 @_batch_options
-@click.option("--seconds", type=click.FloatRange(1, 60), help="Length of the clip; 12 unless given.")
-@click.option("--rate", type=click.Choice(["24", "25", "30"]), help="Frames a second; 24 unless given.")
-@click.option(
-    "--size",
-    type=click.Choice(["hd", "4k", "wide", "square", "vertical", "source"]),
-    help="hd (the default) and 4k keep the picture's aspect; wide, square and vertical cut around --focus.",
-)
+@_length_options
 @click.option(
     "--regions",
     metavar="FILE|auto",
     help="What moves, drawn by a person (schema motion.schema.json); auto writes a proposal into --proposal and stops.",
+)
+@click.option(
+    "--motion",
+    "source",
+    metavar="NAME",
+    help="Where motion comes from: procedural (the default); learned, for regions, from simulations; or a model for "
+    "image-to-video or motion (`models add`).",
 )
 @click.option(
     "--proposal", type=click.Path(path_type=Path, dir_okay=False), help="Where the proposal goes; a PNG lies beside it."
@@ -164,35 +215,27 @@ def colorize_command(session: Session, /, **options: Any) -> int:
 @click.option("--amplitude", type=click.FloatRange(0, 1), metavar="PERCENT", help="Motion, per cent of the width; 0.1.")
 @click.option(
     "--form",
-    type=click.Choice(["motion", "before-after"]),
-    help="before-after: nothing moves; a line passes between the photograph and what was made of it.",
+    type=click.Choice(["motion", "before-after", "then-vs-now", "story"]),
+    help="before-after, then-vs-now: the photograph turns into what was made of it, or into --now; story: all in turn.",
+)
+@click.option("--now", type=_FILE, help="A photograph of today of the same place (JPEG, PNG, TIFF), for then-vs-now.")
+@click.option("--now-rights", default="", metavar="TEXT", help="Whose that photograph is, and why it may be shown.")
+@click.option("--now-year", default="", metavar="YEAR", help="When it was taken, as it is to stand in the frame.")
+@click.option(
+    "--transition", type=click.Choice(["wipe", "dissolve"]), help="A line passes, or one dissolves into the other."
 )
 @click.option("--ending", type=click.Choice(["loop", "ease"]), help="Lead into the beginning, or come to rest.")
-@click.option(
-    "--camera", type=click.Choice(["rest", "closer", "back", "left", "right", "parallax"]), help="Rests unless given."
-)
+@click.option("--camera", type=click.Choice([*_CAMERAS, "parallax"]), help="Rests unless given.")
 @click.option(
     "--travel", type=click.FloatRange(0, 0.5), metavar="SHARE", help="Of the frame's width that the camera moves; 0.15."
 )
-@click.option("--focus", metavar="LEFT,TOP,RIGHT,BOTTOM", help="What must stay in the frame, pixels of the picture.")
+@_focus_option
 @click.option(
     "--blink", metavar="EYES", help="both, left or right (the person's); 1:left,3:both for faces counted from the left."
 )
 @click.option("--breathe", is_flag=True, help="Let heads and shoulders sway by less than a pixel.")
 @click.option("--keep-lossless", is_flag=True, help="Store the frames as they were before encoding, too.")
-@click.option(
-    "--music",
-    default="",
-    metavar="FILE|era|PIECE",
-    help="Music behind it: a file, a backing piece, or era: a piece that suits the item's date and place.",
-)
-@click.option("--music-rights", default="", metavar="TEXT", help="Whose the music is, and why it may be used.")
-@click.option(
-    "--soundfont", type=_FILE, help="What plays a backing piece (.sf2); the synthesizer of ours unless given."
-)
-@click.option("--voice", type=_FILE, help="A voice; the clip is as long as it, or with --seconds it is cut.")
-@click.option("--voice-rights", default="", metavar="TEXT", help="Whose voice it is, and why it may be used.")
-@click.option("--captions", type=_FILE, help="Captions (.srt, .vtt), drawn into the frames and kept as a text track.")
+@_sound_options
 @_how_options
 @click.pass_obj
 def animate_command(session: Session, /, **options: Any) -> int:
@@ -211,14 +254,32 @@ def animate_command(session: Session, /, **options: Any) -> int:
     if options["proposal"] is not None:
         raise click.UsageError("--proposal goes with --regions auto")
     options["motion"] = options.pop("regions")
+    _take_form(options)
     recipe = animation(
-        **_picked(options, ("seconds", "size", "amplitude", "form", "ending", "camera", "travel", "focus", "blink")),
+        **_picked(options, ("seconds", "size", "amplitude", "form", "transition", "ending", "camera", "travel")),
+        **_picked(options, ("focus", "blink")),
+        motion=options["source"],
         rate=int(options["rate"]) if options["rate"] else None,
         keep_lossless=options["keep_lossless"] or None,
         breathe=options["breathe"] or None,
     )
-    wish = SoundWish(**_picked(options, ("music", "music_rights", "soundfont", "voice", "voice_rights", "captions")))
+    wish = SoundWish(**_picked(options, _SOUND))
     return _tell(session, StoryKind.ANIMATION, recipe, options, prepare_animation, wish)
+
+
+def _take_form(options: dict[str, Any]) -> None:
+    """What a form means without more words: a file among the REFs is the photograph of today; a story has a camera."""
+    form = options["form"]
+    if options["transition"] and form not in ("before-after", "then-vs-now"):
+        raise click.UsageError("--transition goes with --form before-after and then-vs-now")
+    if form == "then-vs-now" and options["now"] is None and len(options["refs"]) == 2:
+        files = [ref for ref in options["refs"] if Path(ref).is_file()]
+        if len(files) == 1:
+            options["now"] = Path(files[0])
+            options["refs"] = tuple(ref for ref in options["refs"] if ref != files[0])
+    if form == "story" and options["camera"] is None:
+        options["camera"] = "closer"
+        options["travel"] = _TRAVEL if options["travel"] is None else options["travel"]
 
 
 def _propose(session: Session, options: dict[str, Any]) -> int:
@@ -252,23 +313,34 @@ def _propose(session: Session, options: dict[str, Any]) -> int:
 )  # fmt: skip
 @_enhance_options
 @_colour_options
+@click.option("--no-clip", is_flag=True, help="Stop before the clip.")
+@_length_options
+@click.option(
+    "--camera", type=click.Choice(_CAMERAS), default="closer", show_default=True, help="What moves over the picture."
+)
+@_focus_option
+@click.option("--moving", type=_FILE, help="What moves in the clip, drawn by a person (schema motion.schema.json).")
+@_sound_options
 @_how_options
 @click.pass_obj
 def story_command(session: Session, /, refs: tuple[str, ...], to: Path, **options: Any) -> int:
-    """Restore, enhance and colorize each REF, and write a contact sheet and the words to say with it.
+    """Restore, enhance, colorize and animate each REF, and write a contact sheet and the words to say with it.
 
     REF is an item or one of its restorations; coordinates of hints and regions are those of its pixels. What exists
-    already, made in the same way, is taken as it is.
+    already, made in the same way, is taken as it is. In the clip a camera closes in slowly, and nothing else moves but
+    what --moving names.
     """
     from archive_restore.core.story_recipes import colorization, enhancement
     from archive_restore.errors import ArchiveRestoreError, StorageFailed, UsageError
-    from archive_restore.flows.story import Whole, Wish, tell_whole
+    from archive_restore.flows.story import Whole, Wish, require_clips, tell_whole
     from archive_restore.flows.story_batch import decisions, make_story_plan
     from archive_restore.flows.story_documents import documents
     from archive_restore.flows.story_render import Telling
 
+    if options["no_clip"] and (said := [name for name in _CLIP if options[name]]):
+        raise UsageError(f"--{said[0].replace('_', '-')} is about the clip", hint="Leave it or --no-clip out")
     handed = _handed(options)
-    if handed.any and len(refs) > 1:
+    if (handed.any or options["moving"] or options["focus"]) and len(refs) > 1:
         raise UsageError("hints and regions with coordinates belong to one picture", hint="Give exactly one REF")
     wished = _coloured(options)
     # Where nobody says a colour, the story has those that a model proposes.
@@ -280,7 +352,12 @@ def story_command(session: Session, /, refs: tuple[str, ...], to: Path, **option
         plans = [make_story_plan(archive, recipe, _of(options["settings"], recipe)) for recipe in recipes]
         telling = Telling(seed=options["seed"], samples=options["samples"], documents=documents(archive, handed))
         people = decisions(archive, recipes[1], options["author"], options["reason"])
-        wish = Wish(enhance=plans[0], colorize=plans[1], telling=telling, people=people, device=options["device"])
+        clip = None if options["no_clip"] else _clip_wish(archive, options)
+        if clip is not None:
+            require_clips(archive, clip)
+        wish = Wish(
+            enhance=plans[0], colorize=plans[1], telling=telling, people=people, clip=clip, device=options["device"]
+        )
         with session.progress(len(refs), "story") as bar:
             for ref in dict.fromkeys(refs):
                 try:
@@ -293,7 +370,13 @@ def story_command(session: Session, /, refs: tuple[str, ...], to: Path, **option
     session.result(
         {
             "told": [
-                {"ref": one.ref, "refs": one.refs, "sheet": str(one.sheet), "disclosure": str(one.disclosure)}
+                {
+                    "ref": one.ref,
+                    "refs": one.refs,
+                    "clip": str(one.clip) if one.clip else None,
+                    "sheet": str(one.sheet),
+                    "disclosure": str(one.disclosure),
+                }
                 for one in whole
             ],
             "failed": [{"ref": ref, "error": error} for ref, error in failed],
@@ -301,6 +384,8 @@ def story_command(session: Session, /, refs: tuple[str, ...], to: Path, **option
     )
     for one in whole:
         session.say(printable(" → ".join(one.refs)))
+        if one.clip is not None:
+            session.say(f"  clip    {one.clip}")
         session.say(f"  sheet   {one.sheet}")
         session.say(f"  words   {one.disclosure}")
         for note in one.notes:
@@ -308,6 +393,37 @@ def story_command(session: Session, /, refs: tuple[str, ...], to: Path, **option
     for ref, error in failed:
         click.echo(f"failed {printable(ref)}: {printable(error)}", err=True)
     return 1 if failed else 0
+
+
+_TRAVEL = 0.08
+"""Share of the width that the camera of a story closes in unless one is chosen: half of what `--camera` does."""
+_CLIP = ("seconds", "rate", "size", "focus", "moving", *_SOUND)
+"""Options of `story` that speak of its clip."""
+
+
+def _clip_wish(archive: Archive, options: dict[str, Any]) -> ClipWish:
+    from archive_restore.core.story_recipes import animation
+    from archive_restore.flows.soundtrack import SoundWish, take_wish
+    from archive_restore.flows.story import ClipWish
+    from archive_restore.flows.story_batch import decisions, make_story_plan
+    from archive_restore.flows.story_documents import Handed, documents
+
+    recipe = animation(
+        **_picked(options, ("seconds", "size", "camera", "focus")),
+        rate=int(options["rate"]) if options["rate"] else None,
+        travel=_TRAVEL if options["camera"] != "rest" else None,
+    )
+    recipe, sound = take_wish(archive, SoundWish(**_picked(options, _SOUND)), recipe)
+    said = (options["author"], options["reason"])
+    handed = Handed(
+        files={"motion": options["moving"]} if options["moving"] else {}, author=said[0], reason=said[1]
+    )  # fmt: skip
+    return ClipWish(
+        plan=make_story_plan(archive, recipe, _of(options["settings"], recipe)),
+        documents=documents(archive, handed),
+        sound=sound,
+        people=decisions(archive, recipe, *said),
+    )
 
 
 def _picked(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -323,7 +439,7 @@ def _coloured(options: dict[str, Any]) -> dict[str, Any]:
 def _of(settings: Sequence[str], recipe: Recipe) -> list[str]:
     """The settings of a recipe's own steps; those of nobody stay, to be refused."""
     mine = {step.step for step in recipe.steps}
-    others = {"complete", "enlarge", "colorize", "faces"} - mine
+    others = {"complete", "enlarge", "colorize", "faces", "animate"} - mine
     return [text for text in settings if text.partition(".")[0] not in others]
 
 
@@ -354,17 +470,25 @@ def _tell(
     from archive_restore.flows.story_documents import documents
     from archive_restore.flows.story_render import Telling, models_of_story
     from archive_restore.flows.tell import StoryOrder, prepare_story
+    from archive_restore.flows.then_now import NowWish, take_now
 
     handed = _handed(options)
     with session.open(write=not options["dry_run"]) as archive:
-        taken = None
+        taken = now = None
         if sound is not None:
             recipe, taken = take_wish(archive, sound, recipe)
+            now = take_now(archive, NowWish(**_picked(options, _NOW)), options["form"] or "")
         plan = make_story_plan(archive, recipe, options["settings"])
         chosen = choose_sources(
-            archive, options["refs"], everything=options["everything"], query=options["query"], drawn=handed.any
+            archive,
+            options["refs"],
+            everything=options["everything"],
+            query=options["query"],
+            drawn=handed.any or bool(now and now.attachments),
         )
-        given = {**documents(archive, handed), **(taken.documents if taken else {})}
+        given = {**documents(archive, handed)}
+        for more in (taken, now):
+            given |= more.documents if more else {}
         if options["dry_run"]:
             models = [model.use for model in models_of_story(archive, plan.steps)]
             session.result({"items": chosen.item_ids, "plan": plan, "models": models})
@@ -381,7 +505,7 @@ def _tell(
                 seed=options["seed"],
                 samples=options["samples"],
                 documents=given,
-                attachments=taken.attachments if taken else (),
+                attachments=(*(taken.attachments if taken else ()), *(now.attachments if now else ())),
             ),
             people=decisions(archive, recipe, options["author"], options["reason"]),
             device=options["device"],

@@ -1,7 +1,8 @@
 """An access copy rendered as a C2PA manifest definition (C2PA 2.2), and what it says of the item to everybody.
 
 The copy's one parent is the stored file with its whole history. Nothing is claimed that the archive cannot know:
-a copy is converted, not published, and what was done to the picture before stands in the manifests it carries along.
+a copy is converted, or a clip written anew with its frames as they are; neither is published; and what was done to the
+picture before stands in the manifests it carries along.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def access_manifest(
             {"title": "synthesis map", "relationship": "inputTo", "label": MAP,
              "data": {"format": "image/png", "identifier": MAP_RESOURCE},
              "data_types": [{"type": "org.archive-restore.types.synthesis-map", "version": "1"}],
-             "description": f"{NOT_IN_MAP} sha256 of decoded map {copy.map.sha256}"}
+             "description": f"{_about_map(copy)} sha256 of decoded map {copy.map.sha256}"}
         )  # fmt: skip
     manifest["assertions"] = [actions_assertion(_actions(copy)), _own(ACCESS_ASSERTION, _statement(copy))]
     if copy.map is not None:
@@ -95,11 +96,11 @@ def shown_source_type(made: Iterable[str], digitized: str) -> str:
     return next((word for word in _STRONGEST if word in told), min(told, default=digitized))
 
 
-def public_description(description: Description, caption: str) -> Description:
+def public_description(description: Description, caption: str, mime: str = "image/jpeg") -> Description:
     """What of a description goes out with a copy: plain lines, the caption before the item's own description."""
     plain: dict[str, Any] = {name: plain_text(getattr(description, name)) for name in DUBLIN_CORE}
     plain["description"] = " ".join(part for part in (plain_text(caption), plain["description"]) if part)
-    plain["format"] = "image/jpeg"
+    plain["format"] = mime
     return Description(**plain)
 
 
@@ -114,25 +115,29 @@ def _actions(copy: AccessCopy) -> list[Manifest]:
     }
     if copy.digital_source_type:
         opened["digitalSourceType"] = source_type_uri(copy.digital_source_type)
-    words = ["Reduced to 8 bits a sample and encoded.", encoding_text(copy.quality, copy.encoding)]
+    words = [encoding_text(copy.quality, copy.encoding)]
+    if copy.clip is None:
+        words.insert(0, "Reduced to 8 bits a sample and encoded.")
     if copy.left_out:
         words.insert(0, f"Left out: {', '.join(copy.left_out)}.")
     if copy.map is not None:
-        words.append(NOT_IN_MAP)
+        words.append(_about_map(copy))
     if copy.caption.left_out:
         words.append(f"The caption that says what it is was left out of this copy: {plain_text(copy.caption.left_out)}")
     if copy.review is not None and copy.review.state is not ReviewWord.DRAFT:
         words.append(f"Review: {review_line(copy.review)}.")
     converted: Manifest = {
-        "action": "c2pa.converted",
+        "action": "c2pa.converted" if copy.clip is None else "c2pa.repackaged",
         "when": copy.made,
         "softwareAgent": agent(),
         "description": " ".join(words),
     }
-    if copy.map is not None:
+    if copy.clip is not None:  # C2PA 2.2 §18.15.4.6: of what is put into another file, the parent is named
+        converted["parameters"] = {"ingredientIds": [PARENT]}
+    elif copy.map is not None:
         converted["parameters"] = {"ingredientIds": [MAP]}
     actions = [opened, converted]
-    if copy.caption.text:
+    if copy.caption.text and copy.clip is None:
         band = "A band with a caption was put outside the picture; the picture itself has no writing in it."
         actions.append(
             {
@@ -178,7 +183,16 @@ def _outside(copy: AccessCopy) -> Manifest:
 def _statement(copy: AccessCopy) -> Manifest:
     statement: Manifest = to_plain(copy)
     statement.pop("map")
-    return {"note": NOT_IN_MAP, **statement} if copy.map is not None else statement
+    return {"note": _about_map(copy), **statement} if copy.map is not None else statement
+
+
+def _about_map(copy: AccessCopy) -> str:
+    if copy.clip is None:
+        return NOT_IN_MAP
+    return (
+        "The synthesis map inside shows every flag that a pixel has in any frame, before encoding; that of each frame "
+        f"is in {copy.clip.maps} of the archive, sha256 {copy.clip.maps_sha256}."
+    )
 
 
 def _metadata(copy: AccessCopy, description: Description, credit: str) -> Manifest:

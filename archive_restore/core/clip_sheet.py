@@ -24,8 +24,10 @@ SHEET_CSV, SHEET_TEXT = "disclosure.csv", "disclosure.txt"
 _MEANINGS = {
     PixelFlag.SYNTHESIZED.name: "made up, where motion stretches or uncovers the picture, or by a trained model",
     PixelFlag.MOVED.name: "moved; the motion is invented",
+    PixelFlag.FILTERED.name: "a recorded filter of its neighbourhood, or a mixture of two pictures in a dissolve",
     PixelFlag.HUMAN.name: "put there by people: label, captions, their own decisions",
 }
+_CAMERA = "moved, by a camera over the picture"
 _LONGEST = 500  # of what people wrote, a piece
 
 
@@ -38,7 +40,7 @@ class SheetRow:
     end: int
     """Frame, exclusive."""
     what: str
-    """`picture`, `label`, `made`, `caption`, `voice`, `music`, `decision` or `note`."""
+    """`picture`, `label`, `made`, `shown`, `now`, `caption`, `voice`, `music`, `decision` or `note`."""
     says: str
     """One line."""
 
@@ -49,18 +51,34 @@ def sheet_rows(
     """All rows, by what they speak of; `title` is the item's, `label` the text that stands in every frame."""
     (run,) = derivation.steps
     named = f" of {plain_text(title, _LONGEST)!r}" if title else ""
+    parts = _parts(run.survey)
     rows = [
         ("picture", f"Made from one still photograph{named}: {derivation.parent}. Shown is {derivation.ref}."),
-        ("label", label),
+        *([("label", label)] if not any(said for *_, said in parts) else []),
         ("made", run.description),
         *_moved(run.survey.get("moves")),
         *(
-            ("made", f"{share_text(count, derivation.map.pixels, 'en')} of the pixels, at some time: {_meaning(name)}.")
+            (
+                "made",
+                f"{share_text(count, derivation.map.pixels, 'en')} of the pixels, at some time: "
+                f"{_CAMERA if parts and name == PixelFlag.MOVED.name else _meaning(name)}.",
+            )
             for name, count in derivation.map.counts.items()
             if count and name != "ORIGINAL"
         ),
     ]
     made = [SheetRow(start=0, end=frames, what=what, says=says) for what, says in rows]
+    later = [*(start for start, *_ in parts[1:]), frames]
+    for (start, end, says, said), following in zip(parts, later, strict=False):
+        made.append(SheetRow(start=start, end=end, what="shown", says=f"{says[:1].upper()}{says[1:]}."))
+        if said:
+            made.append(SheetRow(start=start, end=following, what="label", says=said))
+    now = run.survey.get("now")
+    if isinstance(now, Mapping):
+        when = f", {now['year']}" if now["year"] else ""
+        says = f"{now['name']}{when}: a photograph of today that was handed in; it is not the archive's. "
+        says += f"Rights: {now['rights'] or 'nobody said'}"
+        made.append(SheetRow(start=0, end=frames, what="now", says=plain_text(says, 2 * _LONGEST)))
     for cue in cues:
         start, end = (-(-time * rate // 1000) for time in (cue.start, cue.end))
         made.append(SheetRow(start=start, end=max(min(end, frames), start + 1), what="caption", says=cue.text))
@@ -71,6 +89,18 @@ def sheet_rows(
     for what, texts in (("decision", people), ("note", derivation.notes)):
         made += [SheetRow(start=0, end=frames, what=what, says=plain_text(text, _LONGEST)) for text in texts]
     return tuple(made)
+
+
+def _parts(survey: Mapping[str, Json]) -> list[tuple[int, int, str, str]]:
+    """What is seen from when to when, and the label meanwhile where it is not the same all the time."""
+    parts = survey.get("parts")
+    if not isinstance(parts, tuple):
+        return []
+    return [
+        (int(str(part["start"])), int(str(part["end"])), str(part["says"]), str(part["label"]))
+        for part in parts
+        if isinstance(part, Mapping)
+    ]
 
 
 def sheet_csv(rows: Sequence[SheetRow], rate: int) -> str:

@@ -171,13 +171,16 @@ class _Writer:
         return form.format(what=what.rstrip(".。 "), reason=reason, author=author, when=plain_text(person.when, 40))
 
 
-def encoding_text(quality: int, error: EncodingError, language: str = "en") -> str:
-    """The measured error of a JPEG as a sentence."""
+def encoding_text(quality: int | None, error: EncodingError, language: str = "en") -> str:
+    """The measured error of a JPEG, or without a quality that of a clip, as a sentence."""
     words = WORDS[language]
-    if error.psnr is None:
+    if error.psnr is None and quality is not None:
         return words["encoding_exact"].format(quality=quality)
-    mean, psnr = (str(v).replace(".", ",") if language in COMMA else str(v) for v in (error.mean, error.psnr))
-    return words["encoding"].format(quality=quality, mean=mean, maximum=error.maximum, psnr=psnr)
+    numbers = (error.mean, "∞" if error.psnr is None else error.psnr)
+    mean, psnr = (str(v).replace(".", ",") if language in COMMA else str(v) for v in numbers)
+    return words["clip_encoding" if quality is None else "encoding"].format(
+        quality=quality, mean=mean, maximum=error.maximum, psnr=psnr
+    )
 
 
 def share_lines(summary: MapSummary, language: str) -> list[str]:

@@ -39,10 +39,17 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "master_short": "As digitized.",
         "encoding": "JPEG at quality {quality}, 4:4:4; decoded it differs from what was encoded by {mean} code values "
         "on average and {maximum} at most, of 255 (PSNR {psnr} dB).",
+        "clip_encoding": "The clip is the stored one, not encoded again: H.264, 4:2:0; decoded its frames differ from "
+        "what was encoded by {mean} code values on average and {maximum} at most, of 255 (PSNR {psnr} dB). "
+        "Its label is part of every frame.",
         "encoding_exact": "JPEG at quality {quality}, 4:4:4; every sample decodes to what was encoded.",
         "untitled": "untitled",
         "master_caption": "Photograph as digitized.",
         "record_caption": "Restored photograph.",
+        "then": "Then",
+        "then_when": "Then ({when})",
+        "now": "Now",
+        "now_when": "Now ({when})",
     },
     "zh": {
         "about_master": "这是数字化照片 {item} 的副本。",
@@ -74,10 +81,16 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "master_short": "数字化原貌。",
         "encoding": "JPEG，质量 {quality}，4:4:4；解码后与编码前相比，平均相差 {mean}、最多相差 {maximum} 个码值"
         "（满值 255；PSNR {psnr} dB）。",
+        "clip_encoding": "此短片即档案中所存的短片，未再次编码：H.264，4:2:0；解码后的画面与编码前相比，"
+        "平均相差 {mean}、最多相差 {maximum} 个码值（满值 255；PSNR {psnr} dB）。标签是每一帧画面的一部分。",
         "encoding_exact": "JPEG，质量 {quality}，4:4:4；解码后每个样本都与编码前相同。",
         "untitled": "无题",
         "master_caption": "数字化照片。",
         "record_caption": "经修复的照片。",
+        "then": "昔",
+        "then_when": "昔（{when}）",
+        "now": "今",
+        "now_when": "今（{when}）",
     },
     "de": {
         "about_master": "Dies ist eine Kopie der digitalisierten Fotografie {item}.",
@@ -111,10 +124,17 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "master_short": "Wie digitalisiert.",
         "encoding": "JPEG mit Qualität {quality}, 4:4:4; decodiert weicht es von dem, was codiert wurde, im Mittel um "
         "{mean} und höchstens um {maximum} von 255 Codewerten ab (PSNR {psnr} dB).",
+        "clip_encoding": "Der Clip ist der gespeicherte, nicht neu codiert: H.264, 4:2:0; decodiert weichen seine "
+        "Bilder von dem, was codiert wurde, im Mittel um {mean} und höchstens um {maximum} von 255 Codewerten ab "
+        "(PSNR {psnr} dB). Die Kennzeichnung ist Teil jedes Bildes.",
         "encoding_exact": "JPEG mit Qualität {quality}, 4:4:4; decodiert gleicht jeder Wert dem, was codiert wurde.",
         "untitled": "ohne Titel",
         "master_caption": "Fotografie, wie digitalisiert.",
         "record_caption": "Restaurierte Fotografie.",
+        "then": "Damals",
+        "then_when": "Damals ({when})",
+        "now": "Heute",
+        "now_when": "Heute ({when})",
     },
     "fr": {
         "about_master": "Ceci est une copie de la photographie numérisée {item}.",
@@ -148,10 +168,17 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "master_short": "Telle que numérisée.",
         "encoding": "JPEG de qualité {quality}, 4:4:4 ; décodé, il s’écarte de ce qui a été codé de {mean} valeurs en "
         "moyenne et de {maximum} au plus, sur 255 (PSNR {psnr} dB).",
+        "clip_encoding": "Le clip est celui qui est conservé, sans nouveau codage : H.264, 4:2:0 ; décodées, ses "
+        "images s’écartent de ce qui a été codé de {mean} valeurs en moyenne et de {maximum} au plus, sur 255 "
+        "(PSNR {psnr} dB). La mention fait partie de chaque image.",
         "encoding_exact": "JPEG de qualité {quality}, 4:4:4 ; décodée, chaque valeur est celle qui a été codée.",
         "untitled": "sans titre",
         "master_caption": "Photographie telle que numérisée.",
         "record_caption": "Photographie restaurée.",
+        "then": "Autrefois",
+        "then_when": "Autrefois ({when})",
+        "now": "Aujourd’hui",
+        "now_when": "Aujourd’hui ({when})",
     },
     "es": {
         "about_master": "Esta es una copia de la fotografía digitalizada {item}.",
@@ -185,10 +212,17 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "master_short": "Como se digitalizó.",
         "encoding": "JPEG de calidad {quality}, 4:4:4; descodificado difiere de lo codificado en {mean} valores de "
         "media y {maximum} como máximo, de 255 (PSNR {psnr} dB).",
+        "clip_encoding": "El clip es el conservado, sin volver a codificarlo: H.264, 4:2:0; descodificados, sus "
+        "fotogramas difieren de lo codificado en {mean} valores de media y {maximum} como máximo, de 255 "
+        "(PSNR {psnr} dB). La etiqueta forma parte de cada fotograma.",
         "encoding_exact": "JPEG de calidad {quality}, 4:4:4; descodificado, cada valor es el que se codificó.",
         "untitled": "sin título",
         "master_caption": "Fotografía digitalizada.",
         "record_caption": "Fotografía restaurada.",
+        "then": "Antes",
+        "then_when": "Antes ({when})",
+        "now": "Hoy",
+        "now_when": "Hoy ({when})",
     },
 }  # fmt: skip
 

@@ -44,6 +44,22 @@ BUILT_IN: Mapping[LabelKind, Mapping[str, str]] = {
         "es": "Imagen mejorada y coloreada digitalmente. "
         "Los detalles y los colores son una interpretación, no un documento.",
     },
+    LabelKind.ANIMATED_STORY: {
+        "en": "Digitally altered and animated. Details, colours and motion are an interpretation, not a record.",
+        "zh": "经数字加工与动画处理：细节、色彩与动作属推测，并非史料记录。",
+        "de": "Digital bearbeitet und animiert. Details, Farben und Bewegung sind eine Deutung, kein Beleg.",
+        "fr": "Image modifiée et animée numériquement. "
+        "Les détails, les couleurs et le mouvement sont une interprétation, non un document.",
+        "es": "Imagen modificada y animada digitalmente. "
+        "Los detalles, los colores y el movimiento son una interpretación, no un documento.",
+    },
+    LabelKind.MONTAGE: {
+        "en": "A montage of photographs, not a film of the time.",
+        "zh": "由静态照片剪辑而成，并非当时的影片。",
+        "de": "Aus Fotografien montiert, kein Film aus der Zeit.",
+        "fr": "Montage de photographies, non un film d’époque.",
+        "es": "Montaje de fotografías, no una película de la época.",
+    },
 }
 """Label texts by kind and language."""
 LANGUAGES = ("en", "zh", "de", "fr", "es")
@@ -63,7 +79,9 @@ _MUST_BE_TOLD = (LabelKind.ENHANCEMENT, LabelKind.COLORIZATION, LabelKind.STORY)
 def label_kind(kinds: Iterable[StoryKind]) -> LabelKind:
     """The label of a picture that was made by these kinds of stories, one from the other."""
     told = set(kinds)
-    return LabelKind(next(iter(told)).value) if len(told) == 1 else LabelKind.STORY
+    if len(told) == 1:
+        return LabelKind(next(iter(told)).value)
+    return LabelKind.ANIMATED_STORY if StoryKind.ANIMATION in told else LabelKind.STORY
 
 
 def label_of(derivation: StoryDerivation, labels: Labels, earlier: Iterable[StoryKind] = ()) -> str:

@@ -37,7 +37,7 @@ SOFT_BINDING_ALGORITHM = "io.iscc.v0"
 PLACES = "places"
 """Member of a step's survey with places that have a name: `name`, `left`, `top`, `width`, `height` in pixels of the
 `frame`, which is another member: width and height."""
-COMPONENTS = frozenset({"music", "voice"})
+COMPONENTS = frozenset({"music", "voice", "now"})
 """Roles of materials that are parts of the result as they are (C2PA 2.2 §18.16, componentOf)."""
 MAX_REGIONS = 32
 """Rectangles named in one action; the exact pixels are in the map."""
@@ -96,12 +96,14 @@ def derivative_manifest(
     actions: frozenset[str],
     regions: Sequence[Region],
     soft_binding: bytes,
+    title: str = "",
 ) -> Manifest:
     """Manifest of a derivative: one parent, the map and models as inputs, one action a step.
 
-    `label` names the parent in ingredientIds and `opened` says in words what was opened; `actions` are those a step may
-    be, `regions` the changed places in pixels of the picture, at most MAX_REGIONS, `soft_binding` the raw digest of the
-    ISCC image code. Raises CredentialsFailed where a word is not one that C2PA and IPTC know.
+    `label` names the parent in ingredientIds and `opened` says in words what was opened; `title` is the file's name,
+    where it is not the picture's; `actions` are those a step may be, `regions` the changed places in pixels of the
+    picture, at most MAX_REGIONS, `soft_binding` the raw digest of the ISCC image code. Raises CredentialsFailed where a
+    word is not one that C2PA and IPTC know.
     """
     inputs = [m for m in derivation.materials if m is not parent]
     picture = next((p for p in derivation.products if p.role == "picture"), None)
@@ -110,7 +112,7 @@ def derivative_manifest(
     if len(regions) > MAX_REGIONS:
         raise CredentialsFailed(f"{derivation.ref} names {len(regions)} regions", hint="Merge them: merge_regions")
 
-    manifest = begun(picture.name)
+    manifest = begun(title or picture.name)
     manifest["ingredients"] = [
         {"title": parent.ref, "format": parent.mime, "relationship": "parentOf", "label": label,
          "description": f"sha256 {parent.sha256}"},
@@ -262,9 +264,9 @@ def _material(number: int, material: Material, derivation: PreservationDerivatio
 
 
 def _rights(role: str, derivation: PreservationDerivation | StoryDerivation) -> str:
-    """What is known of something that is heard: its name, and who may use it."""
+    """What is known of something that is heard, or of a photograph of today: its name, and who may use it."""
     for run in derivation.steps:
-        sound = run.survey.get("sound")
+        sound = run.survey if role == "now" else run.survey.get("sound")
         known = sound.get(role) if isinstance(sound, Mapping) else None
         if isinstance(known, Mapping):
             by = f" by {known['composer']}" if known.get("composer") else ""
@@ -277,7 +279,9 @@ def _placed(number: int, material: Material) -> Manifest:
     return {
         "action": "c2pa.placed",
         "softwareAgent": agent(),
-        "description": f"Added the {material.role} that is heard with it.",
+        "description": "Placed a photograph of today beside it."
+        if material.role == "now"
+        else f"Added the {material.role} that is heard with it.",
         "parameters": {"ingredientIds": [_material_label(number)]},
     }
 

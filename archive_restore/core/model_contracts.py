@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archive_restore.records.models import Extent, InputContract, Library, ModelCard, Planes, Task, WeightsFormat
+from archive_restore.records.models import (
+    ExpectedValue,
+    Extent,
+    InputContract,
+    Library,
+    ModelCard,
+    Planes,
+    Task,
+    WeightsFormat,
+)
 
 FloatPlanes = npt.NDArray[np.float32]
 
@@ -33,6 +42,15 @@ WORDS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "lightness": (1, "CIE L*, usually 0 to 100"),
         "ab": (2, "CIE a* and b*; of an input: those of hints, spread"),
         "trust": (1, "how far hints have a say, 0 where none has"),
+        "noise": (1, "numbers that a seed draws: even over the range, or normal with variance 1 where there is none"),
+        "flow": (
+            2,
+            "across and down, pixels of the input: where in the still a pixel of the frame comes from, minus "
+            "its own place",
+        ),
+        "harmonic": (4, "as flow, of one frequency: cosine across and down, sine across and down"),
+        "traits": (3, "lightness smoothed, lightness around, and texture, as imaging.hints sees them"),
+        "belonging": (43, "which pixels go together in colour, as imaging.belonging reads it"),
     }
 )
 """Words for planes that mean the same in every card: number of planes, and what they are."""
@@ -42,15 +60,25 @@ SHAPES: Mapping[Task, tuple[str, ...]] = MappingProxyType(
         Task.COLORIZATION: (
             "lightness > ab",
             "lightness ab trust > ab confidence",
+            "lightness traits > ab confidence belonging",
             "gray > rgb",
             "rgb > rgb",
             "rgb > ab",
         ),
         Task.RESTORATION: ("rgb > rgb", "gray > gray"),
         Task.SUPER_RESOLUTION: ("rgb > rgb", "gray > gray"),
+        Task.IMAGE_TO_VIDEO: ("rgb > rgb", "rgb noise > rgb", "gray > gray", "gray noise > gray"),
+        Task.MOTION: tuple(
+            f"{given} > {made}" for made in ("flow", "harmonic") for given in ("rgb", "rgb noise", "gray", "gray noise")
+        ),
     }
 )
-"""What the tasks that come through the door take and give: meanings of the planes in their order."""
+"""What the tasks that come through the door take and give: meanings of the planes in their order; `harmonic` once for
+each frequency."""
+MOVING = (Task.IMAGE_TO_VIDEO, Task.MOTION)
+"""Tasks of models that move a still."""
+MOST_NUMBERS = 1 << 28
+"""Numbers that may come out for one input of a model that moves a still: 1 GiB."""
 _SLACK = 1e-4
 """Share of a plane's range by which rounding may carry an input beyond it."""
 
@@ -81,19 +109,59 @@ def _problems(card: ModelCard) -> Iterator[str]:
             yield f"input.{name}: {size} is no multiple of size_multiple, {given.size_multiple}"
     if given.maximum_size is not None and given.maximum_size < given.minimum_size:
         yield f"input.maximum_size: {given.maximum_size} is below minimum_size, {given.minimum_size}"
+    yield from _fixed_problems(given)
     if card.output.extent is Extent.FREE and card.output.scale != 1:
         yield "output.scale: an output of free extent has no scale"
-    shape = " > ".join(" ".join(group.meaning for group in part) for part in (given.planes, card.output.planes))
+    shape = " > ".join(_shape(part) for part in (given.planes, card.output.planes))
     if card.task in SHAPES and shape not in SHAPES[card.task]:
         yield f"the planes of a model for {card.task} must be {' or '.join(SHAPES[card.task])}, not {shape}"
     if card.task in SHAPES and card.output.extent is not Extent.FRAME:
         yield f"output.extent: a model for {card.task} gives a frame"
     if card.task in SHAPES and (card.output.scale > 1) != (card.task is Task.SUPER_RESOLUTION):
         yield f"output.scale: {card.output.scale} does not fit the task {card.task}"
+    yield from _moving_problems(card)
     if card.selftest is not None:
         problem = size_problem(given, card.selftest.height, card.selftest.width)
         if problem:
             yield f"selftest: {problem}"
+
+
+def _shape(planes: Sequence[Planes]) -> str:
+    """Meanings of planes in their order, several harmonics as one."""
+    words = [group.meaning for group in planes]
+    return " ".join(word for i, word in enumerate(words) if word != "harmonic" or words[i - 1 : i] != ["harmonic"])
+
+
+def _fixed_problems(given: InputContract) -> Iterator[str]:
+    if (given.height is None) != (given.width is None):
+        yield "input: height and width belong together"
+    elif given.height is not None and given.width is not None:
+        problem = size_problem(given, given.height, given.width)
+        if problem:
+            yield f"input: {problem}"
+
+
+def _moving_problems(card: ModelCard) -> Iterator[str]:
+    """Frames and their rate, which only models that move a still have."""
+    output = card.output
+    if card.task not in MOVING:
+        if output.frames != 1 or output.rate is not None:
+            yield f"output: a model for {card.task} has neither frames nor a rate"
+        return
+    if output.rate is None:
+        yield f"output.rate: a model for {card.task} says how many frames a second it gives, or which frequencies"
+    spectra = output.planes[0].meaning == "harmonic"
+    if spectra and output.frames != 1:
+        yield "output.frames: harmonics are those of all frames"
+    if not spectra and output.frames < 2:
+        yield f"output.frames: {output.frames} frame is no motion"
+    if any(group.minimum is None for group in card.input.planes if group.meaning != "noise"):
+        yield "input.planes: only noise may be without a range"
+    if card.task is Task.IMAGE_TO_VIDEO and any(group.minimum is None for group in output.planes):
+        yield "output.planes: frames have a range"
+    height, width = smallest_frame(card.input)
+    if output.frames * plane_count(output.planes) * height * width > MOST_NUMBERS:
+        yield f"output: {output.frames} frames of {width}×{height} pixels are more than are held at once"
 
 
 def _plane_problems(planes: Sequence[Planes]) -> Iterator[str]:
@@ -109,6 +177,9 @@ def _plane_problems(planes: Sequence[Planes]) -> Iterator[str]:
 
 def size_problem(contract: InputContract, height: int, width: int) -> str:
     """Whether a frame of this size may be given."""
+    for name, size, only in (("height", height, contract.height), ("width", width, contract.width)):
+        if only is not None and size != only:
+            return f"the {name} {size} is not {only}"
     for name, size in (("height", height), ("width", width)):
         if size % contract.size_multiple:
             return f"the {name} {size} is no multiple of {contract.size_multiple}"
@@ -119,9 +190,10 @@ def size_problem(contract: InputContract, height: int, width: int) -> str:
     return ""
 
 
-def smallest_size(contract: InputContract) -> int:
-    """Least edge that may be given, pixels."""
-    return max(1, -(-contract.minimum_size // contract.size_multiple)) * contract.size_multiple
+def smallest_frame(contract: InputContract) -> tuple[int, int]:
+    """Least rows and columns that may be given."""
+    edge = max(1, -(-contract.minimum_size // contract.size_multiple)) * contract.size_multiple
+    return contract.height or edge, contract.width or edge
 
 
 def input_problem(card: ModelCard, planes: npt.NDArray[Any]) -> str:
@@ -151,7 +223,10 @@ def kept_contract(card: ModelCard, given: tuple[int, ...], made: npt.NDArray[Any
 
     `given` is the shape of the input.
     """
-    if made.ndim != 4 or made.shape[0] != given[0]:
+    frames = card.output.frames
+    if made.ndim == 4 and frames > 1 and made.shape[0] != given[0] * frames:
+        raise ValueError(f"it gave {made.shape[0]} frames, its card says {given[0] * frames}")
+    if made.ndim != 4 or made.shape[0] != given[0] * frames:
         raise ValueError(f"it gave {made.shape} for {given}")
     wanted = plane_count(card.output.planes)
     if made.shape[1] != wanted:
@@ -194,14 +269,20 @@ def self_test_problem(card: ModelCard, made: FloatPlanes) -> str:
     if card.selftest is None:
         return ""
     for expected in card.selftest.values:
-        place = (0, expected.plane, expected.row, expected.column)
+        place = (expected.frame, expected.plane, expected.row, expected.column)
         if any(index >= size for index, size in zip(place, made.shape, strict=True)):
-            return f"the output has no plane {expected.plane}, row {expected.row}, column {expected.column}"
+            return f"the output has no {_place(expected)}"
         found = float(made[place])
         if abs(found - expected.value) > card.selftest.tolerance:
-            where = f"plane {expected.plane}, row {expected.row}, column {expected.column}"
-            return f"{where} is {found:.7g}, the card says {expected.value:.7g} ± {card.selftest.tolerance:g}"
+            return (
+                f"{_place(expected)} is {found:.7g}, the card says {expected.value:.7g} ± {card.selftest.tolerance:g}"
+            )
     return ""
+
+
+def _place(expected: ExpectedValue) -> str:
+    frame = f"frame {expected.frame}, " if expected.frame else ""
+    return f"{frame}plane {expected.plane}, row {expected.row}, column {expected.column}"
 
 
 def _parts(groups: Sequence[Planes], planes: npt.NDArray[Any]) -> Iterator[tuple[Planes, npt.NDArray[Any]]]:

@@ -191,8 +191,13 @@ def check_claims(flags: MapArray, derivative: Samples, master: Samples, allowed:
 
 def same_bits(first: Samples, second: Samples) -> npt.NDArray[np.bool_]:
     """Where all samples of a pixel are equal as bits: bool (h, w) from (h, w) or (h, w, samples) of equal dtype."""
-    equal = np.asarray(_bits(first) == _bits(second))
-    return np.asarray(equal.all(axis=2)) if equal.ndim == 3 else equal
+    one, other = _bits(first), _bits(second)
+    if one.ndim < 3:
+        return np.asarray(one == other)
+    equal = np.ones(one.shape[:2], np.bool_)
+    for k in range(one.shape[2]):  # numpy is slow along an axis of three
+        equal &= one[:, :, k] == other[:, :, k]
+    return equal
 
 
 COLOUR_FLAGS = PixelFlag.COLORIZED | PixelFlag.HUMAN

@@ -124,7 +124,7 @@ def make_copy(
     )
     archive.credentials.sign_access(
         copy, description, credit=archive.settings.organization, unsigned=unsigned, out=signed, parent=source.path,
-        parent_sidecar=source.sidecar, map_png=map_path, seen=_seen(sheet, source.facts.orientation),
+        parent_sidecar=source.sidecar, map_png=map_path, seen=picture_seen(sheet, source.facts.orientation),
     )  # fmt: skip
     _check(archive, copy, signed, sheet, decoded)
     return copy, signed
@@ -226,8 +226,8 @@ def _same_frame(path: Path, facts: PictureFacts, sheet: Samples) -> None:
         raise SelfCheckFailed(f"{path.name!r} has another size than was encoded", hint="Please report this")
 
 
-def _seen(sheet: Samples, orientation: int) -> Overview:
-    """The copy as a whole, reduced."""
+def picture_seen(sheet: Samples, orientation: int) -> Overview:
+    """A picture as it leaves, uint8 (h, w, 1 or 3), reduced."""
     height, width, colours = sheet.shape
     facts = PictureFacts(
         width=width, height=height, samples=colours, bits=8, sample_format="uint",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -19,12 +19,15 @@ import numpy.typing as npt
 
 from archive_restore.core.canonical import canonical_bytes, from_plain, to_plain
 from archive_restore.core.clip_sheet import SHEET_CSV, SHEET_TEXT, sheet_csv, sheet_rows, sheet_text
+from archive_restore.core.disclosure import caption_of
 from archive_restore.core.disclosure_words import WORDS as DISCLOSURE_WORDS
 from archive_restore.core.labels import built_in_language, label_kind, label_text
+from archive_restore.core.model_contracts import MOVING
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.refs import AnyRef
 from archive_restore.core.synthesis_map import PixelDigest, histogram, map_summary, pixel_digest
 from archive_restore.errors import PictureUnreadable, SelfCheckFailed, UsageError
+from archive_restore.flows.access_copy import chain_of
 from archive_restore.flows.commit import PreparedStory, event
 from archive_restore.flows.render import CELL, MAP_PNG, MODELS, environment, gather, regions_of
 from archive_restore.flows.soundtrack import clip_sound, departs, keep_sound, sound_agents
@@ -38,6 +41,7 @@ from archive_restore.flows.tell import (
     prepared_by,
     take_documents,
 )
+from archive_restore.flows.then_now import NOW, THEN_VS_NOW, found_place, read_now, then_and_now
 from archive_restore.imaging import faces, motion_regions
 from archive_restore.imaging.access import ErrorMeter, eight_bits, shown_samples
 from archive_restore.imaging.clip import warped_still
@@ -46,6 +50,7 @@ from archive_restore.imaging.planes import upright
 from archive_restore.imaging.reduce import PictureReducer, reduce_map
 from archive_restore.ports import (
     Archive,
+    Chapter,
     ClipFrame,
     ClipFrames,
     Digests,
@@ -53,12 +58,14 @@ from archive_restore.ports import (
     FrameWriter,
     Network,
     Overview,
+    Present,
     Staging,
     Still,
     StoryContext,
 )
 from archive_restore.records.access import EncodingError
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region, SampleRole
+from archive_restore.records.labels import LabelKind
 from archive_restore.records.objects import MasterRef
 from archive_restore.records.provenance import Json, Material, Product, SoftwareAgent, StepRun
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
@@ -73,7 +80,12 @@ QUALITIES = (16, 11, 6, 1)
 """Constant rate factors of the encoder: the first that brings every frame near enough."""
 LEAST_PSNR = 38.0
 """How near a frame of the clip must lie to what was encoded, dB."""
+WHOLLY_DRAWN = 0.95
+"""Share of the picture outside of labels from which a clip that a model drew is that model's (IPTC source type)."""
+RENDERED = 4
+"""Frames that verify renders again: the first, the last, and others between them."""
 _LABEL_WIDTH = 0.42  # of the frame's width
+_LABEL_SIZE, _WORDS_SIZE = 0.6, 0.8  # of letters, relative to those of a band below the whole frame
 MATROSKA = "video/x-matroska"
 _ROWS = 256
 _RGB = (SampleRole.RED, SampleRole.GREEN, SampleRole.BLUE)
@@ -119,18 +131,20 @@ class Take:
         documents: Mapping[str, str],
         attachments: Mapping[str, Path] = MappingProxyType({}),
         device: str = "auto",
+        known: Mapping[str, Json] = MappingProxyType({}),
     ) -> None:
-        """`attachments`: files that are heard, by role (flows.soundtrack).
+        """`attachments`: files that are heard or seen, by role (flows.soundtrack, flows.then_now); `known`: the survey
+        of an earlier run, for what is found once and then kept.
 
         Raise UsageError where parameters and documents do not fit, ModelUnusable, PictureUnreadable, SourceUnreadable.
         """
         library = archive.motion_steps()
         (plan,) = planned
         self.step = library[plan.step]
-        self.networks = {name: archive.models.load(name, device) for name in self.step.models(plan.parameters)}
+        self.networks = {name: _loaded(archive, name, device) for name in self.step.models(plan.parameters)}
         self.still, self.before, self.source_pixels_sha256 = _still(archive, source)
-        self.earlier: Still | None = None
-        """The master in the frame of the still, where the clip shows it."""
+        self.others: list[Still] = []
+        """What else of the item the clip shows, in the frame of the still."""
         self.notes: list[str] = []
         self.people: list[HumanDecision] = []
         survey: dict[str, Json] = {}
@@ -147,6 +161,8 @@ class Take:
             decided=self.people.append,
             kept=lambda key, make: make(),
             earlier=lambda: self._before_and_words(archive, source),
+            present=lambda: self._present(archive, source, read, attachments, known.get(NOW)),
+            chapters=lambda: self._chapters(archive, source),
         )
         self.clip: ClipFrames = self.step.clip(self.still, plan.parameters, context)
         self.heard = clip_sound(
@@ -156,29 +172,31 @@ class Take:
         self.notes += self.heard.notes
         if self.networks:
             survey[MODELS] = tuple(self.networks)
+        if self.clip.parts:
+            survey["parts"] = tuple(to_plain(part) for part in self.clip.parts)
         self._run = StepRun(
             step=self.step.name,
             version=self.step.version,
             parameters=plan.parameters,
             survey=survey,
             action=self.step.action,
-            digital_source_type=self.step.digital_source_type,
+            digital_source_type=self.step.source_type(plan.parameters),
             pixels=0,
             description=self.clip.says or self.step.summary,
         )
         rows, columns = self.clip.size
         # What does not move is no animation: what stories it shows is what is to be said.
-        kinds = {StoryKind.ANIMATION, *source.kinds} if self.clip.moves or not source.kinds else set(source.kinds)
-        self.label = label = label_text(label_kind(kinds), archive.settings.labels)
-        wide = max(160, round(_LABEL_WIDTH * columns))
-        band = archive.access.band(wide, round(wide * rows / columns), label)
-        self._label = band[:rows, :columns]
+        kinds = {StoryKind.ANIMATION, *source.kinds} if self.clip.moves else set(source.kinds)
+        what = label_kind(kinds) if kinds else LabelKind.MONTAGE
+        self.label = label = label_text(what, archive.settings.labels)
+        texts = [(part.start, part.label) for part in self.clip.parts if part.label] or [(0, label)]
+        self._labels = [(start, _corner(archive, self.clip.size, text, _LABEL_SIZE)) for start, text in texts]
+        tall, wide = (max(band.shape[side] for _, band in self._labels) for side in (0, 1))
         # Drawn now, so that a text no font can draw is refused before anything is rendered.
         self._captions = [
-            (cue, _narrow(archive.access.band(columns, rows, cue.text)[:, :columns], self._label.shape[1]))
-            for cue in self.heard.cues
+            (cue, _narrow(archive.access.band(columns, rows, cue.text)[:, :columns], wide)) for cue in self.heard.cues
         ]
-        if any(len(band) + len(self._label) > rows for _, band in self._captions):
+        if any(len(band) + tall > rows for _, band in self._captions):
             raise UsageError("there is no room for the captions in frames so small", hint="Choose another --size")
 
     def _before_and_words(self, archive: Archive, source: StorySourceFile) -> Earlier:
@@ -186,19 +204,46 @@ class Take:
             raise UsageError(
                 f"nothing was made of {source.ref} that could be shown", hint="Give a restoration or story"
             )
-        self.earlier = _in_frame_of(archive, source, self.still)
+        earlier = _in_frame_of(archive, source, self.still, load_source(archive, MasterRef(item_id=source.ref.item_id)))
+        self.others.append(earlier)
         labels = archive.settings.labels
         said = DISCLOSURE_WORDS[built_in_language(labels.language)]
         after = label_text(label_kind(source.kinds), labels) if source.kinds else said["record_caption"]
 
-        def words(size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-            wide = max(160, round(_LABEL_WIDTH * size[1]))
-            bands = (archive.access.band(wide, round(wide * size[0] / size[1]), text) for text in texts)
-            one, other = (_narrow(band, 0) for band in bands)
-            return one, other
+        return Earlier(still=earlier, words=_in_corners(archive, (said["master_caption"], after)))
 
-        texts = (said["master_caption"], after)
-        return Earlier(still=self.earlier, words=words)
+    def _present(
+        self,
+        archive: Archive,
+        source: StorySourceFile,
+        read: Mapping[str, Any],
+        attachments: Mapping[str, Path],
+        known: Json,
+    ) -> Present:
+        if NOW not in attachments or THEN_VS_NOW not in read:
+            raise UsageError("there is no photograph of today", hint="Give it with --now FILE")
+        said, samples = read[THEN_VS_NOW], read_now(archive, attachments[NOW])
+        path, place = found_place(samples, self.still, known if isinstance(known, Mapping) else {})
+        assert isinstance(place, Mapping)
+        texts = then_and_now(source.master.description, said["year"], archive.settings.labels.language)
+        words = _in_corners(archive, texts)
+        if not said["rights"]:
+            self.notes.append("Nobody said what rights the photograph of today has.")
+        return Present(samples=samples, path=path, name=said["name"], facts={**said, **place}, words=words)
+
+    def _chapters(self, archive: Archive, source: StorySourceFile) -> tuple[Chapter, ...]:
+        chain = chain_of(archive, source.ref)
+        chapters = []
+        for length in range(len(chain) + 1):
+            ref: AnyRef = chain[length - 1].ref if length else MasterRef(item_id=source.ref.item_id)
+            last = length == len(chain)
+            still = self.still if last else _in_frame_of(archive, source, self.still, load_source(archive, ref))
+            if not last:
+                self.others.append(still)
+            label = caption_of(chain[:length], archive.settings.labels)
+            kind = "the photograph as digitized" if not length else f"its {ref.object_id.partition('/')[2]}"
+            chapters.append(Chapter(still=still, says=f"{kind}, {ref}", label=label))
+        return tuple(chapters)
 
     def run(self, pixels: int) -> StepRun:
         """The step as it ran; as it will be read back, since a step may have noted numbers of numpy's."""
@@ -208,9 +253,10 @@ class Take:
     def frame(self, index: int) -> ClipFrame:
         """A frame with its label in a corner and the caption above it, over plain grounds: flagged HUMAN."""
         made = self.clip.frame(index)
-        tall, wide = self._label.shape[:2]
-        samples, flags = made.samples, made.flags
-        samples[-tall:, :wide] = self._label
+        label = next(band for start, band in reversed(self._labels) if start <= index)
+        tall, wide = label.shape[:2]
+        samples, flags = made.samples.copy(), made.flags.copy()
+        samples[-tall:, :wide] = label
         flags[-tall:, :wide] = np.uint8(PixelFlag.HUMAN)
         now = 1000 * index / self.clip.rate
         for cue, band in self._captions:
@@ -218,7 +264,31 @@ class Take:
                 rows = slice(len(samples) - tall - len(band), len(samples) - tall)
                 samples[rows, : band.shape[1]] = band
                 flags[rows, : band.shape[1]] = np.uint8(PixelFlag.HUMAN)
-        return made
+        return ClipFrame(samples=samples, flags=flags)
+
+
+def _loaded(archive: Archive, name: str, device: str) -> Network:
+    """A model that moves a still runs on the processor, where every frame can be made again to the last bit."""
+    return archive.models.load(name, "cpu" if archive.models.card(name).card.task in MOVING else device)
+
+
+def _corner(archive: Archive, size: tuple[int, int], text: str, letters: float) -> npt.NDArray[np.uint8]:
+    """A text for the corner of frames of this size, over its ground; `letters` relative to those of a whole band."""
+    rows, columns = size
+    wide = max(160, round(_LABEL_WIDTH * columns))
+    # A band's letters grow with the geometric mean of its picture's edges.
+    band = archive.access.band(wide, round(letters**2 * rows * columns / wide), text)
+    return _narrow(band[:rows, :columns], 0)
+
+
+def _in_corners(
+    archive: Archive, texts: tuple[str, str]
+) -> Callable[[tuple[int, int]], tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
+    def words(size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        one, other = (_corner(archive, size, text, _WORDS_SIZE) for text in texts)
+        return one, other
+
+    return words
 
 
 def _narrow(band: npt.NDArray[np.uint8], least: int) -> npt.NDArray[np.uint8]:
@@ -252,7 +322,8 @@ def _make(
     agents = sound_agents(archive, take.heard)
     derivation = _derivation(archive, ref, source, order, handed, rendering, name, started, agents, exact=exact)
     documents |= _sheet(staged, derivation, take, source.master.description.title)
-    return finish_story(archive, source, derivation, staged, unsigned, _rest(rendering, documents))
+    rest = _rest(rendering, documents, beside=(EXACT_VIDEO,) if exact else ())
+    return finish_story(archive, source, derivation, staged, unsigned, rest)
 
 
 # --- the still ---------------------------------------------------------------------------------------
@@ -290,13 +361,16 @@ def _still(archive: Archive, source: StorySourceFile) -> tuple[Still, Overview, 
     return Still(samples=shown, flags=map_shown), before, digest.hexdigest()
 
 
-def _in_frame_of(archive: Archive, source: StorySourceFile, still: Still) -> Still:
-    """The master as it is seen in the frame of what was made of it; interpolated where the frames are not the same."""
-    master = load_source(archive, MasterRef(item_id=source.ref.item_id))
-    first, _, _ = _still(archive, master)
+def _in_frame_of(archive: Archive, source: StorySourceFile, still: Still, other: StorySourceFile) -> Still:
+    """Another picture of the chain as it is seen in the frame of `source`, whose still is given.
+
+    Interpolated where the frames are not the same.
+    """
+    first, _, _ = _still(archive, other)
     to_stored = stored_place(source.facts.orientation, source.facts.height, source.facts.width)
-    from_stored = stored_place(master.facts.orientation, master.facts.height, master.facts.width)
-    path = np.linalg.inv(np.array(from_stored)) @ np.array(source.geometry) @ np.array(to_stored)
+    from_stored = stored_place(other.facts.orientation, other.facts.height, other.facts.width)
+    between = np.linalg.inv(np.array(other.geometry)) @ np.array(source.geometry)  # both lead to the master
+    path = np.linalg.inv(np.array(from_stored)) @ between @ np.array(to_stored)
     if first.flags.shape == still.flags.shape and np.allclose(path, np.eye(3), rtol=0, atol=1e-9):
         return first
     return warped_still(first, path, still.flags.shape)
@@ -343,14 +417,23 @@ def _render(
         union=union,
         encoding=EncodingError(psnr=None, maximum=0, mean=0.0),
         before=take.before,
-        after=_seen(first),
+        after=as_overview(first),
         source_pixels_sha256=take.source_pixels_sha256,
-        steps=(take.run(int(np.count_nonzero(union))),),
+        steps=(_typed(take.run(int(np.count_nonzero(union))), union),),
         networks=tuple(take.networks.values()),
         people=tuple(dict.fromkeys(take.people)),
         notes=tuple(dict.fromkeys(take.notes)),
         geometry=_to_master(take, source),
     )
+
+
+def _typed(run: StepRun, union: npt.NDArray[np.uint8]) -> StepRun:
+    """A clip of which a model drew nearly everything is that model's, and no composite."""
+    composite = run.digital_source_type == "compositeWithTrainedAlgorithmicMedia"
+    drawn = np.count_nonzero(union & np.uint8(PixelFlag.SYNTHESIZED))
+    if not composite or drawn < WHOLLY_DRAWN * np.count_nonzero((union & np.uint8(PixelFlag.HUMAN)) == 0):
+        return run
+    return replace(run, digital_source_type="trainedAlgorithmicMedia")
 
 
 def _shown(archive: Archive, take: Take, path: Path, quality: int) -> FrameWriter:
@@ -385,8 +468,13 @@ def _encode(
 def _read_back(
     archive: Archive, take: Take, rendering: AnimationRendering, directory: Path, unsigned: Path
 ) -> tuple[EncodingError, float]:
-    """Every map must be what was meant; how far a frame a second lies from what was encoded, over all and at worst."""
+    """Every map must be what was meant; how far frames lie from what was encoded, over all and at worst.
+
+    A frame a second is looked at, where the picture changes more of them, and all that verify will look at.
+    """
     meter, worst, index = ErrorMeter(), 99.0, -1
+    every = max(1, rendering.rate // 8) if take.clip.parts else rendering.rate
+    looked = {*range(0, rendering.count, every), *picked_frames(rendering.count)}
     pairs = zip(
         archive.videos.frames(unsigned), archive.videos.frames(directory / MAP_VIDEO, maps=True), strict=True
     )  # fmt: skip
@@ -394,7 +482,7 @@ def _read_back(
         for index, (shown, flags) in enumerate(pairs):
             if index >= rendering.count or pixel_digest(flags) != rendering.frames[index][1]:
                 raise SelfCheckFailed(f"the map of frame {index} read back differs", hint="Check the disk")
-            if index % rendering.rate == 0:
+            if index in looked:
                 meant = take.frame(index).samples
                 worst = min(worst, frame_psnr(meant, shown))
                 meter.add(meant, shown)
@@ -406,6 +494,11 @@ def _read_back(
     if problem:
         raise SelfCheckFailed(f"{problem}, read back", hint="Please report this, with what was to be heard")
     return meter.result(), worst
+
+
+def picked_frames(count: int) -> tuple[int, ...]:
+    """The frames that verify renders again."""
+    return tuple(int(index) for index in np.linspace(0, count - 1, RENDERED))
 
 
 def frame_psnr(meant: npt.NDArray[np.uint8], shown: npt.NDArray[np.uint8]) -> float:
@@ -420,7 +513,8 @@ def _plain(error: EncodingError) -> dict[str, Json]:
     return {"psnr": error.psnr, "maximum": error.maximum, "mean": error.mean}
 
 
-def _seen(samples: npt.NDArray[np.uint8]) -> Overview:
+def as_overview(samples: npt.NDArray[np.uint8]) -> Overview:
+    """A frame reduced, for those who show it."""
     height, width = samples.shape[:2]
     facts = PictureFacts(
         width=width, height=height, samples=3, bits=8, sample_format="uint", roles=_RGB, photometric="rgb",
@@ -529,7 +623,7 @@ def _sheet(staged: Staging, derivation: StoryDerivation, take: Take, title: str)
     }
 
 
-def _rest(rendering: AnimationRendering, documents: Mapping[str, Digests]) -> Finishing:
+def _rest(rendering: AnimationRendering, documents: Mapping[str, Digests], *, beside: tuple[str, ...]) -> Finishing:
     """What is left to be said of a clip."""
     rows, columns = rendering.size
     cells = np.zeros((-(-rows // CELL), -(-columns // CELL)), np.int64)
@@ -542,6 +636,7 @@ def _rest(rendering: AnimationRendering, documents: Mapping[str, Digests]) -> Fi
         regions=[place.region for place in regions_of(cells, rendering.after.facts)],
         documents=documents,
         records={FRAMES_RECORD: canonical_bytes({"frames": frames, "rate": rendering.rate})},
+        beside=beside,
     )
 
 

@@ -17,6 +17,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from archive_restore.core.canonical import Malformed, from_plain, to_plain
 from archive_restore.core.credential_words import ABSENT
 from archive_restore.core.labels import plain_text
 from archive_restore.core.manifests import DERIVATION_ASSERTION, MAP_ASSERTION
+from archive_restore.core.story_claims import OUTCOME_ASSERTION, outcome_statement
 from archive_restore.core.synthesis_map import PixelDigest, histogram
 from archive_restore.errors import (
     ArchiveRestoreError,
@@ -39,11 +41,11 @@ from archive_restore.errors import (
 )
 from archive_restore.flows.audit_kin import KinFound, find
 from archive_restore.flows.browse import resolve
-from archive_restore.flows.commit import load_record
+from archive_restore.flows.commit import load_record, stored_files
 from archive_restore.flows.verify import pixel_findings, verify
 from archive_restore.imaging.engine import bands
 from archive_restore.imaging.registration import register
-from archive_restore.ports import AuditDesk, AuditView, CredentialReport, Looked, PictureSource
+from archive_restore.ports import Archive, AuditDesk, AuditView, CredentialReport, Looked, PictureSource
 from archive_restore.records.audits import Audit, Kinship, Subject, SubjectKind
 from archive_restore.records.findings import Finding, Severity
 from archive_restore.records.imagery import IDENTITY, MapSummary, Region
@@ -107,17 +109,13 @@ class _Picture:
         self.desk, self.path, self.subject, self.order, self.progress = desk, path, subject, order, progress
         self.name = str(path)
         self.findings: list[Finding] = []
+        self.clip_compared = False
 
     def run(self) -> Audited:
         size, sha256, sha512, holds_boxes = _digests(self.path)
         anchors = _anchors_words(self.desk, self.order)
         report = self._credentials(size, holds_boxes)
         if self.subject.kind is SubjectKind.VIDEO:
-            self._say(
-                "AUDIT_VIDEO_NOT_COMPARED",
-                Severity.WARNING,
-                "Pictures of a video are not compared with the archive: only its credentials were judged.",
-            )
             looked, kin, signed = Looked(picture=None, findings=()), None, None
         else:
             looked = self.desk.foreign.look(self.path, self.subject.mime, self.name)
@@ -125,6 +123,12 @@ class _Picture:
             kin = self._kin(looked, sha256, sha512, report)
             signed = self._moved(looked, report, kin.kinship)
         self._claims(report)
+        if self.subject.kind is SubjectKind.VIDEO and not self.clip_compared:
+            self._say(
+                "AUDIT_VIDEO_NOT_COMPARED",
+                Severity.WARNING,
+                "Pictures of a video are not compared with the archive: only its credentials were judged.",
+            )
         kinship = kin.kinship if kin else None
         made = Audit(
             path=self.name, subject=self.subject, size=size, sha256=sha256, width=looked.width, height=looked.height,
@@ -267,7 +271,7 @@ class _Picture:
             if ACCESS_ASSERTION in statements:
                 self._access(statements, report)
             elif DERIVATION_ASSERTION in statements:
-                self._derivation(statements[DERIVATION_ASSERTION], report)
+                self._derivation(statements[DERIVATION_ASSERTION], report, statements.get(OUTCOME_ASSERTION))
         except (Malformed, KeyError, IndexError, TypeError, ValueError) as exc:
             self._say("AUDIT_CLAIM_MALFORMED", Severity.ERROR, f"The manifest’s own statement cannot be read: {exc}.")
         except (ArchiveRestoreError, OSError) as exc:
@@ -289,8 +293,32 @@ class _Picture:
                 f"The manifest states another synthesis map than the archive holds for {ref}.",
                 "DESIGN §6",
             )
+        clip = self.subject.kind is SubjectKind.VIDEO and report.state == "trusted"  # others may be bombs
+        if clip and archive is not None and isinstance(stored, StoryDerivation):
+            self._clip(archive, stored)
 
-    def _derivation(self, said: Mapping[str, Any], report: CredentialReport) -> None:
+    def _clip(self, archive: Archive, stored: StoryDerivation) -> None:
+        """An access copy of a clip: its frames are those of the clip that the archive holds, one by one."""
+        kept = stored_files(archive, stored.ref).get(stored.products[0].name)
+        if kept is None:
+            return
+        try:
+            pairs = zip_longest(archive.videos.frames(self.path), archive.videos.frames(kept.path))
+            equal = [one is not None and other is not None and np.array_equal(one, other) for one, other in pairs]
+        except UsageError:  # nothing at hand decodes videos
+            return
+        self.clip_compared = True
+        if all(equal):
+            words = f"It is {stored.ref} of the archive: its {len(equal)} frames decode to the same."
+            self._say("AUDIT_CLIP_COMPARED", Severity.INFO, words)
+        else:
+            first = equal.index(False)
+            words = f"It says that it is {stored.ref} of the archive, and frame {first} is another."
+            self._say("PIXELS_DISAGREE", Severity.ERROR, words)
+
+    def _derivation(
+        self, said: Mapping[str, Any], report: CredentialReport, of_several: Mapping[str, Any] | None
+    ) -> None:
         """A derivative itself: its map and samples are those it names, and the master's where the map says so."""
         kind = said.get("ref", {}).get("kind") if isinstance(said.get("ref"), Mapping) else None
         derivation: PreservationDerivation | StoryDerivation
@@ -298,6 +326,7 @@ class _Picture:
             derivation = from_plain(PreservationDerivation, said)
         else:
             derivation = from_plain(StoryDerivation, said)
+        outcome = self._outcome(derivation, of_several)
         self._map_inside(derivation.map, report)
         stored = _stored(self.desk, str(derivation.ref))
         if stored is not None and to_plain(stored) != to_plain(derivation):
@@ -310,7 +339,7 @@ class _Picture:
             return
         archive = self.desk.archive
         if archive is not None and _has_master(self.desk, derivation):
-            found = pixel_findings(archive, derivation, self.path)
+            found = pixel_findings(archive, derivation, self.path, outcome)
             self.findings += [replace(finding, subject=self.name) for finding in found]
             self._say(
                 "AUDIT_CLAIMS_CHECKED",
@@ -319,7 +348,8 @@ class _Picture:
             )
             return
         with self.desk.pictures.open(self.path) as picture:
-            if _pixel_digest(picture) != derivation.products[0].pixels_sha256:
+            known = derivation.outcomes if isinstance(derivation, StoryDerivation) else derivation.products
+            if _pixel_digest(picture) != known[outcome].pixels_sha256:
                 self._say("PIXELS_DISAGREE", Severity.ERROR, "The decoded samples are not those the derivation names.")
         with self.desk.pictures.open_map(self.path) as plane:
             self._map_plane(plane, derivation.map)
@@ -328,6 +358,16 @@ class _Picture:
             Severity.WARNING,
             "The master is not at hand: what the map calls original could not be held against it.",
         )
+
+    def _outcome(self, derivation: PreservationDerivation | StoryDerivation, said: Mapping[str, Any] | None) -> int:
+        """Which of several outcomes the file says it is, 0 the first; say so."""
+        if said is None or not isinstance(derivation, StoryDerivation):
+            return 0
+        outcome = int(said["outcome"]) - 1
+        if not 0 <= outcome < len(derivation.outcomes) or said != outcome_statement(derivation, outcome):
+            raise ValueError("it names an outcome that its derivation does not know")
+        self._say("AUDIT_ONE_OF_SEVERAL", Severity.INFO, plain_text(str(said["note"])))
+        return outcome
 
     def _map_inside(self, summary: MapSummary, report: CredentialReport) -> None:
         if report.map_png is None:

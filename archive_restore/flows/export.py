@@ -17,13 +17,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from archive_restore.core.canonical import to_plain
+from archive_restore.core.clip_sheet import SHEET_CSV, SHEET_TEXT
 from archive_restore.core.disclosure import disclose, disclosure_csv, disclosure_json, disclosure_text, encoding_text
 from archive_restore.core.labels import LANGUAGES, built_in_language, plain_text
 from archive_restore.core.refs import AnyRef, parse_ref
 from archive_restore.errors import ArchiveRestoreError, SelfCheckFailed, StorageConflict, StorageFailed, UsageError
+from archive_restore.flows.access_clip import make_clip
 from archive_restore.flows.access_copy import AccessSettings, chain_of, make_copy
 from archive_restore.flows.browse import resolve
-from archive_restore.flows.commit import DISSEMINATION, event, exact_ref, load_record, tell_events
+from archive_restore.flows.commit import DISSEMINATION, event, exact_ref, load_record, stored_files, tell_events
 from archive_restore.flows.export_folder import ExportFolder, disk, sides
 from archive_restore.flows.review import review_problem
 from archive_restore.flows.story_render import WORDS
@@ -160,7 +162,8 @@ def _name(ref: AnyRef) -> str:
     if isinstance(ref, MasterRef):
         return f"{ref.item_id}.jpg"
     if isinstance(ref, StoryRef):
-        return f"{ref.item_id}-{WORDS[ref.kind]}-story-{ref.version}.jpg"
+        ending = "mp4" if ref.kind is StoryKind.ANIMATION else "jpg"
+        return f"{ref.item_id}-{WORDS[ref.kind]}-story-{ref.version}.{ending}"
     return f"{ref.item_id}-{ref.kind.value}-{ref.version}.jpg"
 
 
@@ -198,7 +201,10 @@ def _one(
     partial = path.with_name(f".{path.name}.unfinished")
     try:
         with disk(path):
-            copy, signed = make_copy(archive, ref, path.name, settings, work)
+            if isinstance(ref, StoryRef) and ref.kind is StoryKind.ANIMATION:
+                copy, signed = make_clip(archive, ref, path.name, settings, work)
+            else:
+                copy, signed = make_copy(archive, ref, path.name, settings, work)
             size, sha256 = _copied(signed, partial)
             seconds = round(time.monotonic() - start, 3)
             place = path.relative_to(to).as_posix()
@@ -240,7 +246,8 @@ def _appear(partial: Path, path: Path) -> None:
 
 def _words(copy: AccessCopy) -> str:
     """What the log says of a copy."""
-    words = f"access copy {copy.name}: JPEG, quality {copy.quality}"
+    form = "MP4, frames as they are stored" if copy.quality is None else f"JPEG, quality {copy.quality}"
+    words = f"access copy {copy.name}: {form}"
     if copy.caption.left_out:
         return f"{words}; label left out: {copy.caption.left_out}"
     return f"{words}; label: {copy.caption.text}" if copy.caption.text else words
@@ -254,17 +261,31 @@ def _disclose(archive: Archive, folder: Path, copies: Sequence[Exported]) -> lis
     named = [(copy.path.name, told) for copy in copies for told in _told(archive, copy.copy)]
     written = []
     for name, make in zip(DISCLOSURES, (disclosure_text, disclosure_csv, disclosure_json), strict=True):
-        partial, path = folder / f".{name}.{uuid.uuid4().hex[:8]}", folder / name
-        try:
-            with partial.open("xb") as file:
-                file.write(make(named).encode("utf-8-sig" if name.endswith("csv") else "utf-8"))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-        written.append(path)
+        data = make(named).encode("utf-8-sig" if name.endswith("csv") else "utf-8")
+        written.append(_put(folder / name, data))
+    for copy in copies:
+        if copy.copy.clip is not None:
+            files = stored_files(archive, exact_ref(copy.copy.ref))
+            written += [
+                _put(folder / f"{copy.path.stem}-sheet{Path(sheet).suffix}", files[sheet].path.read_bytes())
+                for sheet in (SHEET_TEXT, SHEET_CSV)
+                if sheet in files
+            ]
     return written
+
+
+def _put(path: Path, data: bytes) -> Path:
+    """Write a file durably, in place of what an unfinished run left under its name."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
 
 
 def _told(archive: Archive, copy: AccessCopy) -> Iterator[Disclosure]:

@@ -195,10 +195,10 @@ def export_packages(
 
 
 def _exporter(archive: Archive, form: str) -> Exporter:
-    exporter = archive.exporters.get(form)
+    exporter = archive.exporters().get(form)
     if exporter is None:
         raise UsageError(
-            f"export --as {form} is not made by this version", hint=f"It makes {', '.join(archive.exporters)}"
+            f"export --as {form} is not made by this version", hint=f"It makes {', '.join(archive.exporters())}"
         )
     return exporter
 

@@ -95,7 +95,7 @@ def _retell(archive: Archive, ref: StoryRef, device: str) -> Reproduction:
         raise CatalogDamaged(f"{ref} holds no story")
     files = archive.stories.files(ref)
     source = load_source(archive, derivation.parent)
-    _check_steps(derivation, steps_for_stories(archive))
+    _check_steps(derivation, steps_for_stories(archive, [run.step for run in derivation.steps]))
     changed_models = _changed_models(archive, derivation)
     if device == "auto" and derivation.environment.device == "cpu":
         device = "cpu"

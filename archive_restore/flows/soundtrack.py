@@ -161,17 +161,24 @@ def _fitted(archive: Archive, voice: Path, recipe: Recipe) -> Recipe:
 
 def _attachment(role: str, path: Path) -> Attachment:
     suffix = path.suffix.lower() if path.suffix.lower() in _SUFFIXES else ".audio"
-    digest = hashlib.sha256()
+    return Attachment(
+        role=role, path=str(path.resolve()), name=f"{role}{suffix}", sha256=hashed(path).sha256,
+        mime=_SUFFIXES.get(suffix, "application/octet-stream"),
+    )  # fmt: skip
+
+
+def hashed(path: Path) -> Digests:
+    """Size and digests of a file that was handed in; raise SourceUnreadable."""
+    sha256, sha512, size = hashlib.sha256(), hashlib.sha512(), 0
     try:
         with path.open("rb") as file:
             while block := file.read(1 << 20):
-                digest.update(block)
+                sha256.update(block)
+                sha512.update(block)
+                size += len(block)
     except OSError as exc:
         raise SourceUnreadable(f"{path.name!r} cannot be read: {exc.strerror or exc}") from exc
-    return Attachment(
-        role=role, path=str(path.resolve()), name=f"{role}{suffix}", sha256=digest.hexdigest(),
-        mime=_SUFFIXES.get(suffix, "application/octet-stream"),
-    )  # fmt: skip
+    return Digests(size=size, sha512=sha512.hexdigest(), sha256=sha256.hexdigest())
 
 
 def _bytes(path: Path) -> bytes:

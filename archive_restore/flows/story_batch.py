@@ -27,7 +27,7 @@ def make_story_plan(archive: Archive, recipe: Recipe, settings: Sequence[str]) -
     """From a recipe and `--set` to a plan in which every parameter is fixed; raise RecipeInvalid."""
     contracts = {
         name: StepContract(name=name, parameters_schema=step.parameters_schema)
-        for name, step in steps_for_stories(archive).items()
+        for name, step in steps_for_stories(archive, [step.step for step in recipe.steps]).items()
     }
     return fill_in(with_settings(recipe, settings), contracts, archive.check_parameters, family="story")
 
@@ -97,7 +97,7 @@ def decisions(archive: Archive, recipe: Recipe, author: str, reason: str) -> tup
 def equal_story(archive: Archive, order: StoryOrder, models: Sequence[tuple[str, str]]) -> str:
     """The newest story of this source that this order would only make again; an empty string where there is none."""
     item_id = order.source.partition("/")[0]
-    library = steps_for_stories(archive)
+    library = steps_for_stories(archive, [step.step for step in order.plan.steps])
     steps = [(s.step, library[s.step].version, to_plain(s.parameters)) for s in order.plan.steps]
     documents = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in order.telling.documents.items()}
     documents |= {one.role: one.sha256 for one in order.telling.attachments}

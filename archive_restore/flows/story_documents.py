@@ -48,7 +48,7 @@ def documents(archive: Archive, handed: Handed) -> dict[str, str]:
     found: dict[str, Any] = {}
     for name, path in handed.files.items():
         try:
-            found[name] = json.loads(path.read_bytes())
+            found[name] = json.loads(path.read_bytes(), parse_constant=_no_number)
         except (OSError, ValueError, RecursionError) as exc:
             raise SourceUnreadable(f"{path.name!r} cannot be read: {exc}") from exc
         _check(archive, name, found[name], f"{path.name!r}")
@@ -72,6 +72,11 @@ def documents(archive: Archive, handed: Handed) -> dict[str, str]:
     return {name: canonical_bytes(document).decode() for name, document in found.items()}
 
 
+def _no_number(word: str) -> float:
+    """RFC 8259 knows no NaN and no infinity."""
+    raise ValueError(f"{word} is no number")
+
+
 def enlarged_hints(given: Mapping[str, str], across: float, down: float) -> dict[str, str]:
     """The same documents for a picture that is `across` times as wide and `down` times as high."""
     made = dict(given)
@@ -81,6 +86,10 @@ def enlarged_hints(given: Mapping[str, str], across: float, down: float) -> dict
             if name in document:
                 document[name] = [_enlarged(entry, across, down) for entry in document[name]]
         made["hints"] = canonical_bytes(document).decode()
+    if "motion" in made:
+        document = json.loads(made["motion"])
+        document["regions"] = [_enlarged(entry, across, down) for entry in document["regions"]]
+        made["motion"] = canonical_bytes(document).decode()
     return made
 
 
@@ -91,8 +100,7 @@ def _enlarged(hint: dict[str, Any], across: float, down: float) -> dict[str, Any
     moved: dict[str, Any] = {name: [place(at) for at in hint[name]] for name in ("stroke", "polygon") if name in hint}
     if "point" in hint:
         moved["point"] = place(hint["point"])
-    if "radius" in hint:
-        moved["radius"] = hint["radius"] * (across * down) ** 0.5
+    moved |= {name: hint[name] * (across * down) ** 0.5 for name in ("radius", "soft") if name in hint}
     return {**hint, **moved}
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,17 @@ from archive_restore.errors import CatalogDamaged, ReferenceUnknown, SelfCheckFa
 from archive_restore.flows.commit import load_record, sidecar_name, stored_files
 from archive_restore.flows.render import CELL, DAMAGE_PNG, MAP_PNG, MODELS, UNCERTAINTY_PNG, gather, load_master
 from archive_restore.imaging import engine
+from archive_restore.imaging.lanes import Lanes
 from archive_restore.imaging.reduce import MapReducer, PictureReducer
 from archive_restore.ports import (
     Archive,
+    DerivativeWriter,
     Lineage,
     MotionStep,
     Network,
     Overview,
     PictureSource,
+    PlaneWriter,
     Samples,
     StoredFile,
     StoryContext,
@@ -124,6 +129,8 @@ class StoryRendering:
     products: tuple[Product, ...]
     """The picture, then the planes."""
     alternatives: tuple[Product, ...]
+    others: tuple[tuple[Path, Overview], ...]
+    """The files of the alternatives, not signed, and each of them reduced."""
     master_pixels_sha256: str
     source_pixels_sha256: str
     geometry: Geometry
@@ -195,14 +202,15 @@ def _material(ref: AnyRef, stored: StoredFile, mime: str, pixels_sha256: str) ->
     )  # fmt: skip
 
 
-def steps_for_stories(archive: Archive) -> Mapping[str, StoryStep | MotionStep]:
-    """Every step that a story may have, by name."""
-    return {**archive.story_steps(), **archive.motion_steps()}
+def steps_for_stories(archive: Archive, wanted: Iterable[str]) -> Mapping[str, StoryStep | MotionStep]:
+    """Every step that a story may have, by name; without those of clips where stills have all that are wanted."""
+    stills = archive.story_steps()
+    return stills if all(name in stills for name in wanted) else {**stills, **archive.motion_steps()}
 
 
 def models_of_story(archive: Archive, planned: Sequence[PlannedStep]) -> tuple[InstalledModel, ...]:
     """The models that these steps want, each once, in their order; raise ModelUnusable where one is not here."""
-    library = steps_for_stories(archive)
+    library = steps_for_stories(archive, [step.step for step in planned])
     wanted = dict.fromkeys(name for step in planned for name in library[step.step].models(step.parameters))
     return tuple(archive.models.card(name) for name in wanted)
 
@@ -274,8 +282,10 @@ class _Loaded:
 def _load(archive: Archive, source: StorySourceFile, room: Room) -> _Loaded:
     with archive.pictures.open(source.path, source.facts) as opened:
         facts = opened.facts
-        before = engine.overview(opened)
-        digest, samples = _copied(opened, room)
+        with ThreadPoolExecutor(1) as pool:
+            reduced = pool.submit(engine.overview, opened)
+            digest, samples = _copied(opened, room)
+            before = reduced.result()
     shape = (facts.height, facts.width)
     flags, doubt = room.new(shape, np.uint8), room.new(shape, np.uint8)
     if not isinstance(source.ref, MasterRef):
@@ -447,31 +457,32 @@ def _write(
     )
     names = [MAP_PNG, UNCERTAINTY_PNG, *([DISAGREEMENT_PNG] if made.alternatives else [])]
     outcomes = [made.samples, *made.alternatives]
-    paths = [picture, *(directory / f"{stem}-alternative-{n}.tif" for n in range(1, len(outcomes)))]
+    paths = [picture, *(directory / f"unsigned-{n}.tif" for n in range(1, len(outcomes)))]
     writers = [create(path) for path in paths]
     planes = {name: archive.pictures.create_plane(directory / name, facts.width, facts.height) for name in names}
     of_outcomes, of_planes = [PixelDigest() for _ in outcomes], {name: PixelDigest() for name in names}
-    reduced = PictureReducer(facts.width, facts.height, facts.samples, engine.OVERVIEW_EDGE)
+    reduced = [PictureReducer(facts.width, facts.height, facts.samples, engine.OVERVIEW_EDGE) for _ in outcomes]
     reduced_map = MapReducer(facts.width, facts.height, engine.OVERVIEW_EDGE)
     total = np.zeros(256, np.int64)
     cells = np.zeros((-(-facts.height // CELL), -(-facts.width // CELL)), np.int64)
     same_frame = made.flags.shape == loaded.picture.flags.shape
-    for top, bottom in engine.bands(facts.height, ROWS):
-        flags = np.array(made.flags[top:bottom])
-        bands = [np.array(outcome[top:bottom]) for outcome in outcomes]
-        rows = {MAP_PNG: flags, UNCERTAINTY_PNG: np.array(made.doubt[top:bottom])}
-        if len(bands) > 1:
-            rows[DISAGREEMENT_PNG] = disagreement(bands, made.white)
-        for writer, digest, band in zip(writers, of_outcomes, bands, strict=True):
-            writer.write(band, flags)
-            digest.update(band)
-        for name, plane in rows.items():
-            planes[name].write(plane)
-            of_planes[name].update(plane)
-        reduced.add(bands[0])
-        reduced_map.add(flags)
-        total += histogram(flags)
-        gather(cells, flags != loaded.picture.flags[top:bottom] if same_frame else flags != 0, top)
+    with Lanes(archive.settings.threads) as lanes:
+        for top, bottom in engine.bands(facts.height, ROWS):
+            flags = np.array(made.flags[top:bottom])
+            bands = [np.array(outcome[top:bottom]) for outcome in outcomes]
+            rows = {MAP_PNG: flags, UNCERTAINTY_PNG: np.array(made.doubt[top:bottom])}
+            if len(bands) > 1:
+                rows[DISAGREEMENT_PNG] = disagreement(bands, made.white)
+            fresh = flags != loaded.picture.flags[top:bottom] if same_frame else flags != 0
+            lanes.give(
+                *(partial(reducer.add, band) for reducer, band in zip(reduced, bands, strict=True)),
+                partial(_counted, flags, fresh, top, reduced_map, total, cells),
+                *(
+                    partial(_written, writer, digest, band, flags)
+                    for writer, digest, band in zip(writers, of_outcomes, bands, strict=True)
+                ),
+                *(partial(_drawn, planes[name], of_planes[name], plane) for name, plane in rows.items()),
+            )
     for output in (*writers, *planes.values()):
         output.close()
     product = Product(
@@ -480,17 +491,14 @@ def _write(
         pixels_sha256=of_outcomes[0].hexdigest(),
     )  # fmt: skip
     is_master = isinstance(source.ref, MasterRef)
+    overviews = [
+        Overview(facts=facts, reduced=one.result(), scale=one.scale, white=made.white, samples=()) for one in reduced
+    ]
     return StoryRendering(
         picture=picture,
         facts=facts,
         before=loaded.before,
-        after=Overview(
-            facts=facts,
-            reduced=reduced.result(),
-            scale=reduced.scale,
-            white=made.white,
-            samples=(),
-        ),
+        after=overviews[0],
         flags=reduced_map.result(),
         cells=cells,
         histogram=tuple(int(n) for n in total),
@@ -503,9 +511,12 @@ def _write(
             ),
         ),
         alternatives=tuple(
-            replace(product, role="alternative", name=path.name, pixels_sha256=digest.hexdigest())
-            for path, digest in zip(paths[1:], of_outcomes[1:], strict=True)
+            replace(
+                product, role="alternative", name=f"{stem}-alternative-{n}.tif", pixels_sha256=digest.hexdigest()
+            )
+            for n, digest in enumerate(of_outcomes[1:], 1)
         ),
+        others=tuple(zip(paths[1:], overviews[1:], strict=True)),
         master_pixels_sha256=loaded.pixels_sha256 if is_master else source.master_pixels_sha256,
         source_pixels_sha256=loaded.pixels_sha256,
         geometry=_plain(made.geometry),
@@ -514,6 +525,29 @@ def _write(
         people=(),
         notes=(),
     )  # fmt: skip
+
+
+def _written(writer: DerivativeWriter, digest: PixelDigest, band: Samples, flags: npt.NDArray[np.uint8]) -> None:
+    writer.write(band, flags)
+    digest.update(band)
+
+
+def _drawn(writer: PlaneWriter, digest: PixelDigest, rows: npt.NDArray[np.uint8]) -> None:
+    writer.write(rows)
+    digest.update(rows)
+
+
+def _counted(
+    flags: npt.NDArray[np.uint8],
+    fresh: npt.NDArray[np.bool_],
+    top: int,
+    reduced: MapReducer,
+    total: npt.NDArray[np.int64],
+    cells: npt.NDArray[np.int64],
+) -> None:
+    reduced.add(flags)
+    total += histogram(flags)
+    gather(cells, fresh, top)
 
 
 def _plain(geometry: Geometry) -> Geometry:

@@ -9,6 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -41,7 +42,18 @@ from archive_restore.flows.story_render import (
 )
 from archive_restore.imaging.compare import Compared, StoryComparison, compare_story
 from archive_restore.imaging.enlarge import geometry as enlarged
-from archive_restore.ports import Archive, Digests, Lineage, Overview, Staging, StoryStep, StoryView
+from archive_restore.ports import (
+    Archive,
+    CredentialReport,
+    Digests,
+    Lineage,
+    Overview,
+    SignedFile,
+    Staging,
+    StoryLook,
+    StoryStep,
+    StoryView,
+)
 from archive_restore.records.findings import has_errors
 from archive_restore.records.imagery import Region
 from archive_restore.records.objects import MasterRef
@@ -165,7 +177,8 @@ def _make(
     made = Finishing(
         before=rendering.before, after=rendering.after, flags=rendering.flags,
         regions=[place.region for place in regions_of(rendering.cells, rendering.facts)], documents=documents,
-        check=lambda picture: _check_stored(archive, picture, source, derivation),
+        check=lambda picture, outcome: _check_stored(archive, picture, source, derivation, outcome),
+        others=rendering.others,
     )  # fmt: skip
     return finish_story(archive, source, derivation, staged, rendering.picture, made)
 
@@ -184,8 +197,12 @@ class Finishing:
     """What was handed in and lies in staging already."""
     records: Mapping[str, bytes] = field(default_factory=dict)
     """More files to be stored, by name."""
-    check: Callable[[Path], None] = lambda picture: None
-    """Holds the signed picture against what was meant."""
+    check: Callable[[Path, int], None] = lambda picture, outcome: None
+    """Holds a signed picture against what was meant: the file, and which of `StoryDerivation.outcomes` it is."""
+    others: Sequence[tuple[Path, Overview]] = ()
+    """The files of the alternatives, not signed, and each of them reduced."""
+    beside: tuple[str, ...] = ()
+    """Other products that get credentials of their own, in a sidecar."""
 
 
 def finish_story(
@@ -201,31 +218,31 @@ def finish_story(
     Raise CredentialsFailed, SelfCheckFailed, StorageFailed.
     """
     ref, picture = derivation.ref, derivation.products[0]
-    sidecar = staged.directory / sidecar_name(picture.name)
-    signed = archive.credentials.sign_story(
-        derivation,
-        unsigned=unsigned,
-        out=staged.directory / picture.name,
-        sidecar=sidecar,
-        parent=source.path,
-        parent_mime=source.material.mime,
-        parent_sidecar=source.sidecar,
-        map_png=staged.directory / MAP_PNG,
-        regions=rest.regions,
-        seen=rest.after,
-    )
-    unsigned.unlink()
-    rest.check(staged.directory / picture.name)
-    credentials = archive.credentials.read(
-        staged.directory / picture.name, picture.mime, None if signed.embedded else signed.sidecar, str(ref)
-    )
-    if has_errors(credentials.findings):
-        raise SelfCheckFailed(f"the credentials of {ref} do not verify: {credentials.findings[0].message}")
-    digests = {picture.name: staged.adopt(picture.name)}
-    if not signed.embedded:
-        digests[sidecar.name] = staged.adopt(sidecar.name)
-    others = (*derivation.products[1:], *derivation.alternatives)
-    digests |= {product.name: staged.adopt(product.name) for product in others}
+    signed = _sign(archive, source, derivation, staged, unsigned, rest, outcome=0)
+    look = StoryLook(
+        derivation=derivation, kinds=source.kinds, parent_path=source.path, before=rest.before,
+        picture_path=staged.directory / picture.name, after=rest.after, flags=rest.flags,
+    )  # fmt: skip
+    with ThreadPoolExecutor(1, thread_name_prefix="pictures") as pool:
+        pictures = pool.submit(archive.documents.story_pictures, look)
+        credentials = _checked(archive, derivation, staged, signed, rest, outcome=0)
+        shown = pictures.result()
+    files = [signed]
+    for number, (other, _) in enumerate(rest.others, 1):
+        files.append(_sign(archive, source, derivation, staged, other, rest, outcome=number))
+        _checked(archive, derivation, staged, files[-1], rest, outcome=number)
+    names = [product.name for product in (*derivation.products, *derivation.alternatives)]
+    names += [one.sidecar.name for one in files if one.sidecar is not None]
+    digests = {name: staged.adopt(name) for name in names}
+    for product in derivation.products[1:]:
+        if product.name in rest.beside:
+            name = sidecar_name(product.name)
+            archive.credentials.sign_beside(
+                derivation, product=product, file=staged.directory / product.name, sidecar=staged.directory / name,
+                parent=source.path, parent_mime=source.material.mime, parent_sidecar=source.sidecar,
+                map_png=staged.directory / MAP_PNG,
+            )  # fmt: skip
+            digests[name] = staged.adopt(name)
     digests |= rest.documents
     records = {
         **rest.records,
@@ -234,26 +251,20 @@ def finish_story(
     }
     digests |= {name: staged.write(name, data) for name, data in records.items()}
     view = StoryView(
-        master=source.master,
-        derivation=derivation,
-        kinds=source.kinds,
-        parent_path=source.path,
-        before=rest.before,
-        after=rest.after,
-        flags=rest.flags,
-        credentials=credentials,
-        embedded=signed.embedded,
-        picture_path=staged.directory / picture.name,
+        master=source.master, look=look, shown=shown, credentials=credentials, embedded=signed.embedded,
         files=dict(digests),
-    )
+    )  # fmt: skip
     digests |= {
-        MASTER_THUMBNAIL: staged.write(MASTER_THUMBNAIL, archive.documents.thumbnail(rest.before)),
-        THUMBNAIL: staged.write(THUMBNAIL, archive.documents.story_thumbnail(view)),
+        MASTER_THUMBNAIL: staged.write(MASTER_THUMBNAIL, shown.master_thumbnail),
+        THUMBNAIL: staged.write(THUMBNAIL, shown.thumbnail),
         REPORT: staged.write(REPORT, archive.documents.story_report(view)),
     }
     events = (
         *derivation.events,
-        event(archive, "digital signature generation", str(ref), f"C2PA manifest of {picture.name}"),
+        *(
+            event(archive, "digital signature generation", str(ref), f"C2PA manifest of {name}")
+            for name in (*(product.name for product in derivation.outcomes), *rest.beside)
+        ),
         digest_event(archive, str(ref), digests),
     )
     premis = staged.write(PREMIS_RECORD, archive.documents.story_premis(derivation, events, digests))
@@ -273,6 +284,49 @@ def finish_story(
     )
 
 
+def _sign(
+    archive: Archive,
+    source: StorySourceFile,
+    derivation: StoryDerivation,
+    staged: Staging,
+    unsigned: Path,
+    rest: Finishing,
+    *,
+    outcome: int,
+) -> SignedFile:
+    """Give an outcome its manifest and its name; the unsigned file goes."""
+    name = derivation.outcomes[outcome].name
+    signed = archive.credentials.sign_story(
+        derivation,
+        unsigned=unsigned,
+        out=staged.directory / name,
+        sidecar=staged.directory / sidecar_name(name),
+        parent=source.path,
+        parent_mime=source.material.mime,
+        parent_sidecar=source.sidecar,
+        map_png=staged.directory / MAP_PNG,
+        regions=rest.regions,
+        seen=rest.others[outcome - 1][1] if outcome else rest.after,
+        outcome=outcome,
+    )
+    unsigned.unlink()
+    return signed
+
+
+def _checked(
+    archive: Archive, derivation: StoryDerivation, staged: Staging, signed: SignedFile, rest: Finishing, *, outcome: int
+) -> CredentialReport:
+    """Re-open a signed outcome: its pixels and map are those that were meant, and its credentials hold."""
+    product = derivation.outcomes[outcome]
+    path = staged.directory / product.name
+    rest.check(path, outcome)
+    credentials = archive.credentials.read(path, product.mime, signed.sidecar, str(derivation.ref))
+    if has_errors(credentials.findings):
+        told = f"{derivation.ref} {product.name}" if outcome else str(derivation.ref)
+        raise SelfCheckFailed(f"the credentials of {told} do not verify: {credentials.findings[0].message}")
+    return credentials
+
+
 # --- what a story is held against --------------------------------------------------------------------
 
 
@@ -284,7 +338,7 @@ def compare_stored(
     Raise PictureUnreadable where one of them cannot be read, SelfCheckFailed where the frame is not what the
     derivation says.
     """
-    pictures = archive.pictures
+    pictures, threads = archive.pictures, archive.settings.threads
     with (
         pictures.open(picture) as told,
         pictures.open_map(picture) as told_flags,
@@ -307,10 +361,10 @@ def compare_stored(
         space = pictures.colour_space(source.path, source.facts)
         colours = derivation.ref.kind is StoryKind.COLORIZATION
         if isinstance(source.ref, MasterRef):
-            return compare_story(first, last, last, white=white, colours=colours)
+            return compare_story(first, last, last, white=white, colours=colours, threads=threads)
         with pictures.open_map(source.path) as parent_flags:
             middle = Compared(source=parent, space=space, flags=parent_flags)
-            return compare_story(first, middle, last, white=white, colours=colours)
+            return compare_story(first, middle, last, white=white, colours=colours, threads=threads)
 
 
 def _brightest(archive: Archive, source: StorySourceFile) -> float:
@@ -327,23 +381,24 @@ def _same_geometry(derivation: StoryDerivation, source: StorySourceFile, height:
     return bool(np.allclose(np.array(derivation.map.geometry), meant, rtol=0, atol=1e-9))
 
 
-def _check_stored(archive: Archive, picture: Path, source: StorySourceFile, derivation: StoryDerivation) -> None:
+def _check_stored(
+    archive: Archive, picture: Path, source: StorySourceFile, derivation: StoryDerivation, outcome: int
+) -> None:
     """Re-open what was written and hold it against what was meant (promise P3)."""
     found = compare_stored(archive, picture, source, derivation)
-    problem = story_difference(found, derivation)
+    problem = story_difference(found, derivation, outcome)
     if problem:
-        raise SelfCheckFailed(
-            f"{derivation.ref} read back from disk {problem}", hint="Nothing was stored; please report this"
-        )
+        name = f"{derivation.ref} {derivation.outcomes[outcome].name}" if outcome else str(derivation.ref)
+        raise SelfCheckFailed(f"{name} read back from disk {problem}", hint="Nothing was stored; please report this")
 
 
-def story_difference(found: StoryComparison, derivation: StoryDerivation) -> str:
-    """What of a derivation the pixels contradict, in words that follow its name; empty where nothing."""
+def story_difference(found: StoryComparison, derivation: StoryDerivation, outcome: int = 0) -> str:
+    """What of a derivation the pixels of an outcome contradict, in words that follow its name; empty where nothing."""
     meant, source = derivation.map, derivation.materials[0]
     return contradiction(
         found.breaches,
         (
-            (found.story_sha256, derivation.products[0].pixels_sha256, "has other samples than were made"),
+            (found.story_sha256, derivation.outcomes[outcome].pixels_sha256, "has other samples than were made"),
             (found.map_sha256, meant.sha256, "has another map than was made"),
             (found.master_sha256, meant.master_pixels_sha256, "relates to other samples of the master"),
             (found.parent_sha256, source.pixels_sha256, "relates to other samples of what it was made from"),

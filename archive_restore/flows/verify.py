@@ -21,7 +21,7 @@ from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.fixity import FIXITY_CHECK, each_subject
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.refs import AnyRef, make_ref, object_kind
-from archive_restore.core.story_claims import PARENT
+from archive_restore.core.story_claims import OUTCOME_ASSERTION, PARENT, outcome_statement
 from archive_restore.core.synthesis_map import ClaimBreach, PixelDigest
 from archive_restore.errors import ArchiveRestoreError, ReferenceUnknown, SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
@@ -95,15 +95,16 @@ def verify(
 
 
 def pixel_findings(
-    archive: Archive, derivation: PreservationDerivation | StoryDerivation, picture: Path
+    archive: Archive, derivation: PreservationDerivation | StoryDerivation, picture: Path, outcome: int = 0
 ) -> tuple[Finding, ...]:
     """What is wrong with the map and the pixels of a derivative's picture that lies anywhere, held against its sources.
 
-    Raise ReferenceUnknown, PictureUnreadable, StorageFailed, CatalogDamaged where that cannot be judged.
+    `outcome` says which of `StoryDerivation.outcomes` it is. Raise ReferenceUnknown, PictureUnreadable, StorageFailed,
+    CatalogDamaged where that cannot be judged.
     """
     verifier = _Verifier(archive, lambda subject: None)
     if isinstance(derivation, StoryDerivation):
-        verifier._story_pixels(derivation.ref, derivation, picture)
+        verifier._story_pixels(derivation.ref, derivation, picture, outcome)
     else:
         verifier._pixels(derivation.ref, derivation, picture)
     return tuple(verifier.findings)
@@ -279,9 +280,9 @@ class _Verifier:
             return None
 
     def _credentials(
-        self, ref: AnyRef, stored: StoredFile, mime: str, sidecar: StoredFile | None
+        self, ref: AnyRef, stored: StoredFile, mime: str, sidecar: StoredFile | None, subject: str = ""
     ) -> CredentialReport | None:
-        subject, beside = str(ref), sidecar.path if sidecar else None
+        subject, beside = subject or str(ref), sidecar.path if sidecar else None
         # Its bytes were hashed with the storage roots, unless something was wrong there.
         hashed = None if ref.object_id in self.suspect else stored.sha256
         try:
@@ -322,6 +323,15 @@ class _Verifier:
         report = self._credentials(ref, picture, mime, files.get(sidecar_name(picture.name)))
         if report is not None:
             self._assertions(ref, derivation, report, files)
+        if isinstance(derivation, StoryDerivation):
+            told = report.chain.statements if report is not None and report.chain is not None else {}
+            self._others(derivation, files, signed=OUTCOME_ASSERTION in told)
+        for product in derivation.products[1:]:
+            beside = files.get(sidecar_name(product.name))
+            if beside is not None and product.name in files:
+                report = self._credentials(ref, files[product.name], product.mime, beside)
+                if report is not None:
+                    self._assertions(ref, derivation, report, files)
         self._maps(ref, derivation, files)
         return picture.path
 
@@ -331,19 +341,21 @@ class _Verifier:
         derivation: PreservationDerivation | StoryDerivation,
         report: CredentialReport,
         files: Mapping[str, StoredFile],
+        subject: str = "",
     ) -> None:
+        subject = subject or str(ref)
         if report.state in ("none", "invalid"):
             return  # already an error; what a broken manifest asserts proves nothing
         said = report.derivation
         if said is None or json.loads(json.dumps(said)) != json.loads(json.dumps(to_plain(derivation))):
             self._error(
                 "C2PA_DERIVATION_DISAGREES",
-                str(ref),
+                subject,
                 f"The manifest tells another derivation than {DERIVATION_RECORD}.",
             )
         stored = files.get(MAP_PNG)
         if stored is None or report.map_png != stored.path.read_bytes():
-            self._error("C2PA_MAP_DISAGREES", str(ref), f"The map inside the manifest is not {MAP_PNG}.", "DESIGN §6")
+            self._error("C2PA_MAP_DISAGREES", subject, f"The map inside the manifest is not {MAP_PNG}.", "DESIGN §6")
 
     def _maps(
         self,
@@ -396,22 +408,20 @@ class _Verifier:
             if breach.rule == "NOT_ALLOWED":
                 words = "A restoration may not be so"
             self._error(code, str(ref), f"{words}: {_where(breach)}.", clause)
-        self._summary(ref, derivation.map, found)
+        self._summary(str(ref), derivation.map, found)
         if found.derivative_sha256 != derivation.products[0].pixels_sha256:
             self._error("PIXELS_DISAGREE", str(ref), "The decoded samples are not those the derivation names.")
         if found.master_sha256 != derivation.map.master_pixels_sha256:
             self._error("PIXELS_DISAGREE", str(ref), "The master's decoded samples are not those the derivation names.")
 
-    def _summary(
-        self, ref: PreservationRef | StoryRef, summary: MapSummary, found: Comparison | StoryComparison
-    ) -> None:
+    def _summary(self, subject: str, summary: MapSummary, found: Comparison | StoryComparison) -> None:
         """What is said of the map against the map inside the picture."""
         if found.map_sha256 != summary.sha256:
-            self._error("MAP_DISAGREES", str(ref), "The map in the TIFF is not the one the derivation names.")
+            self._error("MAP_DISAGREES", subject, "The map in the TIFF is not the one the derivation names.")
         if {str(v): n for v, n in enumerate(found.histogram) if n} != dict(summary.histogram):
-            self._error("MAP_COUNTS_DISAGREE", str(ref), "The pixel counts a class are not those of the map.")
+            self._error("MAP_COUNTS_DISAGREE", subject, "The pixel counts a class are not those of the map.")
         if found.counts != dict(summary.counts):
-            self._error("MAP_COUNTS_DISAGREE", str(ref), "The class counts are not those of the map.")
+            self._error("MAP_COUNTS_DISAGREE", subject, "The class counts are not those of the map.")
 
     # -- 5. stories --------------------------------------------------------------------------------------
 
@@ -434,17 +444,38 @@ class _Verifier:
             stored = files.get(material.ref)
             if stored is None or stored.sha512 != material.sha512:
                 self._error("RECORD_DISAGREES", f"{ref} {material.ref}", "What was handed in is not what is stored.")
-        self._outcomes(ref, derivation, files)
         self._story_pixels(ref, derivation, picture)
+        for number, product in enumerate(derivation.alternatives, 1):
+            if product.name in files:
+                self._story_pixels(ref, derivation, files[product.name].path, number)
 
-    def _outcomes(self, ref: StoryRef, derivation: StoryDerivation, files: Mapping[str, StoredFile]) -> None:
-        for product in derivation.alternatives:
-            stored = files.get(product.name)
-            if stored is None or self._picture_digest(stored.path) != product.pixels_sha256:
-                subject = f"{ref} {product.name}"
-                self._error("PIXELS_DISAGREE", subject, "The decoded samples are not those the derivation names.")
+    def _others(self, derivation: StoryDerivation, files: Mapping[str, StoredFile], *, signed: bool) -> None:
+        """Check the credentials of every alternative; `signed` says that the picture's own tell of several outcomes."""
+        ref = derivation.ref
+        for number, product in enumerate(derivation.alternatives, 1):
+            subject, stored = f"{ref} {product.name}", files.get(product.name)
+            if stored is None:
+                self._error("RECORD_DISAGREES", subject, f"{DERIVATION_RECORD} names an outcome that is not stored.")
+            elif not signed:
+                message = "It was stored before other outcomes got a manifest of their own."
+                self.findings.append(
+                    Finding(
+                        code="OUTCOME_UNSIGNED", severity=Severity.WARNING, subject=subject, message=message,
+                        clause="DESIGN §6",
+                    )
+                )  # fmt: skip
+            else:
+                report = self._credentials(ref, stored, product.mime, files.get(sidecar_name(product.name)), subject)
+                if report is None or report.state in ("none", "invalid"):
+                    continue
+                self._assertions(ref, derivation, report, files, subject)
+                said = report.chain.statements.get(OUTCOME_ASSERTION) if report.chain else None
+                if said is None or to_plain(said) != outcome_statement(derivation, number):
+                    message = f"The manifest does not say which outcome of {DERIVATION_RECORD} it is."
+                    self._error("C2PA_DERIVATION_DISAGREES", subject, message)
 
-    def _story_pixels(self, ref: StoryRef, derivation: StoryDerivation, picture: Path) -> None:
+    def _story_pixels(self, ref: StoryRef, derivation: StoryDerivation, picture: Path, outcome: int = 0) -> None:
+        subject = f"{ref} {derivation.outcomes[outcome].name}" if outcome else str(ref)
         source = load_source(self.archive, derivation.parent)
         if source.material.sha512 != derivation.materials[0].sha512:
             self._error("STORY_OF_ANOTHER_SOURCE", str(ref), f"It was made from other bytes than {source.ref} now has.")
@@ -459,20 +490,20 @@ class _Verifier:
         try:
             found = compare_stored(self.archive, picture, source, derivation)
         except SelfCheckFailed as exc:
-            self._error("FRAME_CHANGED", str(ref), f"{exc}.")
+            self._error("FRAME_CHANGED", subject, f"{exc}.")
             return
         self.pixels += derivation.map.pixels
         for breach in found.breaches:
             code, words, clause = _BREACHES[breach.rule]
-            self._error(code, str(ref), f"{words}: {_where(breach)}.", clause)
-        self._summary(ref, derivation.map, found)
+            self._error(code, subject, f"{words}: {_where(breach)}.", clause)
+        self._summary(subject, derivation.map, found)
         for digest, meant, what in (
-            (found.story_sha256, derivation.products[0].pixels_sha256, "The decoded samples"),
+            (found.story_sha256, derivation.outcomes[outcome].pixels_sha256, "The decoded samples"),
             (found.master_sha256, derivation.map.master_pixels_sha256, "The master's decoded samples"),
             (found.parent_sha256, derivation.materials[0].pixels_sha256, "The decoded samples of its source"),
         ):
             if digest != meant:
-                self._error("PIXELS_DISAGREE", str(ref), f"{what} are not those the derivation names.")
+                self._error("PIXELS_DISAGREE", subject, f"{what} are not those the derivation names.")
 
     # -- 6. catalog --------------------------------------------------------------------------------------
 

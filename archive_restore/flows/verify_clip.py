@@ -6,6 +6,7 @@
 4. the map's claim is checked on them: what it does not flag equals the still that was animated, bit for bit
 5. the decoded frame of the clip lies near what was encoded
 6. the sound, made again, has the digest that was written down, and the clip's sound is near it and as long
+7. frames that were kept as they were before they were encoded have the digests that were written down
 """
 
 from __future__ import annotations
@@ -20,26 +21,33 @@ import numpy.typing as npt
 from archive_restore.core.planning import PlannedStep
 from archive_restore.core.synthesis_map import PixelDigest, pixel_digest
 from archive_restore.errors import ArchiveRestoreError
-from archive_restore.flows.animate import FRAMES_RECORD, LEAST_PSNR, MAP_VIDEO, Take, frame_psnr
+from archive_restore.flows.animate import (
+    EXACT_VIDEO,
+    FRAMES_RECORD,
+    LEAST_PSNR,
+    MAP_VIDEO,
+    Take,
+    frame_psnr,
+    picked_frames,
+)
 from archive_restore.flows.soundtrack import HEARD, SOUND, departs, sound_digest
 from archive_restore.flows.story_render import StorySourceFile
+from archive_restore.flows.then_now import NOW
 from archive_restore.ports import Archive, ClipFrame, StoredFile
 from archive_restore.records.findings import Finding, Severity
+from archive_restore.records.imagery import PixelFlag
 from archive_restore.records.stories import StoryDerivation
-
-RENDERED = 4
-"""Frames that are rendered again: the first, the last, and others between them."""
 
 
 def retaken(archive: Archive, source: StorySourceFile, derivation: StoryDerivation, files: Mapping[str, StoredFile],
             device: str = "auto") -> Take:  # fmt: skip
     """The clip of a derivation, ready to be rendered again; raise as Take does."""
     handed = [m for m in derivation.materials[1:] if m.ref in files]
-    documents = {m.role: files[m.ref].path.read_text("utf-8") for m in handed if m.role not in HEARD}
-    attachments = {m.role: files[m.ref].path for m in handed if m.role in HEARD}
+    documents = {m.role: files[m.ref].path.read_text("utf-8") for m in handed if m.role not in (*HEARD, NOW)}
+    attachments = {m.role: files[m.ref].path for m in handed if m.role in (*HEARD, NOW)}
     steps = [PlannedStep(step=run.step, parameters=run.parameters) for run in derivation.steps]
     return Take(archive, source, steps, seed=derivation.seed, documents=documents, attachments=attachments,
-                device=device)  # fmt: skip
+                device=device, known=derivation.steps[0].survey)  # fmt: skip
 
 
 def check_clip(
@@ -60,7 +68,7 @@ def check_clip(
     except ArchiveRestoreError as exc:
         yield error("COULD_NOT_BE_CHECKED", f"Frames cannot be rendered again: {exc}")
         return
-    picked = set(np.linspace(0, take.clip.count - 1, RENDERED).astype(int).tolist())
+    picked = set(picked_frames(take.clip.count))
     meant, total, count = {p.name: p.pixels_sha256 for p in derivation.products}, PixelDigest(), 0
     shown = archive.videos.frames(files[derivation.products[0].name].path)
     for flags in archive.videos.frames(files[MAP_VIDEO].path, maps=True):
@@ -79,6 +87,10 @@ def check_clip(
     elif total.hexdigest() != meant.get(MAP_VIDEO):
         yield error("MAP_DISAGREES", f"The decoded {MAP_VIDEO} is not the one the derivation names.", "DESIGN §4")
     yield from (error(*found) for found in _sound(archive, take, derivation, files))
+    if EXACT_VIDEO in files:
+        kept = [pixel_digest(frame) for frame in archive.videos.frames(files[EXACT_VIDEO].path)]
+        if kept != [shown for shown, _ in said]:
+            yield error("PIXELS_DISAGREE", f"The frames in {EXACT_VIDEO} are not those {FRAMES_RECORD} names.")
 
 
 def _sound(
@@ -125,7 +137,8 @@ def _frame(
 def untrue(take: Take, frame: ClipFrame) -> int:
     """Pixels whose flags are no more than those of the still, and whose samples are not the still's.
 
-    Where a clip shows the master too, it may be the master's flags and samples instead.
+    Where a clip shows other pictures of the item too, they may be the flags and samples of one of these. A pixel that
+    is HUMAN and not more than resampled claims nothing of the still: people put it there.
     """
     (scale, _, left), (_, _, top), _ = take.clip.geometry
     same_place = scale == 1 and float(left).is_integer() and float(top).is_integer()
@@ -137,11 +150,12 @@ def untrue(take: Take, frame: ClipFrame) -> int:
     still, base = take.still.samples[part], take.still.flags[part]
     claimed = frame.flags == base
     true = claimed & (frame.samples == still).all(axis=2)
-    if take.earlier is not None:  # or it is the master's
-        masters = frame.flags == take.earlier.flags[part]
-        true |= masters & (frame.samples == take.earlier.samples[part]).all(axis=2)
-        claimed |= masters
-    return int(np.count_nonzero(claimed & ~true))
+    for other in take.others:
+        theirs = frame.flags == other.flags[part]
+        true |= theirs & (frame.samples == other.samples[part]).all(axis=2)
+        claimed |= theirs
+    placed = (frame.flags | np.uint8(PixelFlag.RESAMPLED)) == np.uint8(PixelFlag.HUMAN | PixelFlag.RESAMPLED)
+    return int(np.count_nonzero(claimed & ~true & ~placed))
 
 
 def _frames(files: Mapping[str, StoredFile]) -> list[tuple[str, str]] | None:

@@ -49,6 +49,11 @@ def shifted(window: Window, across: float, size: tuple[int, int]) -> Window:
     return _inside(replace(window, left=window.left + across), size)
 
 
+def placed(window: Window, across: float, down: float, size: tuple[int, int]) -> Window:
+    """A window moved to the right and down, pixels of the picture, as far as the picture reaches."""
+    return _inside(replace(window, left=window.left + across, top=window.top + down), size)
+
+
 def travelled(start: Window, end: Window, share: float) -> Window:
     """The window at a share 0..1 of the way.
 

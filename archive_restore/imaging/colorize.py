@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -19,15 +20,32 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.core.hints_document import ColourHint, HintShape
+from archive_restore.imaging import belonging
 from archive_restore.imaging import hints as hinted
 from archive_restore.imaging.colour import Recolouring, lightness
-from archive_restore.imaging.palettes import Palette
+from archive_restore.imaging.palettes import Palette, doubt_of
 from archive_restore.imaging.reduce import PictureReducer
 
 Samples = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
-Propose = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
-"""(L* (h, w), a* and b* of spread hints (h, w, 2), their trust (h, w)) to (a* and b* (h, w, 2), confidence (h, w))."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """Colours of a reduced picture."""
+
+    ab: Floats
+    """(h, w, 2) a* and b*."""
+    sure: Floats
+    """(h, w) 0 to 1: how likely they are near the truth; 0 where there is none."""
+    covers: Floats
+    """(h, w) 0 to 1: how far they take the place of a print's own tone; 0 where there is none."""
+
+
+Judge = Callable[[Floats, Floats], Proposal]
+"""(a* and b* (h, w, 2), confidence (h, w)) of a guess that no hint speaks for, to what is left of it."""
+Propose = Callable[[hinted.Seen, hinted.Spread, Judge], Proposal]
+"""The picture, its hints, and what limits a guess, to the colours."""
 New = Callable[[tuple[int, ...], npt.DTypeLike], Samples]
 
 LONGEST = 384
@@ -38,6 +56,7 @@ CHROMA = 110.0
 """a* and b* that stand for 1 in a network's planes."""
 _FLAT = 5.0  # units of L* below which lightness says nothing of chroma
 _OBEYED = 4.0  # units of a* and b* by which a proposal may be off at a hint and still count as following it
+_SIDE_BY_SIDE = np.float32(0.6)  # share of the spreader near a hint: it knows outlines, a network what is alike
 _ROWS = 64
 _APART = 25.0  # units of a* and b*: outcomes that far apart agree on nothing
 _GROUPS = 10  # parts of a picture that may have another colour in another outcome
@@ -67,6 +86,7 @@ class Area:
     outcomes: tuple[Outcome, ...]
     """As those of the plan; right inside, and a few pixels beyond, so that nothing from around mixes in."""
     known: Floats
+    covered: Floats
     ruled: Floats
 
 
@@ -82,6 +102,8 @@ class ColourPlan:
     """The colouring, and others that are as plausible where nobody said anything."""
     known: Floats
     """(h, w) 0 to 1: how far the colour is known, by hints or by a proposal that was sure; 0 where it abstains."""
+    covered: Floats
+    """(h, w) 0 to 1: how far colour takes the place of a print's own tone."""
     ruled: Floats
     """(h, w) 0 to 1: trust of the hints."""
     hints: tuple[ColourHint, ...]
@@ -128,6 +150,7 @@ def plan_colour(
     hints: Sequence[ColourHint] = (),
     propose: Propose | None = None,
     abstention: tuple[float, float] | None = None,
+    near: float | None = None,
     palette: Palette | None = None,
     strength: float = 1.0,
     samples: int = 1,
@@ -136,36 +159,32 @@ def plan_colour(
 ) -> ColourPlan:
     """Decide the chroma of a whole picture of `size` (rows, columns) from `reduced_lightness`.
 
-    `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `strength`: how far
-    the palette has its say, 0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise
-    UsageError where a hint lies outside the picture.
+    `abstention`: confidence up to which a proposal is left out, and from which it is wholly taken; `near`: distance
+    from the truth of which confidence is the chance, units of a* and b*; `strength`: how far the palette has its say,
+    0 to 1; `samples`: outcomes wanted. Without a proposal only hints give colour. Raise UsageError where a hint lies
+    outside the picture.
     """
     seen = hinted.Seen(light)
     spread = hinted.spread(seen, hinted.marks_of(hints, size, light.shape, scale))
-    ab, confidence = np.zeros((*light.shape, 2), np.float32), np.zeros(light.shape, np.float32)
     if propose is not None:
-        ab, confidence = propose(light, spread.ab, spread.trust)
-        if palette is not None:
-            ab = palette.applied(ab, light, strength)
-        if abstention is not None:
-            along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
-            confidence = (along * along * (3 - 2 * along)).astype(np.float32)
-            ab = ab * confidence[:, :, None]
-    elif spread.marks:
+        proposed = propose(seen, spread, judgement(light, abstention, palette, strength, near))
+    else:
         ab = spread.ab * spread.trust[:, :, None]
-    made, known = compose(ab, confidence, spread)
-    outcomes = [made]
+        proposed = Proposal(ab=ab, sure=spread.trust, covers=spread.trust)
+    outcomes = [compose(proposed.ab, spread)]
+    known, covered = (_with_hints(plane, spread) for plane in (proposed.sure, proposed.covers))
     if samples > 1:
-        free = (1 - spread.trust) * (1 - 0.5 * confidence)
+        free = (1 - spread.trust) * (1 - 0.5 * known)
         for index in range(1, samples):
-            other = alternative(seen, ab, free, seed=seed, index=index, palette=palette)
-            outcomes.append(compose(other, confidence, spread)[0])
+            other = alternative(seen, proposed.ab, free, seed=seed, index=index, palette=palette)
+            outcomes.append(compose(other, spread))
     ruled = spread.trust
     areas = tuple(
         Area(
             polygon=polygon,
             outcomes=tuple(Outcome.of(light, _continued(ab, inside)) for ab in outcomes),
             known=_continued(known, inside),
+            covered=_continued(covered, inside),
             ruled=_continued(ruled, inside),
         )
         for polygon, inside in _bounds(hints, light.shape, scale)
@@ -176,6 +195,7 @@ def plan_colour(
         lightness=light,
         outcomes=tuple(Outcome.of(light, _continued(ab, apart)) for ab in outcomes),
         known=_continued(known, apart),
+        covered=_continued(covered, apart),
         ruled=_continued(ruled, apart),
         hints=tuple(hints),
         areas=areas,
@@ -229,8 +249,8 @@ def _continued(planes: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     return out
 
 
-def compose(automatic: Floats, confidence: Floats, spread: hinted.Spread) -> tuple[Floats, Floats]:
-    """Put a proposal (h, w, 2) right by hints. Returns a* and b*, and how far the colour is known (h, w).
+def compose(automatic: Floats, spread: hinted.Spread) -> Floats:
+    """Put a proposal (h, w, 2) right by hints.
 
     Hints hold at their pixels. Around those that the proposal missed they take its place, as far as they are trusted;
     a proposal that follows the hints stays, for it knows more of what lies between them.
@@ -241,24 +261,89 @@ def compose(automatic: Floats, confidence: Floats, spread: hinted.Spread) -> tup
     made = automatic + share[:, :, None] * (spread.ab - automatic)
     for mark in spread.marks:
         made[mark.rows, mark.columns] = mark.ab
-    return made.astype(np.float32), (1 - (1 - confidence) * (1 - spread.trust)).astype(np.float32)
+    return made.astype(np.float32)
+
+
+def _with_hints(plane: Floats, spread: hinted.Spread) -> Floats:
+    """How far something is so (h, w): wholly at the pixels of hints."""
+    out = plane.astype(np.float32)
+    for mark in spread.marks:
+        out[mark.rows, mark.columns] = 1
+    return out
+
+
+def judgement(
+    light: Floats,
+    abstention: tuple[float, float] | None,
+    palette: Palette | None = None,
+    strength: float = 1.0,
+    near: float | None = None,
+) -> Judge:
+    """What limits guesses of a picture whose L* (h, w) is given: a palette, and that they abstain where unsure.
+
+    `near` as for `plan_colour`.
+    """
+
+    def judged(ab: Floats, confidence: Floats) -> Proposal:
+        kept, painted = np.ones_like(confidence), np.ones_like(confidence)
+        if palette is not None:
+            doubt = None if near is None else doubt_of(confidence, near)
+            ab, painted = palette.applied(ab, light, strength, doubt)
+        if abstention is not None:
+            along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
+            kept = (along * along * (3 - 2 * along)).astype(np.float32)
+        ab, kept = ab * kept[:, :, None], kept * painted
+        return Proposal(ab=ab, sure=confidence * kept, covers=kept)
+
+    return judged
 
 
 def network_proposal(predict: Callable[[Floats], Floats], *, multiple: int = 16, least: int = 64) -> Propose:
     """A proposal by a network that takes L*/100, a*/110, b*/110 of spread hints and their trust, and gives a*/110,
     b*/110 and a confidence; `multiple` and `least` as its card says of height and width."""
 
-    def propose(light: Floats, ab: Floats, trust: Floats) -> tuple[Floats, Floats]:
-        height, width = light.shape
-        planes = np.concatenate([light[None] / 100, ab.transpose(2, 0, 1) / np.float32(CHROMA), trust[None]])
-        below, right = (max(least, -(-edge // multiple) * multiple) - edge for edge in (height, width))
-        rows = _mirrored(height, height + below)
-        padded = planes[:, rows][:, :, _mirrored(width, width + right)]
+    def propose(seen: hinted.Seen, spread: hinted.Spread, judged: Judge) -> Proposal:
+        hints = spread.ab.transpose(2, 0, 1) / np.float32(CHROMA)
+        planes = np.concatenate([seen.lightness[None] / 100, hints, spread.trust[None]])
         low = np.array([0, -1, -1, 0], np.float32)[:, None, None]
-        made = predict(np.clip(padded, low, np.float32(1))[None])[0][:, :height, :width]
-        return np.ascontiguousarray(made[:2].transpose(1, 2, 0)) * np.float32(CHROMA), np.ascontiguousarray(made[2])
+        made = _predicted(predict, np.clip(planes, low, np.float32(1)), multiple, least)
+        guess, none = judged(*_colours(made)), 1 - spread.trust
+        return Proposal(ab=guess.ab, sure=1 - (1 - guess.sure) * none, covers=1 - (1 - guess.covers) * none)
 
     return propose
+
+
+def belonging_proposal(predict: Callable[[Floats], Floats], *, multiple: int = 16, least: int = 64) -> Propose:
+    """A proposal by a network that takes the traits of a picture and gives a*/110, b*/110, a confidence, and which
+    pixels belong together (`imaging.belonging`): hints put it right before anything is limited."""
+
+    def propose(seen: hinted.Seen, spread: hinted.Spread, judged: Judge) -> Proposal:
+        made = _predicted(predict, belonging.traits(seen), multiple, least)
+        guess = judged(*_colours(made))
+        whole = [mark.reach == 1 and mark.within is None for mark in spread.marks]
+        told = [mark for mark, kept in zip(spread.marks, whole, strict=True) if kept]
+        ab, settled = belonging.carried(belonging.Belonging.of(made[3:]), seen.lightness, guess.ab, told)
+        ab += (_SIDE_BY_SIDE * np.square(spread.trust))[:, :, None] * (spread.ab - ab)
+        bounded = np.isin(spread.owner, np.flatnonzero(~np.array(whole, np.bool_)))
+        settled = np.maximum(settled, spread.trust * bounded)
+        covers = np.maximum(guess.covers, np.maximum(settled, spread.trust))
+        return Proposal(ab=ab, sure=np.maximum(guess.sure, settled), covers=covers)
+
+    return propose
+
+
+def _predicted(predict: Callable[[Floats], Floats], planes: Floats, multiple: int, least: int) -> Floats:
+    """What a network makes of planes (c, h, w) of any size: mirrored at the bottom and right up to one it takes."""
+    height, width = planes.shape[1:]
+    below, right = (max(least, -(-edge // multiple) * multiple) - edge for edge in (height, width))
+    padded = planes[:, _mirrored(height, height + below)][:, :, _mirrored(width, width + right)]
+    made: Floats = predict(padded[None])[0][:, :height, :width]
+    return made
+
+
+def _colours(made: Floats) -> tuple[Floats, Floats]:
+    ab = np.ascontiguousarray(made[:2].transpose(1, 2, 0)) * np.float32(CHROMA)
+    return ab, np.ascontiguousarray(made[2])
 
 
 def _mirrored(length: int, wanted: int) -> npt.NDArray[np.intp]:
@@ -370,7 +455,8 @@ def paint(
     made = [new((height, width, 3 + len(rest)), samples.dtype) for _ in plan.outcomes]
     changed, ruled = new((height, width), np.bool_), new((height, width), np.bool_)
     doubt = new((height, width), np.uint8)
-    common = np.stack([plan.lightness, plan.known, plan.ruled])
+    common = np.stack([plan.lightness, plan.known, plan.ruled, plan.covered])
+    planes = [_planes(outcome) for outcome in plan.outcomes]
     columns = _Places.along(width, plan.scale, plan.lightness.shape[1])
 
     def band(top: int) -> None:
@@ -379,7 +465,7 @@ def paint(
         given = np.ascontiguousarray(np.asarray(samples[rows])[:, :, list(picture)])
         if inverted:
             given = (samples.dtype.type(recolouring.white) - given).astype(samples.dtype)
-        base, known, trust = _enlarged(common, lines, columns)
+        base, known, trust, covered = _enlarged(common, lines, columns)
         light = recolouring.lightness(given)
         off = light - base
         own = recolouring.chroma(given) if len(picture) == 3 and toning > 0 else None
@@ -388,13 +474,14 @@ def paint(
         parts = [(area, at) for area in plan.areas if (at := _inside(area, rows, width))[0].size]
         for area, (down, across) in parts:
             at = down - top, across
-            known[at], trust[at] = _picked(np.stack([area.known, area.ruled]), lines, columns, at)
+            sureness = np.stack([area.known, area.ruled, area.covered])
+            known[at], trust[at], covered[at] = _picked(sureness, lines, columns, at)
         was = [given[:, :, k % given.shape[2]] for k in range(3)]
         still = (was[0] == was[1]) & (was[1] == was[2])  # has no colour that would have to go
         if toning == 1:
-            still |= known == 0
-        for index, (outcome, out) in enumerate(zip(plan.outcomes, made, strict=True)):
-            a, b, rise_a, rise_b = _enlarged(_planes(outcome), lines, columns)
+            still |= covered == 0
+        for index, out in enumerate(made):
+            a, b, rise_a, rise_b = _enlarged(planes[index], lines, columns)
             for area, (down, across) in parts:
                 at = down - top, across
                 a[at], b[at], rise_a[at], rise_b[at] = _picked(_planes(area.outcomes[index]), lines, columns, at)
@@ -402,7 +489,7 @@ def paint(
             b += rise_b * off
             keep = (a == 0) & (b == 0) & still
             if own is not None:
-                share = (1 - known) * np.float32(toning)
+                share = (1 - covered) * np.float32(toning)
                 a += share * own[:, :, 0]
                 b += share * own[:, :, 1]
             for hint, (down, across) in pins:
@@ -457,10 +544,14 @@ def _enlarged(planes: Floats, rows: _Places, columns: _Places) -> Floats:
     """Planes (c, h, w) interpolated bilinearly at these places."""
     start, stop = int(rows.first[0]), int(rows.second[-1]) + 1
     part = planes[:, start:stop]
-    wide = part[:, :, columns.first]
-    wide += columns.share * (part[:, :, columns.second] - wide)
-    out = wide[:, rows.first - start]
-    out += rows.share[:, None] * (wide[:, rows.second - start] - out)
+    wide = part.take(columns.first, axis=2)
+    wide += columns.share * (part.take(columns.second, axis=2) - wide)
+    out = np.empty((len(planes), len(rows.first), wide.shape[2]), np.float32)
+    ends = [*(np.flatnonzero(np.diff(rows.first)) + 1), len(rows.first)]
+    for top, bottom in pairwise([0, *ends]):  # rows between the same two
+        upper, lower = wide[:, rows.first[top] - start], wide[:, rows.second[top] - start]
+        np.multiply((lower - upper)[:, None], rows.share[top:bottom, None], out=out[:, top:bottom])
+        out[:, top:bottom] += upper[:, None]
     return out
 
 

@@ -57,7 +57,12 @@ def _root(x: Floats) -> Floats:
 
 
 def _unroot(f: Floats) -> Floats:
-    return np.where(f > _LINEAR, f * f * f, (f - np.float32(4 / 29)) * np.float32(_SLOPE)).astype(np.float32)
+    light = f * f
+    light *= f
+    dark = ~(f > _LINEAR)
+    if dark.any():  # in most pictures few
+        light[dark] = (f[dark] - np.float32(4 / 29)) * np.float32(_SLOPE)
+    return light
 
 
 def lab_from_linear(rgb: npt.ArrayLike, to_xyz: Matrix = SRGB_TO_XYZ) -> Floats:
@@ -106,7 +111,13 @@ class _Gamut:
     def _mixed(self, light: Floats, root: Floats, a: Floats, b: Floats) -> list[Floats]:
         x = _unroot(root + a * np.float32(1 / 500))
         z = _unroot(root - b * np.float32(1 / 200))
-        return [row[0] * x + row[1] * light + row[2] * z for row in self.from_xyz]
+        made = []
+        for row in self.from_xyz:
+            plane = row[0] * x
+            plane += row[1] * light
+            plane += row[2] * z
+            made.append(plane)
+        return made
 
     def _fitted(self, light: Floats, root: Floats, a: Floats, b: Floats) -> list[Floats]:
         """The same with as much chroma as there is room for."""
@@ -163,6 +174,8 @@ class Recolouring:
         self._encoded = (np.interp(roots, self._curve, codes) * self.white).astype(np.float32)
         self._exact = self.dtype.kind == "u" and self.white < 1 << 16
         self._last = np.asarray(self.white, self.dtype)
+        self._whole = self._exact and self.white == np.iinfo(self.dtype).max
+        self._shown8 = np.rint(self._encoded).astype(np.uint8) if self._exact and self.white < 1 << 8 else None
         if self._exact:
             whole = np.arange(int(self.white) + 1) / self.white
             self._light = np.interp(whole, codes, self._curve).astype(np.float32)
@@ -182,8 +195,7 @@ class Recolouring:
     def lightness(self, samples: Samples) -> Floats:
         """L* (h, w), 0 to 100, of the same."""
         if samples.shape[2] == 1 and self._exact:
-            codes = np.minimum(samples[:, :, 0], self._last)
-            return np.asarray(self._lightness[codes])
+            return self._lightness.take(self._within(samples[:, :, 0]))
         return lightness(self.light(samples))
 
     def chroma(self, samples: Samples) -> Floats:
@@ -213,8 +225,8 @@ class Recolouring:
         self, samples: Samples, a: Floats, b: Floats, made: Samples, keep: npt.NDArray[np.bool_] | None
     ) -> None:
         if samples.shape[1] == 1 and self._exact:  # the usual case: two tables
-            codes = np.minimum(samples[:, 0], self._last)
-            light, root = self._light[codes], self._root[codes]
+            codes = self._within(samples[:, 0])
+            light, root = self._light.take(codes), self._root.take(codes)
         elif samples.shape[1] == 1:
             light = self._decoded(samples[:, 0])
             root = _root(light)
@@ -223,27 +235,32 @@ class Recolouring:
             light = np.tensordot(self._weights, np.stack(decoded), 1)
             root = _root(light)
         for k, plane in enumerate(self._gamut.linear(light, root, a, b)):
-            shown = self._shown(plane)
-            made[:, k] = np.rint(shown, out=shown) if self.dtype.kind == "u" else shown
+            made[:, k] = self._shown(plane)
         at = np.flatnonzero((a == 0) & (b == 0) if keep is None else keep)
         if at.size:
             made[at] = samples[at]
 
-    def _shown(self, light: Floats) -> Floats:
-        """Code values of linear light in [0, 1]."""
-        place = np.sqrt(light)
+    def _shown(self, light: Floats) -> Samples:
+        """Code values of linear light in [0, 1], whole ones of integer samples; `light` is written over."""
+        place = np.sqrt(light, out=light)
         place *= _FINE
-        if self._exact and self.white < 1 << 8:
-            return np.asarray(self._encoded[np.rint(place, out=place).astype(np.int32)])
+        if self._shown8 is not None:
+            return self._shown8.take(np.rint(place, out=place).astype(np.int32))
         first = place.astype(np.int32)
         place -= first
-        low = self._encoded[first]
-        return np.asarray(low + place * (self._encoded[first + 1] - low))
+        low = self._encoded.take(first)
+        place *= self._encoded.take(first + 1) - low
+        place += low
+        return np.rint(place, out=place) if self.dtype.kind == "u" else place
+
+    def _within(self, codes: Samples) -> Samples:
+        """Codes none of which is beyond white."""
+        return codes if self._whole else np.minimum(codes, self._last)
 
     def _decoded(self, codes: Samples) -> Floats:
         """Linear light of code values (n,); of integer samples they may also be means, as floats."""
         if self._exact and codes.dtype == self.dtype:
-            return np.asarray(self._light[np.minimum(codes, self._last)])
+            return self._light.take(self._within(codes))
         share = np.nan_to_num(codes.astype(np.float32) / np.float32(self.white), nan=0.0, posinf=1.0, neginf=0.0)
         at = np.linspace(0, 1, len(self._curve), dtype=np.float32)
         return np.asarray(np.interp(np.clip(share, 0, 1), at, self._curve), np.float32)

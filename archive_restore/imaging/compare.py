@@ -21,6 +21,7 @@ from archive_restore.core.synthesis_map import (
     same_bits,
 )
 from archive_restore.imaging.engine import bands
+from archive_restore.imaging.lanes import in_order
 from archive_restore.imaging.luminance import Luminance, spread_gray
 from archive_restore.ports import ColourSpace, PictureSource
 from archive_restore.records.imagery import PixelFlag, Region, SampleRole
@@ -120,7 +121,7 @@ class StoryComparison:
 
 
 def compare_story(
-    story: Compared, parent: Compared, master: Compared, *, white: float, colours: bool
+    story: Compared, parent: Compared, master: Compared, *, white: float, colours: bool, threads: int = 1
 ) -> StoryComparison:
     """Hold a story, its flags included, against what it was made from and against the master; each is read once.
 
@@ -130,57 +131,24 @@ def compare_story(
     luminance. In another frame no pixel may be called original. No flag of the parent may be lost. Raises
     PictureUnreadable from the sources.
     """
-    assert story.flags is not None
     facts = story.source.facts
-    frame = (facts.width, facts.height)
-    in_parent, in_master = ((one.source.facts.width, one.source.facts.height) == frame for one in (parent, master))
     digests = {name: PixelDigest() for name in ("story", "map", "parent", "master")}
     total = np.zeros(256, np.int64)
     breaches: dict[str, ClaimBreach] = {}
-    carried = _CarriedFlags(parent, facts.width, facts.height)
-    light_of = {
-        id(one): Luminance(one.source.facts, white, one.space)
-        for one in (story, *([parent, master] if in_master else [parent]))
-    }
-    for top, bottom in bands(facts.height, ROWS):
-        region = Region(top=top, left=0, bottom=bottom, right=facts.width)
-        told = story.source.read(region)
-        flags = _flags(story.flags, region)
-        digests["story"].update(told)
-        digests["map"].update(flags)
-        total += histogram(flags)
-        light = light_of[id(story)].of(told)
-        found = [*breach("NOT_ALLOWED", (flags & np.uint8(~int(STORY_FLAGS) & 0xFF)) != 0)]
-        if in_master:
-            was = master.source.read(region)
-            digests["master"].update(was)
-            same = _same(told, story, was, master, white)
-            before = light_of[id(master)].of(was)
-            found += check_story_claims(flags, same, light, before)
-        else:
-            found += breach("ORIGINAL", flags == 0)
-        had = carried.read(top, bottom)
-        found += breach("LOST", (had & ~flags) != 0)
-        if in_parent:
-            if parent is not master:
-                given = parent.source.read(region)
-                digests["parent"].update(given)
-                same = _same(told, story, given, parent, white)
-                before = light_of[id(parent)].of(given)
-            if colours:
-                found += breach("NOT_ALLOWED", (flags & ~had & np.uint8(~int(COLOUR_FLAGS) & 0xFF)) != 0)
-                coloured = (flags & int(PixelFlag.COLORIZED)) != 0
-                found += breach("PARENT", ~coloured & ~same)
-                found += breach("LUMINANCE", coloured & ~(np.abs(light - before) <= LUMINANCE_TOLERANCE))
-        for one in found:
+    judge = _Judge(story, parent, master, white=white, colours=colours)
+    for top, told in in_order(judge.band, bands(facts.height, ROWS), threads):
+        for name, rows in told.read.items():
+            digests[name].update(rows)
+        total += histogram(told.read["map"])
+        for one in told.found:
             _add(breaches, one, top)
-    if not in_master:
+    if not judge.in_master:
         _digest(master.source, digests["master"])
     if parent is master:
         digests["parent"] = digests["master"]
-    elif not in_parent:
+    elif not judge.in_parent:
         _digest(parent.source, digests["parent"])
-    if colours and not in_parent:
+    if colours and not judge.in_parent:
         _add(breaches, ClaimBreach(rule="PARENT", pixels=facts.width * facts.height, y=0, x=0), 0)
     return StoryComparison(
         breaches=tuple(breaches.values()),
@@ -190,6 +158,63 @@ def compare_story(
         master_sha256=digests["master"].hexdigest(),
         histogram=tuple(int(n) for n in total),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Told:
+    """What a band of a story says."""
+
+    read: dict[str, npt.NDArray[Any]]
+    """Rows that were read, by whose they are."""
+    found: list[ClaimBreach]
+
+
+class _Judge:
+    """Holds bands of a story against the pictures it came from; several threads may use it at once."""
+
+    def __init__(self, story: Compared, parent: Compared, master: Compared, *, white: float, colours: bool) -> None:
+        assert story.flags is not None
+        self._story, self._parent, self._master = story, parent, master
+        self._flags, self._white, self._colours = story.flags, white, colours
+        self.in_parent, self.in_master = _same_frame(story, parent), _same_frame(story, master)
+        self._carried = _CarriedFlags(parent, story.source.facts.width, story.source.facts.height)
+        lit = (story, parent, master) if self.in_master else (story, parent)
+        self._light = {id(one): Luminance(one.source.facts, white, one.space) for one in lit}
+
+    def band(self, rows: tuple[int, int]) -> tuple[int, _Told]:
+        """The first of these rows, and what they say."""
+        story, parent, master = self._story, self._parent, self._master
+        region = Region(top=rows[0], left=0, bottom=rows[1], right=story.source.facts.width)
+        told = story.source.read(region)
+        flags = _flags(self._flags, region)
+        read = {"story": told, "map": flags}
+        light = self._light[id(story)].of(told)
+        found = [*breach("NOT_ALLOWED", (flags & np.uint8(~int(STORY_FLAGS) & 0xFF)) != 0)]
+        if self.in_master:
+            was = read["master"] = master.source.read(region)
+            same = _same(told, story, was, master, self._white)
+            before = self._light[id(master)].of(was)
+            found += check_story_claims(flags, same, light, before)
+        else:
+            found += breach("ORIGINAL", flags == 0)
+        had = self._carried.read(*rows)
+        found += breach("LOST", (had & ~flags) != 0)
+        if self.in_parent:
+            if parent is not master:
+                given = read["parent"] = parent.source.read(region)
+                same = _same(told, story, given, parent, self._white)
+                before = self._light[id(parent)].of(given)
+            if self._colours:
+                found += breach("NOT_ALLOWED", (flags & ~had & np.uint8(~int(COLOUR_FLAGS) & 0xFF)) != 0)
+                coloured = (flags & int(PixelFlag.COLORIZED)) != 0
+                found += breach("PARENT", ~coloured & ~same)
+                found += breach("LUMINANCE", coloured & ~(np.abs(light - before) <= LUMINANCE_TOLERANCE))
+        return rows[0], _Told(read=read, found=found)
+
+
+def _same_frame(one: Compared, other: Compared) -> bool:
+    first, second = one.source.facts, other.source.facts
+    return (first.width, first.height) == (second.width, second.height)
 
 
 def _same(

@@ -140,6 +140,9 @@ def pixels_of(
     Depends on nothing else, so that bands agree with the whole. The pixel under a point, and those along a stroke, are
     always among them; of a polygon those whose middle lies inside (by the even-odd rule), of a tiny one its middle's.
     """
+    reach = radius + 2
+    if rows[1] <= min(y for _, y in places) - reach or rows[0] >= max(y for _, y in places) + reach:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
     if shape is HintShape.POLYGON:
         if np.ptp(np.array(places), axis=0).min() >= 2:
             return _inside(places, rows, width)

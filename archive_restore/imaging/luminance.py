@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,14 +35,38 @@ class Luminance:
         self._weighted = [curve * np.float32(weight) for weight in weights]
         roots = np.linspace(0.0, 1.0, _FINE + 1)
         self._encoded = np.interp(roots**2, curve, np.linspace(0.0, 1.0, len(curve))).astype(np.float32)
+        self._tables: dict[str, list[npt.NDArray[np.float32]]] = {}
 
     def of(self, samples: Samples) -> npt.NDArray[np.float32]:
         """Float32 (h, w) of samples (h, w, n)."""
-        last = np.float32(len(self._weighted[0]) - 1)
-        light: npt.NDArray[np.float32] = np.zeros(samples.shape[:2], np.float32)
-        for index, curve in zip(self._planes, self._weighted, strict=True):
-            share = self._share(samples[:, :, index])
-            light += curve.take(_nearest(np.float32(1) - share if self._inverted else share, last))
+        if samples.dtype.kind != "u" or samples.dtype.itemsize > 2:
+            return self._shown(self._light(samples[:, :, at], k) for k, at in enumerate(self._planes))
+        tables = self._tables_of(samples.dtype)
+        if len(tables) == 1:
+            return tables[0].take(samples[:, :, self._planes[0]])
+        return self._shown(table.take(samples[:, :, at]) for at, table in zip(self._planes, tables, strict=True))
+
+    def _tables_of(self, dtype: np.dtype[Any]) -> list[npt.NDArray[np.float32]]:
+        """What every code means: the weighed light of each colour; of gray the result itself."""
+        tables = self._tables.get(dtype.str)
+        if tables is None:
+            codes = np.arange(1 << 8 * dtype.itemsize).astype(dtype)[None]
+            tables = [self._light(codes, k) for k in range(len(self._planes))]
+            tables = [table[0] for table in (tables if len(tables) > 1 else [self._shown(tables)])]
+            self._tables[dtype.str] = tables
+        return tables
+
+    def _light(self, plane: Samples, k: int) -> npt.NDArray[np.float32]:
+        """Weighed light of one plane."""
+        share = self._share(plane)
+        last = np.float32(len(self._weighted[k]) - 1)
+        return self._weighted[k].take(_nearest(np.float32(1) - share if self._inverted else share, last))
+
+    def _shown(self, parts: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """Code value of the sum of parts, each linear light; the first is written over."""
+        light, *others = parts
+        for part in others:
+            light += part
         np.sqrt(np.minimum(light, 1, out=light), out=light)
         return self._encoded.take(_nearest(light, np.float32(_FINE)))
 

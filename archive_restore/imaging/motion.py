@@ -31,7 +31,8 @@ HARMONICS = 16
 """Frequencies a region moves in."""
 _GROUP = 8  # frames
 _LOOKED_AT = 4  # frames
-_SMOOTHEST = 2.0  # pixels of the coarse grid, so that neighbours never part
+SMOOTHEST = 2.0
+"""Cells over which motion changes at least, so that neighbours never part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +112,7 @@ class SpectralMotion(MotionSource):
         self.shape = (-(-shape[0] // COARSE), -(-shape[1] // COARSE))
         self._first, self._group = -1, np.zeros((0, *self.shape, 2), np.float32)
         seconds = frames / rate
-        self._parts = [
-            _Part.make(region, self.shape, shape[1], seconds, _bits(seed, index))
-            for index, region in enumerate(regions)
-        ]
+        self._parts = [self._part(region, index, shape[1], seconds, seed) for index, region in enumerate(regions)]
         self._kinds = (REST, *dict.fromkeys(region.spectrum.name for region in regions))
         self._alpha, self._kind = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.uint8)
         for part, region in zip(self._parts, regions, strict=True):
@@ -146,11 +144,94 @@ class SpectralMotion(MotionSource):
             self._first = first
         return MotionFrame(flow=self._group[frame - first], alpha=self._alpha, kind=self._kind)
 
+    def _part(self, region: Moving, index: int, width: int, seconds: float, seed: int) -> _Part:
+        cells = Cells.of(region, self.shape, width=width, seconds=seconds, seed=seed, index=index)
+        if cells is None:
+            none = np.zeros((2, 0), np.float32)
+            return _Part(
+                rows=slice(0), columns=slice(0), mask=np.zeros((0, 0), np.float32), volume=none, harmonics=(1,)
+            )
+        return _Part.make(cells, self._volume(cells))
+
+    def _volume(self, cells: Cells) -> Volume:
+        """How a region moves, of any strength; who knows better than noise says so here."""
+        return noise_volume(cells)
+
     def _envelope(self, index: NDArray[np.int64]) -> Floats:
         """0 at both ends, 1 between, float32 (n,)."""
         last = self._frames - 1
         share = np.clip(np.minimum(index, last - index) / self._ease, 0, 1)
         return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """The cells of the coarse grid in which a region moves."""
+
+    region: Moving
+    rows: slice
+    columns: slice
+    mask: Floats
+    """(rows, columns) 0..1."""
+    width: int
+    """Of the frame, pixels."""
+    seconds: float
+    """Of the clip."""
+    seed: int
+    index: int
+    """Number of the region."""
+
+    @classmethod
+    def of(
+        cls, region: Moving, shape: tuple[int, int], *, width: int, seconds: float, seed: int, index: int
+    ) -> Cells | None:
+        """The rectangle of a coarse grid of `shape` that holds the region; None where it has no cell."""
+        rows, columns = shape
+        padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
+        padded[: region.mask.shape[0], : region.mask.shape[1]] = region.mask
+        mask = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond
+        # the border would move.
+        least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
+        mask *= cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
+        if not mask.any():
+            return None
+        down, across = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        here = slice(int(down[0]), int(down[-1]) + 1), slice(int(across[0]), int(across[-1]) + 1)
+        return cls(
+            region=region, rows=here[0], columns=here[1], mask=np.ascontiguousarray(mask[here]), width=width,
+            seconds=seconds, seed=seed, index=index,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """Fourier coefficients of the flow over some cells, of any strength."""
+
+    harmonics: tuple[int, ...]
+    """Whole periods in the clip, none twice."""
+    parts: Floats
+    """(2 · harmonics, rows, columns, 2): cosine and sine of every harmonic."""
+
+
+def noise_volume(cells: Cells) -> Volume:
+    """Smoothed noise with the amplitudes of the region's spectrum, and its travelling wave."""
+    spectrum, harmonics = cells.region.spectrum, chosen_harmonics(cells.region.spectrum, cells.seconds)
+    rng, unit = np.random.Generator(_bits(cells.seed, cells.index)), cells.width / COARSE
+    y, x = np.mgrid[cells.rows, cells.columns].astype(np.float32)
+    travelled = (x * spectrum.heading[0] + y * spectrum.heading[1]) / unit
+    parts = []
+    for harmonic in harmonics:
+        ratio = harmonic / harmonics[0]
+        weight = ratio**-spectrum.exponent
+        smooth = max(spectrum.extent * unit / np.sqrt(ratio), SMOOTHEST)
+        real, imaginary = (_smoothed(rng, cells.mask.shape, smooth) * weight for _ in range(2))
+        if spectrum.wave:
+            phase = 2 * np.pi * np.sqrt(ratio) * travelled / spectrum.wave
+            cos, sin = np.cos(phase)[..., None], np.sin(phase)[..., None]
+            real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
+        parts += [real, imaginary]
+    return Volume(harmonics=harmonics, parts=np.stack(parts) * np.asarray(spectrum.along, np.float32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,41 +248,14 @@ class _Part:
     """Whole periods in the clip."""
 
     @classmethod
-    def make(cls, region: Moving, shape: tuple[int, int], width: int, seconds: float, bits: np.random.Philox) -> _Part:
-        rows, columns = shape
-        padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
-        padded[: region.mask.shape[0], : region.mask.shape[1]] = region.mask
-        mask = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond
-        # the border would move.
-        least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
-        mask *= cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
-        if not mask.any():
-            none = np.zeros((2, 0), np.float32)
-            return cls(rows=slice(0), columns=slice(0), mask=np.zeros((0, 0), np.float32), volume=none, harmonics=(1,))
-        down, across = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-        here = slice(int(down[0]), int(down[-1]) + 1), slice(int(across[0]), int(across[-1]) + 1)
-        mask = np.ascontiguousarray(mask[here])
-        spectrum, harmonics = region.spectrum, chosen_harmonics(region.spectrum, seconds)
-        rng, unit = np.random.Generator(bits), width / COARSE
-        y, x = np.mgrid[here].astype(np.float32)
-        travelled = (x * spectrum.heading[0] + y * spectrum.heading[1]) / unit
-        parts = []
-        for harmonic in harmonics:
-            ratio = harmonic / harmonics[0]
-            weight = ratio**-spectrum.exponent
-            smooth = max(spectrum.extent * unit / np.sqrt(ratio), _SMOOTHEST)
-            real, imaginary = (_smoothed(rng, mask.shape, smooth) * weight for _ in range(2))
-            if spectrum.wave:
-                phase = 2 * np.pi * np.sqrt(ratio) * travelled / spectrum.wave
-                cos, sin = np.cos(phase)[..., None], np.sin(phase)[..., None]
-                real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
-            parts += [real, imaginary]
-        volume = np.stack(parts) * np.asarray(spectrum.along, np.float32)
+    def make(cls, cells: Cells, given: Volume) -> _Part:
+        """The volume as strong as the region asks for."""
+        region, mask, volume = cells.region, cells.mask, given.parts
         square = float((mask[..., None] ** 2 * (volume**2).sum(axis=0)).sum() / max(float((mask**2).sum()), 1e-9)) / 2
-        volume *= mask[..., None] * np.float32(region.amplitude * spectrum.strength / max(np.sqrt(square), 1e-9))
+        strength = np.float32(region.amplitude * region.spectrum.strength / max(np.sqrt(square), 1e-9))
+        volume = volume * (mask[..., None] * strength)
         return cls(
-            rows=here[0], columns=here[1], mask=mask, harmonics=harmonics,
+            rows=cells.rows, columns=cells.columns, mask=mask, harmonics=given.harmonics,
             volume=np.ascontiguousarray(volume.reshape(len(volume), -1), np.float32),
         )  # fmt: skip
 
@@ -278,6 +332,18 @@ def where_it_moves(source: MotionSource, shape: tuple[int, int]) -> tuple[Moved,
         box = Region(top=top, left=left, bottom=bottom, right=right)
         found.append(Moved(kind=kind, share=float(cells.mean()), box=box))
     return tuple(found)
+
+
+def coarse_mask(mask: Bytes, shape: tuple[int, int]) -> Floats:
+    """A mask, uint8 (h, w) of the frame, on the coarse grid of `shape`: 0..1."""
+    rows, columns = shape
+    padded = np.zeros((rows * COARSE, columns * COARSE), np.uint8)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    small = cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    # A cell is spread over its neighbours when the flow is made fine: only those within count, or pixels beyond the
+    # border would move.
+    least = padded.reshape(rows, COARSE, columns, COARSE).min(axis=(1, 3))
+    return np.asarray(small * cv2.erode((least > 0).astype(np.uint8), np.ones((3, 3), np.uint8)), np.float32)
 
 
 def chosen_harmonics(spectrum: Spectrum, seconds: float) -> tuple[int, ...]:

@@ -2,12 +2,12 @@
 
 A palette is a mixture of usual colours, each a normal distribution in CIELAB, with a limit of chroma and the tint of
 what should be neutral (schemas/palette.schema.json). It shifts a proposal towards what is usual near it, by Bayes'
-rule, and limits it; it never adds colour where nothing was proposed, and no hint is touched by it.
+rule, and limits it; it never adds colour where nothing was proposed, and no hint is touched by it. Where what is usual
+is bare print, nothing is painted.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ from archive_restore.imaging.colour import lab_from_srgb
 Floats = npt.NDArray[np.float32]
 
 STATEMENT = "A prior, not evidence."
-_DOUBTED = 9.0  # deviation with which a proposal is believed, units of a* and b*
+_DOUBTED = 9.0  # deviation of a proposal that says nothing of its own, units of a* and b*
 _KNEE = 0.6  # share of the limit from which chroma is pressed together
 
 
@@ -38,32 +38,40 @@ class Palette:
         self._means = np.array([colour["lab"] for colour in colours], np.float64)
         self._deviations = np.array([colour["deviation"] for colour in colours], np.float64)
         self._black, self._white = (np.array(document["tint"][end], np.float32) for end in ("black", "white"))
+        self._bare = np.array([bool(colour.get("bare")) for colour in colours])
 
-    def applied(self, ab: Floats, light: Floats, strength: float = 1.0) -> Floats:
-        """Chroma (h, w, 2) shifted and limited, at L* (h, w); `strength` 0 changes nothing, 1 is all of it.
+    def applied(
+        self, ab: Floats, light: Floats, strength: float = 1.0, doubt: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """Chroma (h, w, 2) shifted and limited, at L* (h, w), and how likely (h, w) it is that there was any.
 
-        Of each usual colour: how likely is it behind what was proposed, and what would the colour then be? The mean of
-        the answers, weighed with their chances. The neutral tint counts as far as there is colour at all.
+        A proposal is for a neutral print, so it is first moved by the tint. Of each usual colour: how likely is it
+        behind what was proposed, and what would the colour then be? The mean of the answers, weighed with their
+        chances; bare print has none. `doubt`: deviation of the proposal (h, w); what is sure hardly moves. `strength`
+        0 changes nothing, 1 is all of it.
         """
-        total = np.zeros(light.shape, np.float32)
-        shifted = np.zeros_like(ab)
-        for weight, mean, deviation in zip(self._weights, self._means, self._deviations, strict=True):
-            off = ab - mean[1:].astype(np.float32)
-            wide = (deviation[1:] ** 2 + _DOUBTED**2).astype(np.float32)
-            far = np.square((light - np.float32(mean[0])) / np.float32(2 * deviation[0]))
-            far += np.square(off[:, :, 0]) / wide[0] + np.square(off[:, :, 1]) / wide[1]
-            chance = np.float32(weight / math.sqrt(float(wide.prod()))) * np.exp(np.float32(-0.5) * far)
-            chance = chance.astype(np.float32) + np.float32(1e-12)
-            total += chance
-            shifted += chance[:, :, None] * (ab - off * (np.float32(_DOUBTED**2) / wide))
-        shifted /= total[:, :, None]
+        doubted = np.float32(_DOUBTED**2) if doubt is None else np.square(doubt)[:, :, None]
         share = np.clip(light / 100, 0, 1)[:, :, None]
-        tint = self._black + share * (self._white - self._black)
-        chroma = np.hypot(shifted[:, :, 0], shifted[:, :, 1])[:, :, None]
-        shifted += tint * np.exp(-chroma / np.float32(self.limit))
-        shifted = self.limited(shifted)
-        proposed = np.minimum(np.hypot(ab[:, :, 0], ab[:, :, 1])[:, :, None] / np.float32(2), 1)
-        return np.asarray(ab + np.float32(strength) * proposed * (shifted - ab), np.float32)
+        chroma = np.hypot(ab[:, :, 0], ab[:, :, 1])[:, :, None]
+        seen = ab + (self._black + share * (self._white - self._black)) * np.exp(-chroma / np.float32(self.limit))
+        total, bare = np.full(light.shape, 1e-12, np.float32), np.zeros(light.shape, np.float32)
+        shifted = np.float32(1e-12) * seen
+        for weight, mean, deviation, left in zip(self._weights, self._means, self._deviations, self._bare, strict=True):
+            off = seen - mean[1:].astype(np.float32)
+            wide = np.broadcast_to(np.square(deviation[1:]).astype(np.float32) + doubted, ab.shape)
+            far = np.square((light - np.float32(mean[0])) / np.float32(2 * deviation[0]))
+            far += (np.square(off) / wide).sum(axis=2)
+            chance = np.float32(weight) / np.sqrt(wide.prod(axis=2)) * np.exp(np.float32(-0.5) * far)
+            if left:
+                bare += chance
+                continue
+            total += chance
+            shifted += chance[:, :, None] * (seen - off * (doubted / wide))
+        shifted = self.limited(shifted / total[:, :, None])
+        painted = 1 - np.float32(strength) * bare / (total + bare)
+        proposed = np.minimum(chroma / np.float32(2), 1)
+        made = ab + np.float32(strength) * proposed * (shifted - ab)
+        return np.asarray(painted[:, :, None] * made, np.float32), np.asarray(painted, np.float32)
 
     def limited(self, ab: Floats) -> Floats:
         """Chroma (…, 2) pressed below the limit, smoothly from a share of it on; hue stays."""
@@ -79,6 +87,12 @@ class Palette:
         chosen = int(rng.choice(len(chances), p=chances / chances.sum()))
         drawn = rng.normal(self._means[chosen, 1:], self._deviations[chosen, 1:])
         return np.asarray(self.limited(drawn.astype(np.float32)), np.float64)
+
+
+def doubt_of(confidence: Floats, near: float) -> Floats:
+    """Deviation of proposals that are within `near` of the truth with these chances: of a normal distribution in a* and
+    b*, whose distance from its mean follows Rayleigh's."""
+    return np.asarray(near / np.sqrt(-2 * np.log1p(-np.clip(confidence, 0.02, 0.99))), np.float32)
 
 
 # --- choosing ------------------------------------------------------------------------------------------
@@ -114,6 +128,41 @@ def said(palette: Mapping[str, Any]) -> str:
     return f"{palette['years'][0]}–{palette['years'][1]}, {regions}" + (
         f", {palette['process']}" if palette["process"] else ""
     )
+
+
+def based(palette: Mapping[str, Any]) -> str:
+    """How many of its colours are more than an estimate, in a few words."""
+    colours = palette["colours"]
+    for basis in ("measured", "computed"):
+        if count := sum(colour.get("basis") == basis for colour in colours):
+            return f"{count} of {len(colours)} colours {_BASES[basis]}"
+    return "all estimated by hand" if all("basis" in colour for colour in colours) else "basis not stated"
+
+
+def rests_on(palette: Mapping[str, Any]) -> str:
+    """In a few words, which numbers of a palette have a basis that anyone can look up, and which are estimates."""
+    by: dict[str, list[str]] = {}
+    for colour in palette["colours"]:
+        by.setdefault(str(colour.get("basis", "not stated")), []).append(str(colour["name"]))
+    words = []
+    for basis, meaning in _BASES.items():
+        if names := by.get(basis):
+            words.append(f"{meaning}: {', '.join(names)}")
+    rest: dict[str, list[str]] = {}
+    for number, basis in palette.get("basis", {}).items():
+        rest.setdefault(str(basis), []).append(_NUMBERS[number])
+    words += [f"{', '.join(rest[basis])} {basis}" for basis in _BASES if basis in rest]
+    return "; ".join(words)
+
+
+_BASES = {
+    "measured": "measured on photographs",
+    "computed": "computed of published numbers",
+    "estimated": "estimated by hand",
+    "defined": "by definition without colour",
+    "not stated": "of a basis that is not stated",
+}
+_NUMBERS = {"weights": "shares", "deviations": "deviations", "chroma_limit": "limit of chroma", "tint": "tint"}
 
 
 def _years(era: str) -> tuple[int, int]:
@@ -171,9 +220,10 @@ def palette_from(
         "process": process,
         "statement": STATEMENT,
         "method": f"Measured on {len(looked)} reference photographs: {len(weights)} groups of colours by k-means.",
+        "basis": dict.fromkeys(("weights", "deviations", "chroma_limit", "tint"), "measured"),
         "colours": [
-            {"name": f"group {k + 1}", "weight": round(float(weight), 4),
-             "lab": [round(float(v), 1) for v in mean], "deviation": [round(float(v), 1) for v in deviation]}
+            {"name": f"group {k + 1}", "weight": round(float(weight), 4), "lab": [round(float(v), 1) for v in mean],
+             "deviation": [round(float(v), 1) for v in deviation], "basis": "measured"}
             for k, (weight, mean, deviation) in enumerate(zip(weights, means, deviations, strict=True))
         ],
         "chroma_limit": round(float(np.clip(1.15 * np.percentile(chroma, 99), 5, 150)), 1),

@@ -33,6 +33,24 @@ class Caption:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClipCopy:
+    """What a copy of a clip says besides: no frame and no sound of it is encoded again."""
+
+    frames: int
+    rate: int
+    """Frames a second."""
+    sound: bool
+    decoded_sha256: str
+    """Digest of all decoded frames, one after another: those of the stored clip and of the copy."""
+    maps: str
+    """Name of the stored video that holds the synthesis map of every frame."""
+    maps_sha256: str
+    """Of its bytes."""
+    maps_pixels_sha256: str
+    """Digest of its decoded frames."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccessCopy:
     """One access copy: the content of the assertion `org.archive-restore.access.v1`."""
 
@@ -49,14 +67,14 @@ class AccessCopy:
     """Where in the copy the picture lies."""
     orientation: int
     """EXIF orientation 1..8, as that of the source."""
-    quality: int
-    """Of the JPEG encoder, 1..100; every sample has its own chroma (4:4:4)."""
+    quality: int | None
+    """Of the JPEG encoder, 1..100; every sample has its own chroma (4:4:4). None for a clip, whose frames stay."""
     colour: str
     """What the code values mean: `sRGB`, or the name of the ICC profile that was carried along."""
     left_out: tuple[str, ...]
     """Samples of the source that the copy does not have: `alpha`, `infrared`."""
     pixels_sha256: str
-    """Digest of the 8-bit samples of the picture before they were encoded, without the band."""
+    """Digest of the 8-bit samples of the picture before they were encoded, without the band; of a clip all frames."""
     encoding: EncodingError
     caption: Caption
     digital_source_type: str
@@ -67,6 +85,8 @@ class AccessCopy:
     """UTC, RFC 3339."""
     review: ReviewState | None = None
     """What a person said of the version that was copied; None for a master, which nobody reviews."""
+    clip: ClipCopy | None = None
+    """Of an animation alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,11 @@ class LabelKind(StrEnum):
     COLORIZATION = "colorization"
     ANIMATION = "animation"
     STORY = "story"
-    """Several of these at once, one made from the other."""
+    """Several still ones at once, one made from the other."""
+    ANIMATED_STORY = "animated-story"
+    """A clip of one of the others."""
+    MONTAGE = "montage"
+    """A clip of pictures that are no stories, in which nothing moves."""
 
 
 class Position(StrEnum):

@@ -30,6 +30,12 @@ class Task(StrEnum):
     SUPER_RESOLUTION = "super-resolution"
     FACE_DETECTION = "face-detection"
     FACE_LANDMARKS = "face-landmarks"
+    IMAGE_TO_VIDEO = "image-to-video"
+    """Draws the frames of a clip of one still."""
+    MOTION = "motion"
+    """Says how a still moves; who warps it is this program."""
+    MOTION_SPECTRA = "motion-spectra"
+    """Draws how a region of a still moves: the Fourier coefficients of its paths (imaging.motion_spectra)."""
 
 
 class Library(StrEnum):
@@ -108,6 +114,9 @@ class InputContract:
     """Least h and w, pixels."""
     maximum_size: int | None = None
     """Greatest h and w, pixels; equal to `minimum_size` where the size is fixed, None where there is no limit."""
+    height: int | None = None
+    """The one h that may be given, where h and w are fixed and not the same; goes with `width`."""
+    width: int | None = None
     halo: int
     """Receptive field around a pixel: what lies further off does not change it, pixels of the input."""
 
@@ -120,6 +129,10 @@ class OutputContract:
     scale: int = 1
     """Output pixels per input pixel along an edge."""
     extent: Extent = Extent.FRAME
+    frames: int = 1
+    """Outputs of one input, in the order of time: float32 (n · frames, c, h, w)."""
+    rate: float | None = None
+    """Frames a second; of `harmonic` planes the frequency of the first, and from each to the next, Hz."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +207,7 @@ class ExpectedValue:
     row: int
     column: int
     value: float
+    frame: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

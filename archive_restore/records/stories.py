@@ -84,3 +84,8 @@ class StoryDerivation:
     """UTC, RFC 3339."""
     ended: str
     events: tuple[Event, ...]
+
+    @property
+    def outcomes(self) -> tuple[Product, ...]:
+        """The picture and its alternatives: what was drawn, in this order."""
+        return (*self.products[:1], *self.alternatives)

@@ -10,26 +10,29 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from archive_restore.errors import UsageError
 from archive_restore.imaging import camera, faces, motion_regions
 from archive_restore.imaging.clip import Clip
+from archive_restore.imaging.eyelids import Patch
 from archive_restore.imaging.layers import Layered
-from archive_restore.imaging.motion import CAP, SpectralMotion, Together, where_it_moves
-from archive_restore.imaging.wipe import Wipe
+from archive_restore.imaging.learned_motion import MODEL, LearnedMotion
+from archive_restore.imaging.motion import CAP, Moved, Moving, SpectralMotion, Together, where_it_moves
+from archive_restore.imaging.motion_spectra import KINDS
 from archive_restore.ports import ClipFrames, MotionSource, MotionStep, Still, StoryContext
 from archive_restore.records.imagery import PixelFlag, Region
 from archive_restore.records.provenance import Json
 from archive_restore.records.stories import HumanDecision
-from archive_restore.steps import parallax, people
+from archive_restore.steps import forms, moving_models, parallax, people
 
 BOXES = {"hd": (1080, 1920), "4k": (2160, 3840)}
 """Greatest rows and columns of frames that keep the picture's aspect; upright pictures turn them round."""
 CROPS = {"wide": (1080, 1920), "square": (1080, 1080), "vertical": (1920, 1080)}
 """Rows and columns of frames that are cut out of the picture."""
-MOTION, BEFORE_AFTER = "motion", "before-after"
 PARALLAX = "parallax"
 _LEAST_EDGE = 64
+_LEARNED = f"Warps regions of the still as the model {MODEL} has learnt it from simulations; the motion is invented."
 _LARGEST_AMPLITUDE = 1.0
 
 
@@ -42,7 +45,12 @@ class Animate(MotionStep):
         "Lets regions of the still move a little, or a camera move over it; every motion is invented."
     )
     flags: ClassVar[PixelFlag] = (
-        PixelFlag.MOVED | PixelFlag.RESAMPLED | PixelFlag.SYNTHESIZED | PixelFlag.HUMAN | PixelFlag.ADJUSTED
+        PixelFlag.MOVED
+        | PixelFlag.RESAMPLED
+        | PixelFlag.SYNTHESIZED
+        | PixelFlag.HUMAN
+        | PixelFlag.ADJUSTED
+        | PixelFlag.FILTERED
     )
     action: ClassVar[str] = "c2pa.edited"
     digital_source_type: ClassVar[str] = "algorithmicallyEnhanced"
@@ -59,10 +67,7 @@ class Animate(MotionStep):
             "type": "number", "minimum": 0, "maximum": _LARGEST_AMPLITUDE, "default": 100 * CAP,
             "description": "Root-mean-square displacement of what moves, per cent of the frame's width.",
         },
-        "form": {
-            "enum": [MOTION, BEFORE_AFTER], "default": MOTION,
-            "description": "before-after: nothing moves; a line passes between the photograph and what was made of it.",
-        },
+        **forms.PARAMETERS,
         "ending": {
             "enum": ["loop", "ease"], "default": "loop",
             "description": "loop: the last frame leads into the first; ease: motion begins and ends at rest.",
@@ -83,12 +88,23 @@ class Animate(MotionStep):
             "type": "string", "default": "", "pattern": "^$|^-?[0-9]+,-?[0-9]+,[0-9]+,[0-9]+$",
             "description": "left,top,right,bottom of what must stay in the frame, pixels; empty for the middle.",
         },
+        **moving_models.PARAMETERS,
         **people.PARAMETERS,
     }  # fmt: skip
 
     def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
-        """Those that find faces, where faces are to move."""
-        return tuple(faces.MODELS.values()) if people.wanted(parameters) else ()
+        """The one that moves the still, and those that find faces, where faces are to move or to be left alone."""
+        moving = moving_models.wanted(parameters) or (MODEL if moving_models.learned(parameters) else "")
+        elsewhere = moving_models.wanted(parameters)
+        looking = tuple(faces.MODELS.values()) if elsewhere or people.wanted(parameters) else ()
+        return (*((moving,) if moving else ()), *looking)
+
+    def source_type(self, parameters: Mapping[str, Json]) -> str:
+        """See MotionStep."""
+        if parameters.get("form") == forms.THEN_NOW:
+            return "composite"
+        trained = moving_models.wanted(parameters) or moving_models.learned(parameters)
+        return "compositeWithTrainedAlgorithmicMedia" if trained else self.digital_source_type
 
     def clip(self, still: Still, parameters: Mapping[str, Json], context: StoryContext) -> ClipFrames:
         """See MotionStep."""
@@ -104,27 +120,53 @@ class Animate(MotionStep):
                 path(0), _number(parameters["travel"]), (height, width), focus, count=count, loops=loops
             )
         document = context.documents.get("motion")
-        if parameters.get("form", MOTION) == BEFORE_AFTER:
-            if moves or document is not None or people.wanted(parameters):
+        moving, learned, says = moving_models.wanted(parameters), moving_models.learned(parameters), ""
+        form = str(parameters.get("form", forms.MOTION))
+        if form != forms.MOTION:
+            camera_too = moves and (form in forms.RESTING or passes)
+            if document is not None or people.wanted(parameters) or moving or learned or camera_too:
+                words = ", --camera" if camera_too else ""
                 raise UsageError(
-                    "before and after are shown at rest", hint="Leave out --regions, --camera, --blink and --breathe"
+                    f"in the form {form} pictures are shown at rest",
+                    hint=f"Leave out --regions, --motion{words}, --blink and --breathe",
                 )
-            return _wipe(still, size, path(0), context, count=count, rate=rate, loops=loops)
-        sources: list[MotionSource] = []
-        blinks = None
+            return forms.clip(still, parameters, context, size=size, path=path, count=count, rate=rate, loops=loops)
+        kinds: set[str] = set()
         if document is not None:
             assert isinstance(document, Mapping)
             kinds = _decided(document, context)
             if motion_regions.NEAR in kinds and not passes:
                 raise UsageError("regions that are near go with --camera parallax", hint="Strike them, or choose it")
-            if kinds != {motion_regions.NEAR}:
-                sources.append(
-                    self._motion(document, parameters, (height, width), path(0).width, count, rate, loops, context)
-                )
+        moved_regions = kinds - {motion_regions.NEAR}
+        sources: list[MotionSource] = []
+        over: list[Callable[[int], Sequence[Patch]]] = []
+        told: list[Moved] = []
+        if moving:
+            mask = None
+            if moved_regions:
+                assert isinstance(document, Mapping)
+                mask = _mask(document, (height, width))
+            made = moving_models.moved(
+                still, context.networks[moving], people.look(still, context), mask, context,
+                most=_number(parameters["amplitude"]) / 100 * path(0).width, frames=count, rate=rate, loops=loops,
+            )  # fmt: skip
+            says = made.says
+            sources += [made.source] if made.source is not None else []
+            over += [made.over] if made.over is not None else []
+            told += [made.drawn] if made.drawn is not None else []
+        elif moved_regions:
+            assert isinstance(document, Mapping)
+            sources.append(self._motion(document, parameters, still, path(0).width, count, rate, loops, context))
+            says = _LEARNED if learned else ""
+        elif learned:
+            raise UsageError(
+                "the learned source moves regions, and none were given",
+                hint="Draw them for --regions, see --regions auto",
+            )
         if people.wanted(parameters):
             found = people.find(still, context)
             if parameters["blink"]:
-                blinks = people.blinks(still, found, parameters, context, frames=count, rate=rate)
+                over.append(people.blinks(still, found, parameters, context, frames=count, rate=rate).patches)
             if parameters["breathe"]:
                 nearest = min(path(0).width, path(count - 1).width) / size[1]
                 sources.append(
@@ -132,7 +174,7 @@ class Animate(MotionStep):
                         still, found, context, scale=nearest, columns=size[1], frames=count, rate=rate, loops=loops
                     )
                 )
-        elif document is None and not moves:
+        elif document is None and not moves and not moving:
             raise UsageError(
                 "nothing would move",
                 hint="Draw regions for --regions, see --regions auto; or choose a --camera, --blink or --breathe",
@@ -141,26 +183,30 @@ class Animate(MotionStep):
             "frames": count, "rows": size[0], "columns": size[1], "loops": loops,
             "scale": round(path(0).width / size[1], 6),
         })  # fmt: skip
-        over = blinks.patches if blinks is not None else None
-        layers = None
+        laid, layers = _all_of(over) if over else None, None
         if passes:
             layers = parallax.layers(still, document, focus, passed, path(0).width / size[1], context, frames=count)
             if layers.cutout is None:
                 sources.append(layers.near)
         source = Together(sources) if len(sources) > 1 else sources[0] if sources else None
+        clip: Clip | Layered
         if layers is None or layers.cutout is None:
-            _note_moves(sources, (height, width), context)
-            return Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=over)
-        _note_moves([*sources, layers.near], (height, width), context)
-        return Layered(
-            still, layers.cutout, size, layers.near, source, path, count=count, rate=rate, loops=loops, over=over
-        )
+            told += where_it_moves(source, (height, width)) if source is not None else ()
+            clip = Clip(still.samples, still.flags, size, source, path, count=count, rate=rate, loops=loops, over=laid)
+        else:
+            told += where_it_moves(Together([*sources, layers.near]), (height, width))
+            clip = Layered(
+                still, layers.cutout, size, layers.near, source, path, count=count, rate=rate, loops=loops, over=laid
+            )
+        _note_moves(told, context)
+        clip.says = says
+        return clip
 
     def _motion(
         self,
         document: Mapping[str, Any],
         parameters: Mapping[str, Json],
-        size: tuple[int, int],
+        still: Still,
         seen: float,
         count: int,
         rate: int,
@@ -168,12 +214,36 @@ class Animate(MotionStep):
         context: StoryContext,
     ) -> SpectralMotion:
         amplitude = _number(parameters["amplitude"]) / 100
+        size = still.flags.shape
         regions = motion_regions.masks(document, size, amplitude * seen)
-        if not any(region.mask.any() for region in regions):
-            raise UsageError("no region lies inside the picture", hint="Coordinates are pixels of what is animated")
+        _inside(regions)
         if amplitude > CAP:
             context.say(f"Motion of {100 * amplitude:g} % of the width: from 0.1 % on it is seen to be made up.")
+        if moving_models.learned(parameters):
+            others = sorted({region.spectrum.name for region in regions} - set(KINDS))
+            if others:
+                context.say(f"Not learnt, and moved by the procedural source: {', '.join(others)}.")
+            return LearnedMotion(
+                still.samples, context.networks[MODEL].predict, regions, frames=count, rate=rate, seed=context.seed,
+                loops=loops,
+            )  # fmt: skip
         return SpectralMotion(size, regions, frames=count, rate=rate, seed=context.seed, loops=loops)
+
+
+def _mask(document: Mapping[str, Any], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Where a model may move the still, by the regions of a person: uint8 (rows, columns)."""
+    regions = motion_regions.masks(document, size, 1.0)
+    _inside(regions)
+    return np.asarray(np.maximum.reduce([region.mask for region in regions]), np.uint8)
+
+
+def _inside(regions: Sequence[Moving]) -> None:
+    if not any(region.mask.any() for region in regions):
+        raise UsageError("no region lies inside the picture", hint="Coordinates are pixels of what is animated")
+
+
+def _all_of(over: Sequence[Callable[[int], Sequence[Patch]]]) -> Callable[[int], Sequence[Patch]]:
+    return lambda frame: [patch for laid in over for patch in laid(frame)]
 
 
 def _decided(document: Mapping[str, Any], context: StoryContext) -> set[str]:
@@ -190,33 +260,17 @@ def _decided(document: Mapping[str, Any], context: StoryContext) -> set[str]:
     return {str(region["kind"]) for region in document["regions"]}
 
 
-def _note_moves(sources: Sequence[MotionSource], size: tuple[int, int], context: StoryContext) -> None:
+def _note_moves(moved: Sequence[Moved], context: StoryContext) -> None:
     """Keep what moves where, pixels of the still: left, top, right, bottom."""
-    found = where_it_moves(Together(sources), size) if sources else ()
-    context.note({
-        "moves": {
-            one.kind: {
-                "share": round(one.share, 4), "box": (one.box.left, one.box.top, one.box.right, one.box.bottom),
+    if moved:
+        context.note({
+            "moves": {
+                one.kind: {
+                    "share": round(one.share, 4), "box": (one.box.left, one.box.top, one.box.right, one.box.bottom),
+                }
+                for one in moved
             }
-            for one in found
-        }
-    })  # fmt: skip
-
-
-def _wipe(
-    still: Still, size: tuple[int, int], window: camera.Window, context: StoryContext, *, count: int, rate: int,
-    loops: bool,
-) -> Wipe:  # fmt: skip
-    if context.earlier is None:
-        raise UsageError("there is nothing before it")
-    earlier = context.earlier()
-    words = earlier.words(size)
-    if any(2 * band.shape[0] > size[0] or 2 * band.shape[1] > size[1] for band in words):
-        raise UsageError("the frames have no room for words on both sides", hint="Choose another --size")
-    context.note({
-        "frames": count, "rows": size[0], "columns": size[1], "loops": loops, "scale": round(window.width / size[1], 6),
-    })  # fmt: skip
-    return Wipe(earlier.still, still, words, size, window, count=count, rate=rate, loops=loops)
+        })  # fmt: skip
 
 
 def frame_size(word: str, height: int, width: int) -> tuple[int, int]:

@@ -37,10 +37,15 @@ def wanted(parameters: Mapping[str, Json]) -> bool:
     return bool(parameters["blink"]) or bool(parameters["breathe"])
 
 
-def find(still: Still, context: StoryContext) -> tuple[faces.Face, ...]:
-    """The faces of a still as they are numbered; raise UsageError where there is none, ModelUnusable."""
+def look(still: Still, context: StoryContext) -> tuple[faces.Face, ...]:
+    """The faces of a still as they are numbered; raise ModelUnusable."""
     networks = faces.FaceNetworks(**{part: context.networks[name].predict for part, name in faces.MODELS.items()})
-    found = numbered(faces.find_faces(np.asarray(still.samples), networks))
+    return numbered(faces.find_faces(np.asarray(still.samples), networks))
+
+
+def find(still: Still, context: StoryContext) -> tuple[faces.Face, ...]:
+    """As `look`; raise UsageError where there is none, ModelUnusable."""
+    found = look(still, context)
     if not found:
         raise UsageError(
             "no face was found that could blink or breathe",

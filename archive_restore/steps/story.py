@@ -19,7 +19,7 @@ from archive_restore.errors import ModelUnusable, PictureUnreadable, UsageError
 from archive_restore.imaging import colorize, complete, enlarge, face_network, face_rebuild, faces
 from archive_restore.imaging.colour import Recolouring
 from archive_restore.imaging.hints import Seen, suggest
-from archive_restore.imaging.palettes import Palette
+from archive_restore.imaging.palettes import Palette, rests_on
 from archive_restore.imaging.planes import colour_indices
 from archive_restore.imaging.regions import polygon_mask
 from archive_restore.ports import Network, Samples, StoryContext, StoryPicture, StoryStep
@@ -33,6 +33,8 @@ COLOUR_MODEL = "colour"
 """Name of the model that proposes colours."""
 MOSTLY = 0.5
 """Share of a picture without colour from which a colorization is said to be mostly abstention."""
+UNSURE = 0.5
+"""How far a colour must be known for a proposal to be more than a faint guess."""
 KERNEL = "kernel"
 """Value of `enlarge.method`: no model."""
 _ROWS = 512
@@ -368,7 +370,7 @@ class Colorize(StoryStep):
     """Gives colours that people said and a model proposes; light and dark stay those of the source."""
 
     name: ClassVar[str] = "colorize"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "Gives the picture colours; light and dark stay the photograph's."
     flags: ClassVar[PixelFlag] = PixelFlag.COLORIZED | PixelFlag.HUMAN
     action: ClassVar[str] = "c2pa.adjustedColor"
@@ -416,6 +418,7 @@ class Colorize(StoryStep):
             hints=hints,
             propose=None if network is None else _proposal(network),
             abstention=None if network is None else _abstention(network),
+            near=None if network is None else _near(network),
             palette=_palette(context),
             strength=_number(parameters, "strength"),
             samples=context.samples,
@@ -471,7 +474,10 @@ def _palette(context: StoryContext) -> Palette | None:
     if not document:
         return None
     context.note({"palette": str(document["id"])})
-    context.say(f"The palette {document['title']!r} had a say in what was proposed: a prior, not evidence.")
+    context.say(
+        f"The palette {document['title']!r} had a say in what was proposed: a prior, not evidence. "
+        f"What it rests on: {rests_on(document)}."
+    )
     return Palette(document)
 
 
@@ -483,8 +489,9 @@ def _reduced(
 
 
 def _proposal(network: Network) -> colorize.Propose:
-    given = network.card.input
-    return colorize.network_proposal(network.predict, multiple=given.size_multiple, least=given.minimum_size)
+    given, told = network.card.input, [group.meaning for group in network.card.output.planes]
+    way = colorize.belonging_proposal if "belonging" in told else colorize.network_proposal
+    return way(network.predict, multiple=given.size_multiple, least=given.minimum_size)
 
 
 def _abstention(network: Network) -> tuple[float, float] | None:
@@ -495,15 +502,25 @@ def _abstention(network: Network) -> tuple[float, float] | None:
     return float(str(said["none"])), float(str(said["full"]))
 
 
+def _near(network: Network) -> float | None:
+    """Distance from the truth of which the card says that confidence is the chance."""
+    said = network.card.calibration.get("near")
+    return float(said) if isinstance(said, int | float) else None
+
+
 def _tell_of_plan(plan: colorize.ColourPlan, context: StoryContext, automatic: bool) -> None:
     """What the plan found, and what whoever shows the picture should know of it."""
     context.note({"abstained": round(plan.abstained, 4), "hints": len(plan.hints)})
-    if plan.abstained >= MOSTLY:
+    unsure = float((plan.known < UNSURE).mean())
+    if plan.abstained >= MOSTLY or (automatic and unsure >= MOSTLY):
         found = suggest(Seen(plan.lightness), plan.known, plan.scale, count=3)
         context.note({"suggestions": tuple({**asdict(one), "share": round(one.share, 4)} for one in found)})
         places = ", ".join(f"{one.x:.0f},{one.y:.0f}" for one in found)
         better = f" A hint at {places} would tell most." if places else ""
-        context.say(f"Nothing is known of the colours of {plan.abstained:.0%} of the picture; they were left.{better}")
+        said = f"Nothing is known of the colours of {plan.abstained:.0%} of the picture; they were left."
+        if plan.abstained < MOSTLY:
+            said = f"The model is not sure of {unsure:.0%} of the picture; what it proposes there is a faint guess."
+        context.say(said + better)
     if automatic:
         context.say(
             "Colours that nobody said were proposed by a model: they are no evidence of what anything looked like."

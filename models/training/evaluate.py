@@ -29,9 +29,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
+from archive_restore.imaging import colorize, damage_network, inpaint, networks
 from archive_restore.imaging import damage as scored
-from archive_restore.imaging import damage_network, inpaint, networks
-from archive_restore.imaging.networks.colour import LONGEST, MULTIPLE, NEAR, chroma_kept
+from archive_restore.imaging.hints import Seen
+from archive_restore.imaging.networks.colour import CHROMA, LONGEST, MULTIPLE, NEAR, chroma_kept
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.support.synthetic_damage import damage as draw_damage
@@ -525,18 +526,28 @@ class Coloured:
     spread: Floats
     """Those that the hints alone give, (2, h, w)."""
     made: Floats
-    """Those of the network, hints kept as they are, (2, h, w)."""
+    """Those of the network and the hints, (2, h, w)."""
     confidence: Floats
     """(h, w)."""
 
     @classmethod
     def of(cls, network: nn.Module, picture: NDArray[np.uint8], count: int, key: tuple[int, ...]) -> Coloured:
-        """Colour a photograph (h, w, 3) with `count` hints, drawn by `key`."""
-        planes = hints.asked(stream(SEED, count, *key), picture, count)
-        made = on_any_size(network, planes[:4])
+        """Colour a photograph (h, w, 3) with `count` hints, drawn by `key`, as the program does."""
+        asked = hints.asked(stream(SEED, count, *key), picture, count)
+        light = 100 * asked.planes[0]
+        seen, spread = Seen(light), hints.carried(light / 100, asked.given)
+
+        def predict(planes: Floats) -> Floats:
+            return on_any_size(network, planes[0])[None]
+
+        propose = colorize.belonging_proposal(predict, multiple=MULTIPLE)
+        proposed = propose(seen, spread, colorize.judgement(light, None))
+        made = colorize.compose(proposed.ab, spread)
+        plain = spread.ab * spread.trust[:, :, None]
         return cls(
-            picture=picture.astype(np.float32) / 255, lightness=planes[0], truth=planes[4:], spread=planes[1:3],
-            made=np.where(planes[3] == 1, planes[1:3], made[:2]), confidence=made[2],
+            picture=picture.astype(np.float32) / 255, lightness=asked.planes[0], truth=asked.ab,
+            spread=plain.transpose(2, 0, 1) / np.float32(CHROMA), made=made.transpose(2, 0, 1) / np.float32(CHROMA),
+            confidence=proposed.sure,
         )  # fmt: skip
 
     def kept(self, abstention: dict[str, float]) -> Floats:

@@ -59,7 +59,7 @@ CALIBRATION_EXAMPLES = 256
 CALIBRATION_SEED = 11
 FALSE_ALARMS = 0.001
 """Most false alarms a threshold may give, share of the sound pixels of the validation split: a third of the goal."""
-ABSTAINING = 0.1
+ABSTAINING = 0.05
 """dB that may be lost where an unsure colour is given up for gray, on the validation split."""
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(2, 20))
 
@@ -143,7 +143,7 @@ def held_out(name: str, photographs: Path, pool: Path, count: int) -> np.ndarray
 def given_of(name: str, examples: np.ndarray) -> Tensor:
     """What a network is given of its examples, (n, c, h, w) float32."""
     if name == "colour":
-        return torch.from_numpy(hinted(examples)[:, :4])
+        return torch.from_numpy(asked(examples)[:, :4])
     planes = torch.from_numpy(np.array(examples)).float() / 255
     if name == "damage":
         return planes[:, :1]
@@ -152,14 +152,10 @@ def given_of(name: str, examples: np.ndarray) -> Tensor:
     return torch.cat([planes[:, :3], torch.ones_like(planes[:, :1])], 1)
 
 
-def hinted(examples: np.ndarray) -> np.ndarray:
-    """Examples of the colour network (n, 3, h, w) with hints that are true, every other one with none; (n, 6, h, w)."""
-    counts = [count for some in hints.COUNTS[1:] for count in (0, some)]
-    asked = (
-        hints.asked(stream(CALIBRATION_SEED, k), e.transpose(1, 2, 0), counts[k % len(counts)])
-        for k, e in enumerate(examples)
-    )
-    return np.stack(list(asked))
+def asked(examples: np.ndarray) -> np.ndarray:
+    """What the colour network is given of its examples (n, 3, h, w), and the truth; (n, 6, h, w)."""
+    made = (hints.asked(stream(CALIBRATION_SEED, k), e.transpose(1, 2, 0), 0) for k, e in enumerate(examples))
+    return np.stack([np.concatenate([one.planes, one.ab]) for one in made])
 
 
 def largest_change(name: str, network: nn.Module, halved: dict[str, Tensor], examples: np.ndarray) -> float:
@@ -331,25 +327,23 @@ def platt(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 def calibrated_colour(network: nn.Module, examples: np.ndarray) -> tuple[float, float, dict[str, Any]]:
     """Platt's scale and offset of the confidence, and where colours are given up for gray, if a picture may abstain.
 
-    Half of the examples have no hints. Of the ways to abstain that cost at most ABSTAINING, the one that abstains most.
+    Without hints. Of the ways to abstain that cost at most ABSTAINING, the one that abstains most.
     """
     assert isinstance(network, ColourNet)
-    planes = hinted(examples)
+    planes = asked(examples)
     colours, logits = [], []
     with torch.inference_mode():
         for given in torch.from_numpy(planes[:, :4]).split(8):
-            colour, logit = network.guess(given)
-            colours.append(colour.numpy())
-            logits.append(logit.numpy())
+            guess, sure, _ = network.described(given)
+            colours.append(guess.numpy())
+            logits.append(sure.numpy())
     colour, logit, truth = np.concatenate(colours), np.concatenate(logits)[:, 0], planes[:, 4:]
-    right = hints.error(colour, truth) < NEAR
-    a, b = platt(logit, right.astype(np.uint8))
+    a, b = platt(logit, (hints.error(colour, truth) < NEAR).astype(np.uint8))
     scale, offset = round(a, 4), round(b, 4)
-    alone = planes[:, 3].max((1, 2)) == 0
-    confidence = 1 / (1 + np.exp(-(scale * logit[alone] + offset)))
+    confidence = 1 / (1 + np.exp(-(scale * logit + offset)))
 
     def decibels(kept: np.ndarray) -> float:
-        off = hints.error(colour[alone] * kept[:, None], truth[alone])
+        off = hints.error(colour * kept[:, None], truth)
         return float(-10 * np.log10(np.maximum((off**2).mean((1, 2)), 1e-9)).mean())
 
     tried = {(0.0, full): decibels(chroma_kept(confidence, 0.0, full)) for full in (0.05, 0.1, 0.2, 0.3, 0.4)}
@@ -359,8 +353,8 @@ def calibrated_colour(network: nn.Module, examples: np.ndarray) -> tuple[float, 
     none, full = max((way for way, value in tried.items() if value >= least), key=sum, default=min(tried))
     gain = round(tried[none, full] - everything, 3)
     return scale, offset, {
-        "method": "Platt, on the validation split, half of it without hints; abstention is the strongest that costs "
-        f"at most {ABSTAINING} dB of the ab error there",
+        "method": "Platt, on the validation split, without hints; abstention is the strongest that costs at most "
+        f"{ABSTAINING} dB of the ab error there",
         "scale": scale, "offset": offset, "near": NEAR,
         "abstention": {"none": none, "full": round(full, 2), "gain_validation": gain},
     }  # fmt: skip

@@ -1,29 +1,24 @@
-"""What the colour network learns from: photographs as film saw them, and hints read from the truth and spread.
-
-Hints are spread by `imaging.hints`, as in use, or, since that takes long, by a cheap spreader of many kinds, so that
-the network bears with errors of every kind.
-"""
+"""What the colour network learns from: photographs as film saw them, and hints read from the truth."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from archive_restore.imaging import belonging
 from archive_restore.imaging import hints as used
-from archive_restore.imaging.networks.colour import CHROMA, NEAR
+from archive_restore.imaging.networks.colour import CHROMA
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 MOST = 50
 """Hints a picture."""
-AS_USED = 0.25
-"""Share of the pictures whose hints are spread as in use."""
 
 
 def lab_of(picture: Floats) -> Floats:
@@ -49,24 +44,6 @@ def lightness_of(code: Floats) -> Floats:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spreading:
-    """How hints are carried to other pixels."""
-
-    reach: float = 0.15
-    """Deviation in space, share of the longest edge."""
-    likeness: float = 0.10
-    """Deviation in lightness, L*/100."""
-    trusted: float = 1.0
-    """Power of the trust: above 1 it falls sooner."""
-    plateau: float = 1.0
-    """Power of the distance: above 1 all that is rather near is trusted alike."""
-    least: float = 0.0
-    """Where the trust is below, nothing is told."""
-    rough: bool = False
-    """Compare the lightness as it is, not smoothed."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Hints:
     """Points whose colour is told."""
 
@@ -86,85 +63,21 @@ def hints_from(rng: np.random.Generator, ab: Floats, count: int) -> Hints:
     return Hints(rows=rows, columns=columns, colours=np.stack([p[rows, columns] for p in mean], 1).astype(np.float32))
 
 
-def spread(lightness: Floats, hints: Hints, how: Spreading) -> Floats:
-    """Hints carried to every pixel by a Gaussian of distance and lightness, normalized: a, b and trust, (3, h, w).
-
-    `lightness`: (h, w). The trust is the weight of the hint that is nearest in both, 1 at the hint itself. Tomasi and
-    Manduchi, "Bilateral filtering for gray and color images", ICCV 1998.
-    """
-    height, width = lightness.shape
-    out = np.zeros((3, height, width), np.float32)
-    if not len(hints.rows):
-        return out
-    smooth = lightness if how.rough else np.asarray(cv2.GaussianBlur(lightness, (0, 0), 1.0))
-    unit = np.float32(1 / (math.sqrt(2) * how.reach * max(height, width)))
-    down = np.square((np.arange(height)[None] - hints.rows[:, None]) * unit).astype(np.float32)
-    along = np.square((np.arange(width)[None] - hints.columns[:, None]) * unit).astype(np.float32)
-    own = smooth[hints.rows, hints.columns] / np.float32(math.sqrt(2) * how.likeness)
-    off = np.square(smooth[None] / np.float32(math.sqrt(2) * how.likeness) - own[:, None, None])
-    off += down[:, :, None]
-    off += along[:, None, :]
-    nearest = off.min(0)
-    off -= nearest
-    weights = np.exp(-off, out=off).reshape(len(off), -1)
-    total = weights.sum(0)
-    out[:2] = ((hints.colours.T @ weights) / total).reshape(2, height, width)
-    out[2] = np.exp(-((np.float32(how.trusted) * nearest) ** np.float32(how.plateau)))
-    out[2, hints.rows, hints.columns] = 1
-    out[:2, hints.rows, hints.columns] = hints.colours.T
-    if how.least:
-        out *= out[2] >= how.least
-    return out
-
-
-def carried(lightness: Floats, hints: Hints) -> Floats:
-    """Hints as `imaging.hints` spreads them, which is what the network meets in use: a, b and trust, (3, h, w)."""
+def carried(lightness: Floats, hints: Hints) -> used.Spread:
+    """Hints as `imaging.hints` spreads them over L*/100 (h, w)."""
     colours = CHROMA * hints.colours
     marks = [
         used.Mark(rows=np.array([row]), columns=np.array([column]), ab=(float(a), float(b)))
         for row, column, (a, b) in zip(hints.rows, hints.columns, colours, strict=True)
     ]
-    made = used.spread(used.Seen(100 * lightness), marks)
-    ab = np.clip(made.ab.transpose(2, 0, 1) / np.float32(CHROMA), -1, 1)
-    return np.concatenate([ab, made.trust[None]]).astype(np.float32)
-
-
-def some_spreading(rng: np.random.Generator) -> Spreading:
-    """One of the many ways in which hints may be carried."""
-    return Spreading(
-        reach=math.exp(rng.uniform(math.log(0.05), math.log(0.35))),
-        likeness=math.exp(rng.uniform(math.log(0.04), math.log(0.3))),
-        trusted=math.exp(rng.uniform(math.log(0.15), math.log(3.0))),
-        plateau=float(rng.choice([0.7, 1.0, 1.0, 2.0])),
-        least=float(rng.choice([0.0, 0.0, 0.0, 0.02, 0.1])),
-        rough=bool(rng.random() < 0.3),
-    )
+    return used.spread(used.Seen(100 * lightness), marks)
 
 
 def some_count(rng: np.random.Generator) -> int:
-    """None for one picture in four, else 1 to MOST, small numbers as often as large ones."""
-    if rng.random() < 0.25:
+    """None for one picture in twenty, else 1 to MOST, small numbers as often as large ones."""
+    if rng.random() < 0.05:
         return 0
     return min(MOST, int(math.exp(rng.uniform(0, math.log(MOST + 1)))))
-
-
-def told(rng: np.random.Generator, lightness: Floats, ab: Floats, count: int) -> Floats:
-    """Hints as people give them, (3, h, w): points, and now and then a region that has a name; not always exact."""
-    hints = hints_from(rng, ab, count)
-    if count and rng.random() < 0.25:  # what people remember is a colour, not this colour
-        off = rng.normal(0, 3 / CHROMA, hints.colours.shape) + hints.colours * rng.uniform(0.8, 1.25, (count, 1))
-        hints = Hints(rows=hints.rows, columns=hints.columns, colours=np.clip(off, -1, 1).astype(np.float32))
-    how = some_spreading(rng)
-    out = carried(lightness, hints) if rng.random() < AS_USED else spread(lightness, hints, how)
-    if count and rng.random() < 0.15:
-        for k in range(min(count, 3)):
-            colour = hints.colours[k][:, None, None]
-            alike = (np.hypot(*(ab - colour)) < 0.8 * NEAR / CHROMA).astype(np.uint8)
-            _, labels = cv2.connectedComponents(cv2.morphologyEx(alike, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))
-            label = labels[hints.rows[k], hints.columns[k]]
-            if label:
-                out[:, labels == label] = np.append(hints.colours[k], np.float32(1))[:, None]
-    return out
 
 
 # --- pictures ------------------------------------------------------------------------------------------
@@ -221,21 +134,47 @@ def turned_hue(rng: np.random.Generator, ab: Floats) -> Floats:
     return np.asarray(np.clip(np.tensordot(turn.astype(np.float32), ab, 1), -1, 1), np.float32)
 
 
-def learnt(rng: np.random.Generator, example: Bytes, size: int) -> Floats:
-    """One example to learn from, of RGB (3, h, w): lightness, hint and trust, and the true ab; (6, size, size)."""
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A photograph without its colour, hints of it, and the truth."""
+
+    planes: Floats
+    """(4, h, w) as the network is given."""
+    ab: Floats
+    """(2, h, w)"""
+    given: Hints
+    turned: bool = False
+    """No lightness tells these colours."""
+    guessed: bool = True
+    """Whether the hints put a guess right; else they stand alone."""
+
+
+def traits(lightness: Floats) -> Floats:
+    """What the network is given of L*/100 (h, w): (4, h, w)."""
+    return belonging.traits(used.Seen(100 * lightness))
+
+
+def learnt(rng: np.random.Generator, example: Bytes, size: int) -> Asked:
+    """One example to learn from, of RGB (3, h, w)."""
     picture = relit(rng, viewed(rng, example, size))
     lab = lab_of(picture)
     count, ab = some_count(rng), lab[1:]
-    if count >= 3 and rng.random() < 0.2:
+    turned = count >= 2 and rng.random() < 0.2
+    if turned:
         ab = turned_hue(rng, ab)
-    lightness = filmed(rng, picture, lab[0])
-    return np.concatenate([lightness[None], told(rng, lightness, ab, count), ab])
+    lightness = filmed(rng, picture, lab[0]) if rng.random() < 0.6 else lab[0]
+    given = hints_from(rng, ab, count)
+    if count and rng.random() < 0.2:  # what people remember is a colour, not this colour
+        off = rng.normal(0, 3 / CHROMA, given.colours.shape) + given.colours * rng.uniform(0.8, 1.25, (count, 1))
+        given = replace(given, colours=np.clip(off, -1, 1).astype(np.float32))
+    guessed = not turned and bool(rng.random() < 0.5)
+    return Asked(planes=traits(lightness), ab=ab, given=given, turned=turned, guessed=guessed)
 
 
-def asked(rng: np.random.Generator, picture: Bytes, count: int) -> Floats:
-    """One example to be measured on, of RGB (h, w, 3), with `count` true hints spread as in use; as `learnt`."""
+def asked(rng: np.random.Generator, picture: Bytes, count: int) -> Asked:
+    """One example to be measured on, of RGB (h, w, 3), with `count` true hints."""
     lab = lab_of(picture.astype(np.float32) / 255)
-    return np.concatenate([lab[:1], carried(lab[0], hints_from(rng, lab[1:], count)), lab[1:]])
+    return Asked(planes=traits(lab[0]), ab=lab[1:], given=hints_from(rng, lab[1:], count))
 
 
 def error(ab: Floats, truth: Floats) -> Floats:

@@ -21,35 +21,43 @@ from data import Pool, Source
 from torch import Tensor, nn
 
 
-def options(description: str, *, batch: int, rate: float) -> argparse.ArgumentParser:
+def plain_options(description: str, *, batch: int, rate: float) -> argparse.ArgumentParser:
     """The options of every training script."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--photographs", type=Path, required=True, help="directory with manifest.json and pictures/")
     parser.add_argument("--out", type=Path, required=True, help="where checkpoints and the log go")
-    parser.add_argument("--pool", type=Path, help="where the examples go; OUT/pool unless given")
     parser.add_argument("--steps", type=int, default=10**9, help="stop after so many steps")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many minutes of training")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch")
     parser.add_argument("--batch", type=int, default=batch, help="examples a step")
-    parser.add_argument("--size", type=int, default=256, help="rows and columns of an example")
-    parser.add_argument("--crop", type=int, default=160, help="rows and columns of what a step sees of it")
     parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=1, help="of weights and examples")
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt where it is there")
+    parser.add_argument("--checkpoint-minutes", type=float, default=4.0, help="minutes between checkpoints")
+    parser.add_argument("--float32", action="store_true", help="do not compute in bfloat16")
+    return parser
+
+
+def options(description: str, *, batch: int, rate: float) -> argparse.ArgumentParser:
+    """The options of every training script that learns from photographs."""
+    parser = plain_options(description, batch=batch, rate=rate)
+    parser.add_argument("--photographs", type=Path, required=True, help="directory with manifest.json and pictures/")
+    parser.add_argument("--pool", type=Path, help="where the examples go; OUT/pool unless given")
+    parser.add_argument("--size", type=int, default=256, help="rows and columns of an example")
+    parser.add_argument("--crop", type=int, default=160, help="rows and columns of what a step sees of it")
     parser.add_argument("--begin", type=int, default=8, help="shards of 64 examples before the first step")
     parser.add_argument("--keep", type=int, default=48, help="shards in use at a time")
     parser.add_argument("--every", type=int, default=40, help="steps until the next shard")
-    parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt where it is there")
-    parser.add_argument("--checkpoint-minutes", type=float, default=4.0, help="minutes between checkpoints")
     parser.add_argument("--validation", type=int, help="held-out examples looked at; as many as the script says")
-    parser.add_argument("--float32", action="store_true", help="do not compute in bfloat16")
     return parser
 
 
 class Run:
     """One training: a network, its averaged copy, its optimizer; see the module."""
 
-    def __init__(self, args: argparse.Namespace, make: Callable[[], nn.Module]) -> None:
-        """`make` gives the network with fresh weights, after the seed is set."""
+    def __init__(self, args: argparse.Namespace, make: Callable[[], nn.Module], *, memory: float = 0.999) -> None:
+        """`make` gives the network with fresh weights, after the seed is set; `memory`: share of the averaged weights
+        that a step keeps."""
+        self._memory = memory
         torch.set_num_threads(args.threads)
         torch.manual_seed(args.seed)
         self.args = args
@@ -113,7 +121,7 @@ class Run:
         self._count += 1
 
     def _follow(self) -> None:
-        keep = min(0.999, (1 + self.step) / (10 + self.step))
+        keep = min(self._memory, (1 + self.step) / (10 + self.step))
         fresh = self.network.state_dict()
         for name, value in self.average.state_dict().items():
             if value.is_floating_point():
@@ -132,8 +140,12 @@ class Run:
 
     def turn(self, pool: Pool, validate: Callable[[], dict[str, float]]) -> None:
         """What has to be done after a step: now and then a line in the log, a checkpoint with held-out scores."""
+        self.look_after(validate, lambda: {"waited": round(pool.waited, 1)})
+
+    def look_after(self, validate: Callable[[], dict[str, float]], more: Callable[[], dict[str, float]] = dict) -> None:
+        """The same without a pool; `more` goes into the line."""
         if self.step % 50 == 0:
-            self.log(waited=round(pool.waited, 1))
+            self.log(**more())
         if time.monotonic() - self._saved > 60 * self.args.checkpoint_minutes:
             self.finish(validate)
 

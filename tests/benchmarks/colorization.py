@@ -1,17 +1,22 @@
 """What colorization does to pixels: hints with and without a network against gray, a tint and Levin's solve.
 
 Run it from the repository: `python -m tests.benchmarks.colorization --photographs DIR [--early FILE…] [--parts quality
-speed] [--draws 10] [--sheets DIR] [--contact FILE]`. DIR is what `models.training.photographs` assembled; only its
-`test` split is measured on, and the mean tint comes from `train`. Hints are read from the truth at random places, the
-mean of 3×3 pixels there. Quality: whole photographs reduced as the program reduces them, their true lightness given.
-Speed: a process of its own, for its peak memory. Levin's solve needs SciPy, which the program does not.
+palettes speed command] [--draws 10] [--sheets DIR] [--contact FILE]`. DIR is what `models.training.photographs`
+assembled; only its `test` split is measured on (palettes: `validation` too), and the mean tint comes from `train`.
+Hints are read from the truth at random places, the mean of 3×3 pixels there. Quality: whole photographs reduced as the
+program does it, their true lightness given. Speed: a process of its own, for its peak memory. Command:
+`archive-restore colorize` as it is typed, on a gray TIFF of 12 Mpx in an archive of its own, then again and again with
+one of ten hints elsewhere; with byte code, as installing leaves it, and without. Levin's solve needs SciPy, which the
+program does not.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +25,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
 from archive_restore.adapters.icc import srgb
@@ -31,15 +37,17 @@ from archive_restore.imaging.colour import Recolouring, lab_from_srgb, srgb_from
 from archive_restore.imaging.hints import Mark, Seen, spread
 from archive_restore.imaging.palettes import Palette, choose
 from tests.benchmarks.colour_hints import HINTS
-from tests.benchmarks.processes import PHOTOGRAPHS, measured, median, table
+from tests.benchmarks.processes import PHOTOGRAPHS, archive_restore, measured, median, new_archive, table
 
 Floats = NDArray[np.float32]
-PARTS = ("quality", "speed")
+PARTS = ("quality", "palettes", "speed", "command")
 COUNTS = (1, 5, 10, 50)
 GOALS = {0: 1.5, 1: 1.5, 5: 1.2, 10: 1.0, 50: 0.7}
 """dB that a network shall be better than the tint, or than the better of both ways without one, by hints."""
 SECONDS, AGAIN, MEBIBYTES = 15, 3, 2048
 """Goals: colouring 12 Mpx on two processors, once more after one hint changed, and the peak."""
+PALE = 80.0
+"""L* from which a place is called pale."""
 BORDER, ACROSS = 20.0, 3
 """Units of a* and b* by which the truth changes at a border of regions, and pixels on each side of it."""
 
@@ -118,20 +126,26 @@ def without_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
 
 def by_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
     """As the command does it: the network proposes, abstains where its card says so, and hints put it right."""
-    made = spread(Seen(truth.light), marks)
+    seen = Seen(truth.light)
+    made = spread(seen, marks)
     propose, abstention = network()
-    ab, confidence = propose(truth.light, made.ab, made.trust)
-    along = np.clip((confidence - abstention[0]) / max(abstention[1] - abstention[0], 1e-6), 0, 1)
-    kept = along * along * (3 - 2 * along)
-    return colorize.compose(ab * kept[:, :, None], kept, made)[0]
+    return colorize.compose(propose(seen, made, colorize.judgement(truth.light, abstention)).ab, made)
 
 
 @cache
 def network() -> tuple[colorize.Propose, tuple[float, float]]:
     loaded = FolderModels(shipped("models")).load("colour", "cpu")
     given, said = loaded.card.input, loaded.card.calibration.get("abstention")
+    told = [group.meaning for group in loaded.card.output.planes]
     ends = (float(str(said["none"])), float(str(said["full"]))) if isinstance(said, Mapping) else (-1.0, 0.0)
-    return colorize.network_proposal(loaded.predict, multiple=given.size_multiple, least=given.minimum_size), ends
+    way = colorize.belonging_proposal if "belonging" in told else colorize.network_proposal
+    return way(loaded.predict, multiple=given.size_multiple, least=given.minimum_size), ends
+
+
+@cache
+def near() -> float:
+    """Distance from the truth of which the network's confidence is the chance."""
+    return float(str(FolderModels(shipped("models")).load("colour", "cpu").card.calibration["near"]))
 
 
 def levin(truth: Truth, marks: Sequence[Mark]) -> Floats:
@@ -235,6 +249,31 @@ def sheet(truths: Sequence[Truth], ways: Mapping[str, Way], counts: Sequence[int
         cv2.imwrite(str(directory / f"{truth.name}.png"), rows)
 
 
+def print_palettes(truths: Sequence[Truth]) -> None:
+    """What palettes do to proposals without a hint: how far off they are, in all and where the picture is pale."""
+    propose, abstention = network()
+    rows = []
+    for document in (None, *palettes()):
+        palette = None if document is None else Palette(document)
+        off, pale, decibels, abstained = [], [], [], []
+        for truth in truths:
+            plan = colorize.plan_colour(
+                truth.light, 1.0, truth.light.shape, propose=propose, abstention=abstention, near=near(),
+                palette=palette, suggestions=0,
+            )  # fmt: skip
+            away = np.hypot(*np.moveaxis(plan.ab - truth.ab, -1, 0))
+            shown = srgb_from_lab(np.concatenate([truth.light[:, :, None], plan.ab], axis=2))
+            off.append(float(away.mean()))
+            decibels.append(float(-10 * np.log10(np.mean(np.square(shown - truth.rgb)))))
+            abstained.append(plan.abstained)
+            if (truth.light > PALE).sum() > 100:
+                pale.append(float(away[truth.light > PALE].mean()))
+        name = "none" if document is None else str(document["id"])
+        means = [float(np.mean(values)) for values in (decibels, off, pale, abstained)]
+        rows.append([name, f"{means[0]:.2f}", *(f"{value:.1f}" for value in means[1:3]), f"{means[3]:.2f}"])
+    print(table(["palette", "PSNR, dB", "off", "off where pale", "abstained"], rows))
+
+
 ERAS = (("1900s", "hand-coloured", ""), ("1940s", "kodachrome", ""))
 """Era, process and region of the palettes that the contact sheet shows."""
 
@@ -259,7 +298,7 @@ def contact(path: Path, trained: bool) -> None:
                 palette = Palette(choose(palettes(), era=era, process=process, region=region))
             plan = colorize.plan_colour(
                 light, scale, (height, width), hints=hints if told else (), propose=propose, abstention=abstention,
-                palette=palette, suggestions=0,
+                near=near() if words else None, palette=palette, suggestions=0,
             )  # fmt: skip
             made = colorize.paint(plan, picture, recolouring, picture=(0, 1, 2), new=np.zeros, threads=2)
             shown.append(made.samples)
@@ -277,17 +316,8 @@ def contact(path: Path, trained: bool) -> None:
 
 def speed(pixels: int, with_network: bool) -> dict[str, float]:
     """Seconds to colour gray of so many pixels with ten hints, to do it again with one moved, and largest error."""
-    height = round((pixels * 3 / 4) ** 0.5)
-    width = height * 4 // 3
-    rng = np.random.default_rng(0)
-    base = cv2.resize(rng.random((12, 16), np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    gray = np.empty((height, width, 1), np.uint8)
-    for top in range(0, height, 256):
-        noise = rng.standard_normal((min(256, height - top), width), np.float32)
-        gray[top : top + 256, :, 0] = np.clip(255 * base[top : top + 256] + 4 * noise, 0, 255)
-    del base
-    names = ("tan", "light green", "navy", "brick red", "neutral")
-    places = rng.integers(0, min(height, width), (10, 2)).tolist()
+    gray, places = scene(pixels)
+    height = gray.shape[0]
     spent: dict[str, float] = {}
     propose, abstention = network() if with_network else (None, None)
     light: Floats | None = None
@@ -297,10 +327,10 @@ def speed(pixels: int, with_network: bool) -> dict[str, float]:
         recolouring = Recolouring(srgb(), gray.dtype, 255)
         if light is None:  # kept between runs
             light, scale = colorize.reduced_lightness(gray, recolouring, picture=(0,))
-        hints = hints_of({"hints": [{"point": at, "colour": names[k % len(names)]} for k, at in enumerate(places)]})
+        hints = hints_of(spoken(places))
         plan = colorize.plan_colour(
             light, scale, gray.shape[:2], hints=hints, propose=propose, abstention=abstention,
-            palette=Palette(choose(palettes(), era="1950s", region="US")),
+            near=near() if with_network else None, palette=Palette(choose(palettes(), era="1950s", region="US")),
         )  # fmt: skip
         spent[f"{turn}_plan"] = time.perf_counter() - began
         made = colorize.paint(plan, gray, recolouring, picture=(0,), new=np.empty, threads=2)
@@ -309,6 +339,52 @@ def speed(pixels: int, with_network: bool) -> dict[str, float]:
     before = recolouring.lightness(gray)
     spent["off"] = float(np.abs(recolouring.lightness(made.samples) - before).max())
     return spent
+
+
+def scene(pixels: int) -> tuple[NDArray[np.uint8], list[list[int]]]:
+    """Soft gray shapes under grain, (h, w, 1) of so many pixels, and ten places."""
+    height = round((pixels * 3 / 4) ** 0.5)
+    width = height * 4 // 3
+    rng = np.random.default_rng(0)
+    base = cv2.resize(rng.random((12, 16), np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    gray = np.empty((height, width, 1), np.uint8)
+    for top in range(0, height, 256):
+        noise = rng.standard_normal((min(256, height - top), width), np.float32)
+        gray[top : top + 256, :, 0] = np.clip(255 * base[top : top + 256] + 4 * noise, 0, 255)
+    return gray, rng.integers(0, min(height, width), (10, 2)).tolist()
+
+
+def spoken(places: Sequence[Sequence[int]]) -> dict[str, object]:
+    """A document of hints at these places."""
+    names = ("tan", "light green", "navy", "brick red", "neutral")
+    return {"hints": [{"point": list(at), "colour": names[k % len(names)]} for k, at in enumerate(places)]}
+
+
+def print_command(pixels: int = 12_000_000, turns: int = 5) -> None:
+    """The whole command: first, then `turns` times again, each time with the first hint elsewhere."""
+    gray, places = scene(pixels)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tifffile.imwrite(folder / "gray.tif", gray[:, :, 0], photometric="minisblack", resolution=(600, 600))
+        hints = []
+        for turn in range(turns + 1):
+            hints.append(folder / f"hints-{turn}.json")
+            hints[-1].write_text(json.dumps(spoken(places)))
+            places[0] = [gray.shape[0] // 3 + 40 * turn, gray.shape[0] // 2]
+        for kind, code in (
+            ("with byte code", {"PYTHONPYCACHEPREFIX": str(folder / "code"), "PYTHONDONTWRITEBYTECODE": ""}),
+            ("without", {"PYTHONPYCACHEPREFIX": "", "PYTHONDONTWRITEBYTECODE": "1"}),
+        ):
+            os.environ.update(code)
+            archive = new_archive(folder / kind)
+            archive_restore(archive, "ingest", folder / "gray.tif")
+            spent = [archive_restore(archive, "colorize", "gray", "--hints", path) for path in hints]
+            for title, some in (("first", spent[:1]), ("again, median", spent[1:])):
+                middle = [median(getattr(one, what) for one in some) for what in ("seconds", "processor", "peak_mib")]
+                share = f"{middle[0] / spent[0].seconds:.2f}"
+                rows.append([kind, title, f"{middle[0]:.2f}", share, f"{middle[1]:.2f}", f"{middle[2]:.0f}"])
+    print(table(["", "run", "seconds", "of the first", "processor seconds", "peak MiB"], rows))
 
 
 def print_speed(with_network: bool) -> None:
@@ -357,11 +433,18 @@ def main() -> None:
             quality(truths, np.asarray(tint, np.float32), ways, args.draws)
             if args.sheets:
                 sheet(truths, ways, (1, 5, 50), args.sheets)
+    if "palettes" in args.parts and trained and args.photographs is not None:
+        truths = [*split(args.photographs, "validation"), *split(args.photographs, "test")]
+        print(f"\nvalidation and test split, {len(truths)} photographs\n")
+        print_palettes(truths)
     if args.contact:
         contact(args.contact, trained)
     if "speed" in args.parts:
         print()
         print_speed(trained)
+    if "command" in args.parts:
+        print()
+        print_command()
 
 
 if __name__ == "__main__":

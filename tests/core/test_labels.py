@@ -32,6 +32,7 @@ def test_every_label_is_there_in_every_language_and_short_enough():
 def test_one_kind_has_its_own_label_and_several_share_one():
     assert label_kind([StoryKind.COLORIZATION]) is LabelKind.COLORIZATION
     assert label_kind([StoryKind.COLORIZATION, StoryKind.ENHANCEMENT]) is LabelKind.STORY
+    assert label_kind([StoryKind.COLORIZATION, StoryKind.ANIMATION]) is LabelKind.ANIMATED_STORY
 
 
 def test_own_texts_stand_above_built_in_ones():

@@ -18,7 +18,7 @@ from archive_restore.core.model_contracts import (
     self_test_input,
     self_test_problem,
     size_problem,
-    smallest_size,
+    smallest_frame,
 )
 from archive_restore.records.models import InputContract, ModelCard, Planes
 from tests.support.tiny_models import card, graph_card
@@ -153,9 +153,10 @@ def test_a_free_output_has_its_own_extent():
 
 
 @given(st.integers(1, 64), st.integers(1, 512))
-def test_the_smallest_size_is_one_that_may_be_given_and_none_is_smaller(multiple: int, least: int):
+def test_the_smallest_frame_is_one_that_may_be_given_and_none_is_smaller(multiple: int, least: int):
     contract = InputContract(planes=(Planes(meaning="gray"),), size_multiple=multiple, minimum_size=least, halo=0)
-    edge = smallest_size(contract)
+    edge, width = smallest_frame(contract)
+    assert edge == width
     assert size_problem(contract, edge, edge) == ""
     assert edge - multiple < max(least, 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from archive_restore.core.backing import country_of, suitable
 from archive_restore.core.score import Note, ScoreInvalid, perform
 from archive_restore.core.soundtrack import CEILING, LEAD, Silent, limited, mix, true_peak
 from archive_restore.core.synthesizer import RATE, play
+from tests.conftest import Ran
 
 SCHEMA = json.loads((shipped.shipped("schemas") / "music.schema.json").read_bytes())
 PIECES = {str(piece["id"]): piece for piece in shipped.pieces()}
@@ -41,7 +43,9 @@ def score(*tune: str, **more: object) -> dict:
 
 def test_there_are_pieces_of_each_kind_that_are_free_and_whole():
     assert len(PIECES) >= 12
-    assert {piece["kind"] for piece in PIECES.values()} >= {"ragtime", "parlour song", "march", "waltz", "folk tune"}
+    assert {piece["kind"] for piece in PIECES.values()} >= {
+        "ragtime", "parlour song", "march", "waltz", "blues", "folk tune",
+    }  # fmt: skip
     assert {"CN", "JP", "US", "GB", "DE", "FR"} <= {code for p in PIECES.values() for code in p["suits"]["regions"]}
     for name, piece in PIECES.items():
         assert [error.message for error in Draft202012Validator(SCHEMA).iter_errors(piece)] == [], name
@@ -83,6 +87,11 @@ def test_a_slip_of_the_pen_is_found(tune: str, says: str):
     assert says in str(told.value)
 
 
+def test_the_blues_has_twelve_bars():
+    piece = PIECES["frankie-and-johnny"]
+    assert perform(piece).seconds == pytest.approx(12 * 4 * 60 / piece["tempo"])
+
+
 # --- choice ------------------------------------------------------------------------------------------
 
 
@@ -91,6 +100,7 @@ def test_a_slip_of_the_pen_is_found(tune: str, says: str):
     [
         ("1905", "St. Louis, United States", "the-entertainer"),
         ("1863-07-04", "Gettysburg, USA", "battle-hymn"),
+        ("1926", "Memphis, United States", "frankie-and-johnny"),
         ("ca. 1895", "London, England", "daisy-bell"),
         ("1890", "Nagasaki, Japan", "sakura"),
         ("1880", "上海", "mo-li-hua"),
@@ -194,3 +204,17 @@ def test_music_that_is_too_short_ends_softly():
 
 def test_pieces_lie_where_the_schema_says(tmp_path: Path):
     assert [p.stem for p in sorted((Path(shipped.__file__).parent.parent / "music").glob("*.json"))] == sorted(PIECES)
+
+
+def test_they_are_listed_and_shown_without_an_archive(command: Callable[..., Ran]):
+    listed = command("--json", "music", "list").json["pieces"]
+    assert {piece["id"] for piece in listed} == set(PIECES)
+    for piece in listed:
+        assert {"title", "composer", "kind", "first_published", "free", "suits"} <= piece.keys()
+    shown = command("--json", "music", "show", "the-entertainer").json
+    assert shown == {**PIECES["the-entertainer"], "seconds": shown["seconds"]}
+    said = command("music", "show", "frankie-and-johnny").out
+    assert "Ayer in 1952" in said
+    assert "1920–1932: US" in said
+    refused = command("music", "show", "yesterday")
+    assert (refused.code, "music list" in refused.err) == (2, True)

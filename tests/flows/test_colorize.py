@@ -79,7 +79,11 @@ def test_the_network_that_ships_proposes_when_asked_and_is_named(shelf: Shelf):
         shelf.ok("colorize", "gray", "--hint", RED, *words)["made"][0]
         for words in ((), ("--automatic", "--process", "kodachrome"))
     )
-    record = json.loads(shelf.files(proposed["ref"])["derivation.json"].read_bytes())
+    files = shelf.files(proposed["ref"])
+    report = files["report.html"].read_text("utf-8")
+    assert "a prior, not evidence" in report
+    assert "computed of published numbers: sky, foliage" in report and "estimated by hand: earth" in report
+    record = json.loads(files["derivation.json"].read_bytes())
     assert [model["name"] for model in record["environment"]["models"]] == ["colour"]
     assert record["steps"][0]["digital_source_type"] == "compositeWithTrainedAlgorithmicMedia"
     (before, _), (after, flags) = (seen(made["path"]) for made in (plain, proposed))

@@ -6,15 +6,19 @@ import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 
+from archive_restore.adapters.c2pa_library import read_store
 from archive_restore.adapters.catalog import open_catalog
 from archive_restore.adapters.icc import colour_space, srgb
 from archive_restore.adapters.shipped import check_document
 from archive_restore.app import open_archive
+from archive_restore.core import story_claims
+from archive_restore.core.story_claims import outcome_statement
 from archive_restore.errors import ArchiveRestoreError, SelfCheckFailed, StorageFailed
 from archive_restore.flows import story_render, tell
 from archive_restore.flows.reproduce import reproduce
@@ -22,7 +26,7 @@ from archive_restore.flows.story_render import Room, Telling
 from archive_restore.flows.tell import prepare_story
 from archive_restore.ports import StoryContext, StoryPicture
 from archive_restore.records.imagery import PixelFlag
-from archive_restore.records.stories import StoryKind, StoryRef
+from archive_restore.records.stories import StoryDerivation, StoryKind, StoryRef
 from tests.adapters.credential_bench import stranger
 from tests.conftest import Shelf
 from tests.support.archives import copy_of, restored, run
@@ -159,16 +163,17 @@ def test_made_again_it_is_the_same_and_chance_is_found_out(shelf: Shelf):
     assert again.map_identical
 
 
-def test_other_outcomes_are_stored_with_their_disagreement(shelf: Shelf):
-    def several(picture: StoryPicture, context: StoryContext) -> StoryPicture:
-        made = tint(picture, context)
-        others = []
-        for number in range(1, context.samples):
-            other = np.array(made.samples)
-            other[20:24, 20:24, 0] -= np.uint16(257 * number)
-            others.append(other)
-        return replace(made, alternatives=tuple(others))
+def several(picture: StoryPicture, context: StoryContext) -> StoryPicture:
+    made = tint(picture, context)
+    others = []
+    for number in range(1, context.samples):
+        other = np.array(made.samples)
+        other[20:24, 20:24, 0] -= np.uint16(257 * number)
+        others.append(other)
+    return replace(made, alternatives=tuple(others))
 
+
+def test_other_outcomes_are_stored_with_their_disagreement(shelf: Shelf):
     made = told(shelf.root, COLORIZATION, "one", several, Telling(samples=3))
     assert [path.name for path in made.alternatives] == [
         "one-colorized-story-alternative-1.tif", "one-colorized-story-alternative-2.tif",
@@ -183,6 +188,56 @@ def test_other_outcomes_are_stored_with_their_disagreement(shelf: Shelf):
     assert shelf.ok("verify", made.ref)["findings"] == []
     with telling(shelf.root, several) as archive:
         assert reproduce(archive, StoryRef(item_id="one", kind=COLORIZATION, version=1)).identical
+    for number, path in enumerate((made.path, *made.alternatives), 1):
+        said, parents = manifest_of(shelf, path)
+        assert (said["outcome"], said["of"], said["seed"], said["file"]) == (number, 3, 0, path.name)
+        assert f"outcome {number} of 3" in said["note"]
+        assert parents == ["one"]
+    report = shelf.files(made.ref)["report.html"].read_text("utf-8")
+    assert "3 outcomes were drawn" in report
+    assert report.lower().count("another outcome, signed like this one") == 2
+
+
+def manifest_of(shelf: Shelf, path: Path) -> tuple[dict[str, Any], list[str]]:
+    """What a signed outcome says of being one of several, and its parents, as two implementations read them."""
+    roots = (shelf.root / "keys" / "anchors.pem").read_text()
+    verdict = stranger(path, roots)
+    assert (verdict["validation_state"], verdict["hard_binding"]) == ("Trusted", "match"), verdict
+    store = read_store(path, "image/tiff", None, roots)
+    assert store is not None and store.state == "Trusted"
+    parents = [one["title"] for one in store.manifest["ingredients"] if one["relationship"] == "parentOf"]
+    return dict(store.assertions["org.archive-restore.outcome"]), parents
+
+
+def test_an_outcome_that_was_exchanged_or_changed_is_found(shelf: Shelf, monkeypatch: pytest.MonkeyPatch):
+    def exchanged(copied: StoryDerivation, outcome: int) -> dict[str, Any]:
+        return outcome_statement(copied, {1: 2, 2: 1}.get(outcome, outcome))
+
+    with monkeypatch.context() as lying:
+        lying.setattr(story_claims, "outcome_statement", exchanged)
+        made = told(shelf.root, COLORIZATION, "one", several, Telling(samples=3))
+    wrong = {(code, subject) for code, subject in errors(shelf, made.ref)}
+    names = [path.name for path in made.alternatives]
+    assert wrong == {("C2PA_DERIVATION_DISAGREES", f"{made.ref} {name}") for name in names}
+    swapped = bytearray(made.alternatives[0].read_bytes())
+    swapped[2000] ^= 1
+    made.alternatives[0].chmod(0o644)
+    made.alternatives[0].write_bytes(swapped)
+    assert ("C2PA_OTHER_BYTES", f"{made.ref} {names[0]}") in errors(shelf, made.ref)
+
+
+def test_outcomes_from_before_they_were_signed_are_told_and_no_error(shelf: Shelf, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(story_claims, "outcome_statement", lambda *_: {})
+    made = told(shelf.root, COLORIZATION, "one", several, Telling(samples=2))
+    (found,) = shelf.ok("verify", made.ref)["findings"]
+    assert (found["code"], found["severity"]) == ("OUTCOME_UNSIGNED", "warning")
+
+
+def test_an_audit_says_which_outcome_a_file_is(shelf: Shelf):
+    made = told(shelf.root, COLORIZATION, "one", several, Telling(samples=2))
+    found = {one["code"]: one for one in shelf.ok("audit", str(made.alternatives[0]))["findings"]}
+    assert "outcome 2 of 2" in found["AUDIT_ONE_OF_SEVERAL"]["message"]
+    assert "AUDIT_CLAIMS_CHECKED" in found
 
 
 # --- lies --------------------------------------------------------------------------------------------

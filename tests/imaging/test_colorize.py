@@ -4,8 +4,9 @@ import pytest
 from archive_restore.adapters.icc import srgb
 from archive_restore.adapters.shipped import palettes
 from archive_restore.core.hints_document import hints_of
-from archive_restore.imaging import colorize
+from archive_restore.imaging import belonging, colorize, hints
 from archive_restore.imaging.colour import Recolouring, lab_from_srgb
+from archive_restore.imaging.hints import Mark
 from archive_restore.imaging.palettes import Palette
 
 HEIGHT, WIDTH = 300, 420
@@ -28,8 +29,8 @@ def _colored(samples, document, white=255, count=1, **kinds):
     picture = tuple(range(samples.shape[2]))
     light, scale = colorize.reduced_lightness(samples, recolouring, picture=picture)
     toning = kinds.pop("toning", 1.0)
-    hints = hints_of(document) if document else ()
-    plan = colorize.plan_colour(light, scale, samples.shape[:2], hints=hints, samples=count, **kinds)
+    told = hints_of(document) if document else ()
+    plan = colorize.plan_colour(light, scale, samples.shape[:2], hints=told, samples=count, **kinds)
     return plan, colorize.paint(plan, samples, recolouring, picture=picture, new=np.zeros, toning=toning, threads=2)
 
 
@@ -122,10 +123,11 @@ def test_other_samples_follow_and_inverted_gray_is_turned():
     assert (made.samples[:, :, 3:] == alpha).all()
 
 
-def _proposed(light, ab, trust):
+def _proposed(seen, spread, judged):
     """A stub of a network: everything brownish, surer on the left."""
-    sure = np.tile(np.linspace(1, 0, light.shape[1], dtype=np.float32), (light.shape[0], 1))
-    return np.tile(np.array([8, 14], np.float32), (*light.shape, 1)), sure
+    height, width = seen.lightness.shape
+    sure = np.tile(np.linspace(1, 0, width, dtype=np.float32), (height, 1))
+    return judged(np.tile(np.array([8, 14], np.float32), (height, width, 1)), sure)
 
 
 def test_a_proposal_is_taken_where_it_is_sure_and_put_right_by_hints():
@@ -141,8 +143,9 @@ def test_a_proposal_is_taken_where_it_is_sure_and_put_right_by_hints():
 
 
 def test_a_palette_limits_the_proposal_but_not_the_hint():
-    def vivid(light, ab, trust):
-        return np.tile(np.array([90, 60], np.float32), (*light.shape, 1)), np.ones_like(light)
+    def vivid(seen, spread, judged):
+        frame = seen.lightness.shape
+        return judged(np.tile(np.array([90, 60], np.float32), (*frame, 1)), np.ones(frame, np.float32))
 
     samples, _ = _scene()
     document = {"hints": [{"point": [200, 150], "colour": "lab(40 60 10)", "reach": 0.2}]}
@@ -153,21 +156,67 @@ def test_a_palette_limits_the_proposal_but_not_the_hint():
     assert plan.ab.max() == pytest.approx(60, abs=3)
 
 
-def test_the_network_gets_and_gives_planes_of_its_contract():
+def test_where_the_print_was_left_bare_the_plan_abstains():
+    """Under a hand-coloured palette what is surely coloured is painted; what is nearly neutral counts as unknown."""
+
+    def proposed(seen, spread, judged):
+        made = np.zeros((*seen.lightness.shape, 2), np.float32)
+        made[:, : made.shape[1] // 2] = (-1.5, 3)
+        made[:, made.shape[1] // 2 :] = (32, 4)
+        return judged(made, np.ones_like(seen.lightness))
+
+    light = np.full((60, 100), 60, np.float32)
+    palette = Palette(next(p for p in palettes() if p["id"] == "hand-coloured"))
+    plan, alone = (
+        colorize.plan_colour(light, 1.0, light.shape, propose=proposed, palette=one) for one in (palette, None)
+    )
+    assert alone.abstained == 0
+    assert plan.abstained == pytest.approx(0.5, abs=0.05)
+    assert np.abs(plan.ab[:, :45]).max() < 2 and plan.ab[:, 55:, 0].min() > 20
+
+
+def test_a_network_that_is_told_hints_gets_and_gives_planes_of_its_contract():
     asked = []
 
     def predict(planes):
         asked.append(planes)
         return np.concatenate([planes[:, 1:3] + 0.1, np.full_like(planes[:, :1], 0.5)], axis=1)
 
-    light, ab = np.full((70, 100), 50, np.float32), np.zeros((70, 100, 2), np.float32)
-    ab[5, 6] = (55, -22)
-    trust = np.zeros((70, 100), np.float32)
-    made, sure = colorize.network_proposal(predict, multiple=16, least=64)(light, ab, trust)
+    light = np.full((70, 100), 50, np.float32)
+    marks = [Mark(rows=np.array([5]), columns=np.array([6]), ab=(55.0, -22.0), reach=0.0)]
+    spread = hints.spread(hints.Seen(light), marks)
+    propose = colorize.network_proposal(predict, multiple=16, least=64)
+    made = propose(hints.Seen(light), spread, colorize.judgement(light, None))
     assert asked[0].shape == (1, 4, 80, 112) and asked[0].dtype == np.float32
-    assert asked[0][0, :, 5, 6] == pytest.approx([0.5, 0.5, -0.2, 0])
-    assert made.shape == (70, 100, 2) and made[5, 6] == pytest.approx([66, -11], abs=1e-3)
-    assert sure.shape == (70, 100) and (sure == 0.5).all()
+    assert asked[0][0, :, 5, 6] == pytest.approx([0.5, 0.5, -0.2, 1])
+    assert made.ab.shape == (70, 100, 2) and made.ab[5, 6] == pytest.approx([66, -11], abs=1e-3)
+    assert made.sure.shape == (70, 100) and made.sure[5, 6] == 1 and (made.sure == 0.5).sum() == 70 * 100 - 1
+    assert (made.covers == 1).all()
+
+
+def _related(planes):
+    """A stub of a network: brownish everywhere, not very sure, and what is equally light belongs together."""
+    out = np.zeros((1, 3 + belonging.PLANES, *planes.shape[2:]), np.float32)
+    out[:, 0], out[:, 1], out[:, 2] = 8 / 110, 14 / 110, 0.5
+    out[:, 3], out[:, 4 : 4 + belonging.PARTS] = 0.02, 2
+    out[:, 4 + belonging.PARTS :: belonging.CODES] = 30 * planes[:, 1:2]
+    return out
+
+
+def test_a_network_that_knows_what_belongs_together_is_put_right_before_anything_is_limited():
+    samples, coat = _scene()
+    palette = Palette(next(p for p in palettes() if p["id"] == "autochrome"))
+    document = {"hints": [{"point": [150, 150], "colour": "lab(40 70 10)"}]}
+    plan, made = _colored(samples, document, propose=colorize.belonging_proposal(_related), palette=palette)
+    lab = lab_from_srgb(made.samples / 255)
+    inside = coat.copy()
+    inside[245:] = False
+    away = inside.copy()
+    away[:, :240] = False  # the hint's own neighbourhood lies farther left
+    assert np.median(lab[away][:, 1]) > palette.limit, "no palette limits what a person said"
+    assert np.hypot(*np.median(lab[:240, :90].reshape(-1, 3)[:, 1:], axis=0)) < palette.limit
+    assert np.abs(plan.ab - [70, 10]).sum(axis=2).min() < 0.01
+    assert plan.known.min() >= 0 and plan.known.max() <= 1
 
 
 def test_outcomes_differ_where_nobody_said_anything_and_are_repeatable():

@@ -264,20 +264,17 @@ def test_what_holds_is_taken_out_of_all_others():
     assert not water.mask[80].any()
 
 
-def test_foliage_is_proposed_and_a_wall_is_not():
-    rng, luma = np.random.default_rng(2), np.full((300, 480), 0.6, np.float32)
-    leaves = rng.normal(0, 0.25, (300, 200)).astype(np.float32)
-    luma[:, :200] += leaves
-    for x in range(260, 480, 12):
-        luma[:, x : x + 3] = 0.2
-    for y in range(0, 300, 16):
-        luma[y : y + 2, 260:] = 0.9
-    proposed = motion_regions.propose(np.clip(luma, 0, 1))
-    assert proposed
-    assert proposed[0].kind == "foliage"
-    assert all(max(x for x, _ in region.polygon) < 262 for region in proposed if region.kind == "foliage")
-    face = Region(top=0, left=0, bottom=300, right=220)
-    assert all(region.kind != "foliage" for region in motion_regions.propose(np.clip(luma, 0, 1), [face]))
+def test_regions_that_touch_leave_no_line_at_rest_between_them():
+    document = {
+        "regions": [
+            {"kind": "foliage", "polygon": [[0, 0], [160, 0], [160, 60], [0, 60]], "soft": 12},
+            {"kind": "grass", "polygon": [[0, 60], [160, 60], [160, 120], [0, 120]], "soft": 12},
+        ]
+    }
+    trees, meadow = (moving.mask.astype(int) for moving in motion_regions.masks(document, (120, 160), 1.0))
+    assert (trees + meadow).min() >= 253
+    assert (trees[:40].min(), meadow[80:].min()) == (255, 255)
+    assert np.abs(np.diff(trees[:, 80])).max() < 30
 
 
 def test_a_stronger_spectrum_needs_no_other_code():

@@ -7,7 +7,8 @@ import pytest
 from archive_restore.adapters.shipped import check_document, palettes
 from archive_restore.errors import UsageError
 from archive_restore.imaging.colour import srgb_from_lab
-from archive_restore.imaging.palettes import STATEMENT, Palette, choose, palette_from
+from archive_restore.imaging.palettes import STATEMENT, Palette, based, choose, doubt_of, palette_from, rests_on
+from models.palettes import make
 
 FOLDER = Path(__file__).parents[2] / "archive_restore" / "palettes"
 
@@ -67,22 +68,97 @@ def test_a_palette_shifts_towards_its_nearest_colour_and_limits_chroma():
     palette = Palette(_made())
     ab = np.array([[[-10, 12], [18, 14], [80, 60]]], np.float32)
     light = np.full((1, 3), 45, np.float32)
-    made = palette.applied(ab, light)
+    made, painted = palette.applied(ab, light)
     assert made[0, 0, 0] < -14 and made[0, 1, 0] > 21
     assert np.hypot(*made[0, 2]) <= 40
-    assert (palette.applied(ab, light, 0) == ab).all()
-    assert np.abs(palette.applied(ab, light, 0.5) - (ab + made) / 2).max() < 1e-3
+    assert (painted == 1).all(), "it has no bare print"
+    assert (palette.applied(ab, light, 0)[0] == ab).all()
+    assert np.abs(palette.applied(ab, light, 0.5)[0] - (ab + made) / 2).max() < 1e-3
 
 
 def test_a_palette_adds_no_colour_where_none_was_proposed():
     palette = Palette(_made(tint={"black": [5, 5], "white": [0, 10]}))
-    assert (palette.applied(np.zeros((4, 5, 2), np.float32), np.full((4, 5), 60, np.float32)) == 0).all()
+    assert (palette.applied(np.zeros((4, 5, 2), np.float32), np.full((4, 5), 60, np.float32))[0] == 0).all()
 
 
 def test_a_tint_colours_what_is_nearly_neutral():
-    tinted, plain = (Palette(_made(tint={"black": [0, 0], "white": [0, t]})) for t in (12, 0))
+    anything = {"name": "anything", "weight": 1, "lab": [90, 0, 0], "deviation": [20, 25, 25]}
+    tinted, plain = (Palette(_made(colours=[anything], tint={"black": [0, 0], "white": [0, t]})) for t in (12, 0))
     ab, light = np.full((1, 1, 2), 2, np.float32), np.full((1, 1), 95, np.float32)
-    assert tinted.applied(ab, light)[0, 0, 1] > plain.applied(ab, light)[0, 0, 1] + 3
+    assert tinted.applied(ab, light)[0][0, 0, 1] > plain.applied(ab, light)[0][0, 0, 1] + 3
+
+
+def test_a_tint_is_not_counted_twice():
+    """Usual colours are those of pictures, tint and all: paper of the tint's own colour must not get more of it."""
+    paper = {"name": "paper", "weight": 1, "lab": [90, 2, 12], "deviation": [12, 3, 3]}
+    palette = Palette(_made(tint={"black": [2, 12], "white": [2, 12]}, colours=[paper]))
+    made, _ = palette.applied(np.full((1, 1, 2), 1.5, np.float32), np.full((1, 1), 92, np.float32))
+    assert made[0, 0] == pytest.approx((2, 12), abs=2)
+
+
+@pytest.mark.parametrize("palette", ["hand-coloured", "jp-hand-coloured", "in-hand-painted"])
+def test_a_colourist_leaves_paper_and_skies_alone(palette):
+    document = next(p for p in palettes() if p["id"] == palette)
+    pale = np.array([[[-1.5, 2], [-2, -3], [0.7, 6], [1, 9]]], np.float32)  # what a network says of paper and skies
+    made, painted = Palette(document).applied(pale, np.array([[90, 88, 80, 60]], np.float32))
+    assert np.hypot(made[..., 0], made[..., 1]).max() < 4
+    assert painted.max() < 0.35
+    rose = np.array([[[32, 4]]], np.float32)
+    made, painted = Palette(document).applied(rose, np.full((1, 1), 55, np.float32))
+    assert painted[0, 0] > 0.9 and made[0, 0, 0] > 25, "what is surely coloured is painted"
+    left, all_of_it = Palette(document).applied(pale, np.full((1, 4), 80, np.float32), 0)
+    assert (left == pale).all() and (all_of_it == 1).all()
+
+
+def test_every_number_that_ships_says_what_it_rests_on():
+    for palette in palettes():
+        cited = {source["id"] for source in palette["sources"] if "id" in source}
+        assert set(palette["basis"]) == {"weights", "deviations", "chroma_limit", "tint"}, palette["id"]
+        used = set()
+        for colour in palette["colours"]:
+            assert (colour["basis"] == "computed") == bool(colour.get("from")), (palette["id"], colour["name"])
+            assert (colour["basis"] == "defined") == bool(colour.get("bare")), (palette["id"], colour["name"])
+            used |= set(colour.get("from", ()))
+        assert used <= cited, palette["id"]
+        assert cited - used == set() or palette["basis"]["chroma_limit"] == "computed", palette["id"]
+        if not cited:
+            assert "No published number was found" in palette["method"], palette["id"]
+
+
+def test_the_palettes_are_what_their_numbers_make():
+    for path in sorted(FOLDER.glob("*.json")):
+        assert make.written(make.made(json.loads(path.read_text("utf-8")))) == path.read_text("utf-8"), path.name
+
+
+def test_what_a_palette_rests_on_is_said_in_words():
+    colours = [
+        {**colour, "basis": basis} for colour, basis in zip(_made()["colours"], ("computed", "estimated"), strict=True)
+    ]
+    said = rests_on(_made(colours=colours, basis={"weights": "estimated", "tint": "defined"}))
+    assert said == ("computed of published numbers: grass; estimated by hand: brick; shares estimated; tint defined")
+    assert rests_on(_made()) == "of a basis that is not stated: grass, brick"
+    assert based(_made(colours=colours)) == "1 of 2 colours computed of published numbers"
+    assert based(_made()) == "basis not stated"
+    assert based(_made(colours=[{**colours[1]}])) == "all estimated by hand"
+
+
+def test_confidence_says_how_far_a_proposal_is_doubted():
+    """Of errors drawn from the distribution that is meant, as many are near as confidence says."""
+    rng = np.random.default_rng(3)
+    for chance in (0.2, 0.5, 0.95):
+        deviation = float(doubt_of(np.full((1, 1), chance, np.float32), 10)[0, 0])
+        off = np.hypot(*rng.normal(0, deviation, (2, 20000)))
+        assert (off < 10).mean() == pytest.approx(chance, abs=0.02)
+
+
+def test_what_a_proposal_is_sure_of_hardly_moves():
+    palette = Palette(_made())
+    ab, light = np.full((1, 1, 2), (8, 10), np.float32), np.full((1, 1), 45, np.float32)
+    moved = [
+        float(np.hypot(*(palette.applied(ab, light, 1, np.full((1, 1), doubt, np.float32))[0] - ab)[0, 0]))
+        for doubt in (1, 4, 12)
+    ]
+    assert moved[0] < 3 and moved == sorted(moved) and moved[2] > 5
 
 
 def test_colours_are_drawn_at_their_lightness_and_repeatably():
@@ -113,6 +189,7 @@ def test_a_palette_made_from_pictures_finds_their_colours():
         pictures, identifier="mine", title="Mine", years=(1950, 1959), regions=["DE"], process="", colours=4,
         sources=[{"citation": "Four pictures made by this test", "taken": "all numbers"}],
     )  # fmt: skip
+    assert {colour["basis"] for colour in document["colours"]} | set(document["basis"].values()) == {"measured"}
     sky = [c for c in document["colours"] if c["lab"][2] < 0]
     assert sum(c["weight"] for c in sky) == pytest.approx(2 / 3, abs=0.03)
     mean = np.average([c["lab"] for c in sky], axis=0, weights=[c["weight"] for c in sky])

@@ -120,3 +120,25 @@ def test_what_was_trained_becomes_a_model_with_numbers(
     assert json.loads((folder / "photographs.json").read_text())
     findings = [f for f in FolderModels(tmp_path).verify([name]) if f.severity is Severity.ERROR]
     assert findings == []
+
+
+@pytest.mark.slow
+def test_motion_is_simulated_learnt_and_becomes_a_model(python: Python, tmp_path: Path) -> None:
+    data, run, out = tmp_path / "data", tmp_path / "run", tmp_path / "motion-spectra"
+    for split in ("train", "held"):
+        words = ["--to", str(data), "--split", split, "--kinds", "foliage", "--count", "2", "--seconds", "16"]
+        python(SCRIPTS / "motion_data.py", *words)
+    small = ["--data", str(data), "--out", str(run), "--batch", "2", "--threads", "1"]
+    small += ["--depth", "2", "--codes", "32", "--width", "48", "--layers", "1"]
+    for part, more in (("coder", ["--free", "20"]), ("prior", [])):
+        for steps, again in ((50, []), (52, ["--resume"])):
+            python(SCRIPTS / "train_motion.py", part, *small, *more, "--steps", str(steps), *again)
+        told = [json.loads(line) for line in (run / part / "log.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in told if any(name.endswith("_held") for name in line)] == [50, 52]
+        assert np.isfinite([line["loss"] for line in told if "loss" in line]).all()
+    python(SCRIPTS / "export_motion.py", "--run", str(run), "--data", str(data), "--out", str(out))
+    card = json.loads((out / "card.json").read_text())
+    assert [(source["name"], source["count"]) for source in card["training"]["sources"]] == [
+        ("simulated foliage, spectra", 2)
+    ]
+    assert [f for f in FolderModels(tmp_path).verify(["motion-spectra"]) if f.severity is Severity.ERROR] == []

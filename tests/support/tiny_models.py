@@ -103,6 +103,72 @@ def onnx_model(nodes: list[Any], inputs: list[Any], outputs: list[Any], numbers:
     return data
 
 
+MOVER = (32, 48)
+"""Rows and columns that the moving models take, and no others."""
+_RGB = {"meaning": "rgb", "count": 3, "minimum": 0, "maximum": 1}
+_GIVES = {
+    "image-to-video": [_RGB],
+    "flow": [{"meaning": "flow", "count": 2}],
+    "harmonic": 2 * [{"meaning": "harmonic", "count": 4}],
+}
+
+
+def onnx_mover(
+    gives: str, *, frames: int = 5, noise: bool = False, rows: int = MOVER[0], spoilt: bool = False
+) -> bytes:
+    """Moves or lightens the columns 8 to 24, more in every frame; `gives`: image-to-video, flow or harmonic.
+
+    With `noise` a second input has its say, with fewer `rows` the output is cut, and `spoilt` puts a NaN into it.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    planes = sum(group.get("count", 1) for group in _GIVES[gives])
+    outputs = 1 if gives == "harmonic" else frames
+    where = np.zeros((1, planes, *MOVER), np.float32)
+    where[..., 8:24] = 0.1 if gives == "image-to-video" else 0.5
+    steps = np.linspace(0, 1, outputs, dtype=np.float32) if outputs > 1 else np.ones(1, np.float32)
+    numbers = [numpy_helper.from_array(where, "where"), numpy_helper.from_array(steps.reshape(-1, 1, 1, 1), "steps")]
+    given = [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, *MOVER])]
+    nodes = [helper.make_node("Mul", ["steps", "where"], ["added"])]
+    added = "added"
+    if noise:
+        given.append(helper.make_tensor_value_info("noise", TensorProto.FLOAT, [1, 1, *MOVER]))
+        nodes.append(helper.make_node("Mul", [added, "noise"], ["drawn"]))
+        added = "drawn"
+    if gives == "image-to-video":
+        nodes.append(helper.make_node("Add", ["image", added], ["whole"]))
+    else:
+        nodes.append(helper.make_node("ReduceMax", ["image"], ["light"], keepdims=1))
+        nodes.append(helper.make_node("Mul", [added, "light"], ["whole"]))
+    last = "whole"
+    if spoilt:
+        numbers.append(numpy_helper.from_array(np.full(1, np.nan, np.float32), "nothing"))
+        nodes.append(helper.make_node("Add", [last, "nothing"], ["spoilt"]))
+        last = "spoilt"
+    ends = {"first": [0], "end": [rows], "axis": [2]}
+    numbers += [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in ends.items()]
+    nodes.append(helper.make_node("Slice", [last, *ends], ["made"]))
+    made = helper.make_tensor_value_info("made", TensorProto.FLOAT, [outputs, planes, rows, MOVER[1]])
+    return onnx_model(nodes, given, [made], numbers)
+
+
+def mover_card(weights: bytes, gives: str, *, noise: bool = False, **changes: Any) -> dict[str, Any]:
+    """A card for `onnx_mover`."""
+    told = card(weights)
+    told |= {
+        "name": f"tiny-{gives}", "task": "image-to-video" if gives == "image-to-video" else "motion",
+        "purpose": "Moves some columns of a picture, to try how moving models are handled.",
+    }  # fmt: skip
+    told["input"] = {
+        "planes": [_RGB, *([{"meaning": "noise"}] if noise else [])],
+        "size_multiple": 1, "minimum_size": 1, "height": MOVER[0], "width": MOVER[1], "halo": 0,
+    }  # fmt: skip
+    frames = {} if gives == "harmonic" else {"frames": 5}
+    told["output"] = {"planes": _GIVES[gives], "rate": 1 if gives == "harmonic" else 8, **frames}
+    told["weights"]["parameters"] = None
+    return changed(told, changes)
+
+
 def safetensors_blur(dtype: str = "float32") -> bytes:
     """The blur as weights of the `graph` architecture."""
     import safetensors.torch

@@ -20,6 +20,7 @@ ARCHITECTURES: Mapping[str, str] = MappingProxyType(
         "denoise": "archive_restore.imaging.networks.denoise:DenoiseNet",
         "fill": "archive_restore.imaging.networks.fill:FillNet",
         "graph": "archive_restore.imaging.networks.graph:Graph",
+        "motion": "archive_restore.imaging.networks.motion:MotionNet",
         "rrdb": "archive_restore.imaging.networks.rrdb:RRDBNet",
     }
 )

@@ -1,0 +1,1 @@
+"""How the palettes that ship were made: published numbers, and what is computed from them."""
