@@ -898,7 +898,7 @@ class ClipFrames(ABC):
 
     @abstractmethod
     def frame(self, index: int) -> ClipFrame:
-        """Frame 0 to `count` - 1; its arrays are the caller's to change."""
+        """Frame 0 to `count` - 1; its arrays may be shared, and nobody writes to them."""
 
 
 class MotionStep(ABC):

@@ -255,7 +255,7 @@ class Take:
         made = self.clip.frame(index)
         label = next(band for start, band in reversed(self._labels) if start <= index)
         tall, wide = label.shape[:2]
-        samples, flags = made.samples, made.flags
+        samples, flags = made.samples.copy(), made.flags.copy()
         samples[-tall:, :wide] = label
         flags[-tall:, :wide] = np.uint8(PixelFlag.HUMAN)
         now = 1000 * index / self.clip.rate
@@ -264,7 +264,7 @@ class Take:
                 rows = slice(len(samples) - tall - len(band), len(samples) - tall)
                 samples[rows, : band.shape[1]] = band
                 flags[rows, : band.shape[1]] = np.uint8(PixelFlag.HUMAN)
-        return made
+        return ClipFrame(samples=samples, flags=flags)
 
 
 def _loaded(archive: Archive, name: str, device: str) -> Network:
