@@ -26,7 +26,7 @@ from archive_restore.records.bags import Bag
 from archive_restore.records.credentials import CredentialChain
 from archive_restore.records.findings import Finding
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region
-from archive_restore.records.labels import Labels
+from archive_restore.records.labels import CaptionStyle, Labels
 from archive_restore.records.models import InstalledModel, ModelCard
 from archive_restore.records.objects import Description, FileFacts, Master, MasterRef
 from archive_restore.records.packages import Package
@@ -1194,9 +1194,10 @@ class AccessCopies(ABC):
     """Pictures as they leave the archive."""
 
     @abstractmethod
-    def band(self, width: int, height: int, text: str) -> npt.NDArray[np.uint8]:
+    def band(self, width: int, height: int, text: str, style: CaptionStyle | None = None) -> npt.NDArray[np.uint8]:
         """The caption band of a picture of this size, as a person sees it: uint8 (band, width or more, 3).
 
+        `style`: the archive's own unless given.
         Raise ConfigurationInvalid where no font at hand can draw the text.
         """
 

@@ -47,9 +47,9 @@ class JpegCopies(AccessCopies):
     def __init__(self, style: CaptionStyle) -> None:
         self._style = style
 
-    def band(self, width: int, height: int, text: str) -> npt.NDArray[np.uint8]:
+    def band(self, width: int, height: int, text: str, style: CaptionStyle | None = None) -> npt.NDArray[np.uint8]:
         """See ports.AccessCopies."""
-        return draw_band(width, height, text, self._style)
+        return draw_band(width, height, text, style or self._style)
 
     def write(self, path: Path, sheet: Samples, *, quality: int, metadata: AccessMetadata) -> None:
         """See ports.AccessCopies; the encoded picture is held in memory, the sheet may lie in a file."""

@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -65,7 +66,7 @@ from archive_restore.ports import (
 )
 from archive_restore.records.access import EncodingError
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region, SampleRole
-from archive_restore.records.labels import LabelKind
+from archive_restore.records.labels import LabelKind, Labels
 from archive_restore.records.objects import MasterRef
 from archive_restore.records.provenance import Json, Material, Product, SoftwareAgent, StepRun
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
@@ -84,6 +85,8 @@ WHOLLY_DRAWN = 0.95
 """Share of the picture outside of labels from which a clip that a model drew is that model's (IPTC source type)."""
 RENDERED = 4
 """Frames that verify renders again: the first, the last, and others between them."""
+LABELS = "labels"
+"""What the settings said of labels, among the numbers that are kept with the step."""
 _LABEL_WIDTH = 0.42  # of the frame's width
 _LABEL_SIZE, _WORDS_SIZE = 0.6, 0.8  # of letters, relative to those of a band below the whole frame
 MATROSKA = "video/x-matroska"
@@ -147,7 +150,10 @@ class Take:
         """What else of the item the clip shows, in the frame of the still."""
         self.notes: list[str] = []
         self.people: list[HumanDecision] = []
-        survey: dict[str, Json] = {}
+        # As they were when it was made: settings change, and what was rendered must come out again.
+        self._words = from_plain(Labels, known[LABELS]) if LABELS in known else archive.settings.labels
+        self._band = partial(archive.access.band, style=self._words.style)
+        survey: dict[str, Json] = {LABELS: to_plain(self._words)}
         read = {name: json.loads(text) for name, text in documents.items()}
         context = StoryContext(
             seed=seed,
@@ -188,13 +194,13 @@ class Take:
         # What does not move is no animation: what stories it shows is what is to be said.
         kinds = {StoryKind.ANIMATION, *source.kinds} if self.clip.moves else set(source.kinds)
         what = label_kind(kinds) if kinds else LabelKind.MONTAGE
-        self.label = label = label_text(what, archive.settings.labels)
+        self.label = label = label_text(what, self._words)
         texts = [(part.start, part.label) for part in self.clip.parts if part.label] or [(0, label)]
-        self._labels = [(start, _corner(archive, self.clip.size, text, _LABEL_SIZE)) for start, text in texts]
+        self._labels = [(start, _corner(self._band, self.clip.size, text, _LABEL_SIZE)) for start, text in texts]
         tall, wide = (max(band.shape[side] for _, band in self._labels) for side in (0, 1))
         # Drawn now, so that a text no font can draw is refused before anything is rendered.
         self._captions = [
-            (cue, _narrow(archive.access.band(columns, rows, cue.text)[:, :columns], wide)) for cue in self.heard.cues
+            (cue, _narrow(self._band(columns, rows, cue.text)[:, :columns], wide)) for cue in self.heard.cues
         ]
         if any(len(band) + tall > rows for _, band in self._captions):
             raise UsageError("there is no room for the captions in frames so small", hint="Choose another --size")
@@ -206,11 +212,11 @@ class Take:
             )
         earlier = _in_frame_of(archive, source, self.still, load_source(archive, MasterRef(item_id=source.ref.item_id)))
         self.others.append(earlier)
-        labels = archive.settings.labels
+        labels = self._words
         said = DISCLOSURE_WORDS[built_in_language(labels.language)]
         after = label_text(label_kind(source.kinds), labels) if source.kinds else said["record_caption"]
 
-        return Earlier(still=earlier, words=_in_corners(archive, (said["master_caption"], after)))
+        return Earlier(still=earlier, words=_in_corners(self._band, (said["master_caption"], after)))
 
     def _present(
         self,
@@ -225,8 +231,8 @@ class Take:
         said, samples = read[THEN_VS_NOW], read_now(archive, attachments[NOW])
         path, place = found_place(samples, self.still, known if isinstance(known, Mapping) else {})
         assert isinstance(place, Mapping)
-        texts = then_and_now(source.master.description, said["year"], archive.settings.labels.language)
-        words = _in_corners(archive, texts)
+        texts = then_and_now(source.master.description, said["year"], self._words.language)
+        words = _in_corners(self._band, texts)
         if not said["rights"]:
             self.notes.append("Nobody said what rights the photograph of today has.")
         return Present(samples=samples, path=path, name=said["name"], facts={**said, **place}, words=words)
@@ -240,7 +246,7 @@ class Take:
             still = self.still if last else _in_frame_of(archive, source, self.still, load_source(archive, ref))
             if not last:
                 self.others.append(still)
-            label = caption_of(chain[:length], archive.settings.labels)
+            label = caption_of(chain[:length], self._words)
             kind = "the photograph as digitized" if not length else f"its {ref.object_id.partition('/')[2]}"
             chapters.append(Chapter(still=still, says=f"{kind}, {ref}", label=label))
         return tuple(chapters)
@@ -272,20 +278,22 @@ def _loaded(archive: Archive, name: str, device: str) -> Network:
     return archive.models.load(name, "cpu" if archive.models.card(name).card.task in MOVING else device)
 
 
-def _corner(archive: Archive, size: tuple[int, int], text: str, letters: float) -> npt.NDArray[np.uint8]:
+def _corner(
+    draw: Callable[[int, int, str], npt.NDArray[np.uint8]], size: tuple[int, int], text: str, letters: float
+) -> npt.NDArray[np.uint8]:
     """A text for the corner of frames of this size, over its ground; `letters` relative to those of a whole band."""
     rows, columns = size
     wide = max(160, round(_LABEL_WIDTH * columns))
     # A band's letters grow with the geometric mean of its picture's edges.
-    band = archive.access.band(wide, round(letters**2 * rows * columns / wide), text)
+    band = draw(wide, round(letters**2 * rows * columns / wide), text)
     return _narrow(band[:rows, :columns], 0)
 
 
 def _in_corners(
-    archive: Archive, texts: tuple[str, str]
+    draw: Callable[[int, int, str], npt.NDArray[np.uint8]], texts: tuple[str, str]
 ) -> Callable[[tuple[int, int]], tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
     def words(size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        one, other = (_corner(archive, size, text, _WORDS_SIZE) for text in texts)
+        one, other = (_corner(draw, size, text, _WORDS_SIZE) for text in texts)
         return one, other
 
     return words

@@ -64,6 +64,21 @@ def test_a_clip_verifies_and_is_made_again_identically(told: tuple[Shelf, dict])
     assert {agent["name"] for agent in record["environment"]["agents"]} >= {"PyAV", "libavcodec"}
 
 
+def test_labels_that_changed_since_change_nothing_in_a_clip(told: tuple[Shelf, dict], tmp_path: Path):
+    """A clip is rendered again with the words and colours that it was made with."""
+    shelf, made = told
+    root = tmp_path / "archive"
+    shutil.copytree(shelf.root, root)
+    settings = root / "archive.toml"
+    text = settings.read_text("utf-8")
+    changed = text.replace('language = "en"', 'language = "de"\nground = "#203040"\nink = "#ffffff"')
+    assert changed != text
+    settings.write_text(changed, "utf-8")
+    moved = Shelf(root=root, runner=run)
+    assert moved.ok("verify", made["ref"])["findings"] == []
+    assert moved.ok("reproduce", made["ref"])["identical"]
+
+
 def test_others_accept_its_credentials(told: tuple[Shelf, dict]):
     shelf, made = told
     anchors = keys.load_anchors(shelf.root / "keys")
