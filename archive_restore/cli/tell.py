@@ -113,7 +113,7 @@ def _colour_options(command: _Command) -> _Command:
 
 
 _SIZES = ("hd", "4k", "wide", "square", "vertical", "source")
-_CAMERAS = ("rest", "closer", "back", "left", "right")
+_CAMERAS = ("rest", "closer", "back", "left", "right", "parallax")
 
 
 def _length_options(command: _Command) -> _Command:
@@ -225,7 +225,7 @@ def colorize_command(session: Session, /, **options: Any) -> int:
     "--transition", type=click.Choice(["wipe", "dissolve"]), help="A line passes, or one dissolves into the other."
 )
 @click.option("--ending", type=click.Choice(["loop", "ease"]), help="Lead into the beginning, or come to rest.")
-@click.option("--camera", type=click.Choice([*_CAMERAS, "parallax"]), help="Rests unless given.")
+@click.option("--camera", type=click.Choice(_CAMERAS), help="Rests unless given.")
 @click.option(
     "--travel", type=click.FloatRange(0, 0.5), metavar="SHARE", help="Of the frame's width that the camera moves; 0.15."
 )

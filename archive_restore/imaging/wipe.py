@@ -53,7 +53,8 @@ class Wipe(ClipFrames):
     def frame(self, index: int) -> ClipFrame:
         """See ClipFrames."""
         if self._dissolves:
-            return blended(self._before, self._after, self._passed(index))
+            made = blended(self._before, self._after, self._passed(index))
+            return ClipFrame(samples=made.samples.copy(), flags=made.flags.copy())
         columns = self.size[1]
         at = round(columns * (1 - self._passed(index)))
         samples, flags = self._after.samples.copy(), self._after.flags.copy()

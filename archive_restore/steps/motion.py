@@ -199,7 +199,7 @@ class Animate(MotionStep):
                 still, layers.cutout, size, layers.near, source, path, count=count, rate=rate, loops=loops, over=laid
             )
         _note_moves(told, context)
-        clip.says = says
+        clip.says = says or clip.says
         return clip
 
     def _motion(

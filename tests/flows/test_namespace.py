@@ -78,7 +78,7 @@ def test_the_main_job_needs_no_network(alone: tuple[str, ...], tmp_path: Path, f
             assert shelf.ok("reproduce", ref)["identical"]
         drawn = write_scratch_map(tmp_path / "drawn.png", edge=96)
         shelf.ok("restore", "gray16", "--damage-map", drawn)
-        words = ("--scale", "2", "--hint", "30,30=khaki", "--seconds", "1", "--music", "era", "--to", tmp_path)
+        words = ("--scale", "2", "--hint", "30,30=khaki", "--seconds", "1", "--size", "source", "--to", tmp_path)
         told = shelf.ok("story", "gray16/restoration", *words)
         for ref in told["told"][0]["refs"][1:]:
             assert shelf.ok("reproduce", ref)["identical"]
