@@ -26,7 +26,7 @@ from archive_restore.imaging.networks.motion import MotionNet
 
 HERE = Path(__file__).resolve().parent
 SEED = 1
-TEMPERATURES = (0.8, 0.85, 0.9, 1.0)
+TEMPERATURES = (0.8, 0.85, 1.0, 1.0)
 """Of KINDS, chosen on scenes of the training split: lower ones let the inside of a region stand still."""
 DROPPED = ("used", "total")
 """What only training needs."""
