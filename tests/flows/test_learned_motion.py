@@ -30,10 +30,10 @@ def drawn(path: Path, *entries: dict[str, Any]) -> Path:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shelf, dict[str, Any], Path]:
-    """An archive with `scan`, 160×128 of soft spots, animated once by the learned source; and that picture."""
+    """An archive with `scan`, 160×128 of soft gray spots, animated once by the learned source; and that picture."""
     folder = tmp_path_factory.mktemp("learned")
     shelf = Shelf(root=copy_of("empty", folder / "archive", tmp_path_factory, empty), runner=run)
-    spots = np.random.default_rng(5).integers(40, 200, (16, 20, 3), np.uint8)
+    spots = np.random.default_rng(5).integers(60, 180, (16, 20), np.uint8)
     Image.fromarray(spots).resize((160, 128), Image.Resampling.BICUBIC).save(folder / "scan.png")
     shelf.ok("ingest", folder / "scan.png")
     (made,) = shelf.ok("animate", "scan", "--regions", drawn(folder / "drawn.json", REGION, HAIR), *QUICK)["made"]
@@ -47,7 +47,7 @@ def test_a_learned_clip_verifies_is_made_again_and_says_what_moved_it(told: tupl
     record = shelf.ok("show", made["ref"])["record"]
     (step,) = record["steps"]
     assert step["digital_source_type"] == "compositeWithTrainedAlgorithmicMedia"
-    assert "learnt from simulations" in step["description"]
+    assert "has learnt it from simulations" in step["description"]
     assert [model["name"] for model in record["environment"]["models"]] == ["motion-spectra"]
     assert record["environment"]["determinism"] == "same-machine"
     assert "Not learnt, and moved by the procedural source: hair." in record["notes"]
@@ -59,14 +59,14 @@ def test_it_warps_the_still_in_its_regions_and_leaves_the_rest(told: tuple[Shelf
     folder, videos = Path(made["path"]).parent, FileVideos(1)
     exact = np.stack(list(videos.frames(folder / "frames.mkv")))
     flags = np.stack(list(videos.frames(folder / "synthesis-map.mkv", maps=True)))
-    still = np.asarray(Image.open(picture))
+    still = np.asarray(Image.open(picture).convert("RGB"))
     free = (flags & PixelFlag.HUMAN) == 0
     changed = (exact != still).any(axis=-1)
     assert not (changed & free & ((flags & PixelFlag.MOVED) == 0)).any()
     moved = ((flags & PixelFlag.MOVED) > 0).any(axis=0)
-    assert moved[60:100, 40:120].mean() > 0.95
+    assert moved[48:60, 20:140].mean() > 0.95  # the label lies below
     assert not moved[32:38].any()
-    assert changed[:, 60:100, 40:120].mean() > 0.5
+    assert changed[:, 48:60, 20:140].mean() > 0.5
 
 
 def test_it_moves_otherwise_than_noise_does(told: tuple[Shelf, dict[str, Any], Path], tmp_path: Path):

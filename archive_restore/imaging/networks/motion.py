@@ -12,6 +12,8 @@ that the root mean square of the displacement in the region is about 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,8 +30,8 @@ class MotionNet(nn.Module):
     """See the module.
 
     `periods`: frequencies; `depth` and `codes`: codes a place, and how many there are to choose from; `latent`: numbers
-    of a code; `breadth`: channels of the coder; `width`, `layers`, `heads`: of the transformer; `temperature`: below 1,
-    likely codes become likelier than they were in training.
+    of a code; `breadth`: channels of the coder; `width`, `layers`, `heads`: of the transformer; `temperatures`: of each
+    of KINDS; below 1, likely codes become likelier than they were in training.
     """
 
     def __init__(
@@ -43,17 +45,21 @@ class MotionNet(nn.Module):
         width: int = 192,
         layers: int = 6,
         heads: int = 6,
-        temperature: float = 1.0,
+        temperatures: Sequence[float] = (1.0,) * len(KINDS),
     ) -> None:
         super().__init__()
         self.coder = SpectrumCoder(periods=periods, depth=depth, codes=codes, latent=latent, breadth=breadth)
         self.prior = CodePrior(depth=depth, codes=codes, width=width, layers=layers, heads=heads)
-        self.temperature = float(temperature)
+        self.temperatures = tuple(float(value) for value in temperatures)
+        if len(self.temperatures) != len(KINDS):
+            raise ValueError(f"there must be {len(KINDS)} temperatures")
 
     def forward(self, given: Tensor) -> Tensor:
         """(n, 7, EDGE, EDGE) -> (n, 4·periods, GRID, GRID)."""
         chance = functional.pixel_unshuffle(given[:, -1:], EDGE // PLACES).flatten(2).transpose(1, 2)
-        codes = self.prior.draw(given[:, :-1], chance[:, :, : self.coder.depth], self.temperature)
+        kinds = given[:, 2 : 2 + len(KINDS)].mean((2, 3))
+        temperature = (kinds @ kinds.new_tensor(self.temperatures)) / kinds.sum(1).clamp_min(1e-6)
+        codes = self.prior.draw(given[:, :-1], chance[:, :, : self.coder.depth], temperature.clamp_min(0.1))
         return self.coder.spectrum(codes, open_places(given[:, 1:2]))
 
 
@@ -168,9 +174,9 @@ class CodePrior(nn.Module):
             x = x + self.known[k](codes[..., k])
         return torch.stack(made, 2)
 
-    def draw(self, given: Tensor, chance: Tensor, temperature: float) -> Tensor:
+    def draw(self, given: Tensor, chance: Tensor, temperature: Tensor) -> Tensor:
         """Codes (n, PLACES², depth), chosen by `chance` (n, PLACES², depth) in [0, 1]: where it falls among the
-        likelihoods of all codes, added up in their order."""
+        likelihoods of all codes at a `temperature` (n,), added up in their order."""
         seen, places = self._seen(given)
         n = len(given)
         before = self.start.expand(n, 1, -1)
@@ -183,7 +189,7 @@ class CodePrior(nn.Module):
             x = self.norm(x)
             codes = []
             for k, head in enumerate(self.heads):
-                likely = torch.softmax(head(x)[:, 0].float() / temperature, -1).cumsum(-1)
+                likely = torch.softmax(head(x)[:, 0].float() / temperature.unsqueeze(1), -1).cumsum(-1)
                 threshold = chance[:, place, k : k + 1] * likely[:, -1:]
                 code = (likely < threshold).sum(-1).clamp_max(likely.shape[-1] - 1)
                 codes.append(code)

@@ -49,7 +49,7 @@ def test_one_place_after_another_is_foreseen_as_all_at_once(network: MotionNet):
     planes = asked()
     noise = torch.from_numpy(np.random.default_rng(8).random((1, PLACES**2, 2), np.float32))
     with torch.inference_mode():
-        codes = network.prior.draw(planes[:, :-1], noise, 1.0)
+        codes = network.prior.draw(planes[:, :-1], noise, torch.ones(1))
         odds = torch.softmax(network.prior.logits(planes[:, :-1], codes), -1).cumsum(-1)
     low = torch.cat([torch.zeros_like(odds[..., :1]), odds], -1).gather(-1, codes.unsqueeze(-1))[..., 0]
     high = odds.gather(-1, codes.unsqueeze(-1))[..., 0]
