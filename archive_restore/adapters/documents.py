@@ -58,6 +58,20 @@ _ROLES = {
     "hints.json": "colour hints of people",
     "regions.json": "regions drawn by people",
     "palette.json": "palette",
+    "motion.json": "what moves, drawn by people",
+    "then-vs-now.json": "what was said of the photograph of today",
+    "sound.json": "what is heard",
+    "captions.json": "captions",
+    "music.json": "score of the music",
+    "synthesis-map.mkv": "synthesis map of every frame",
+    "frames.json": "digests of the frames before encoding",
+    "frames.mkv": "frames as they were before encoding",
+    "disclosure.csv": "disclosure sheet, as a table",
+    "disclosure.txt": "disclosure sheet",
+    "music": "music",
+    "voice": "voice",
+    "soundfont": "sound font",
+    "now": "photograph of today",
     "hand-damage-map": "damage map drawn by a person",
     "hand-keep-map": "keep map drawn by a person",
 }
@@ -231,7 +245,9 @@ class RecordDocuments(Documents):
 def _role(name: str) -> str:
     if "-story-alternative-" in name:
         return "C2PA manifest of another outcome" if name.endswith(".c2pa") else "another outcome, signed like this one"
-    return _ROLES.get(name) or _ROLES.get(Path(name).stem, "C2PA manifest")
+    if name.endswith(".c2pa"):
+        return "C2PA manifest"
+    return _ROLES.get(name) or _ROLES.get(Path(name).stem, "further file")
 
 
 def _treatment(derivation: PreservationDerivation) -> str:

@@ -29,6 +29,7 @@ from archive_restore.adapters.report import (
 )
 from archive_restore.adapters.report_commands import Check, shell_word
 from archive_restore.adapters.report_words import DETERMINISM_WORDS, share_words
+from archive_restore.core.clip_sheet import meaning_in_clip
 from archive_restore.imaging.reduce import reduce_map
 from archive_restore.ports import Overview, StoryLook, StoryShown, StoryView
 from archive_restore.records.findings import Finding
@@ -57,6 +58,7 @@ WHAT: dict[StoryKind, tuple[str, str]] = {
     StoryKind.ANIMATION: ("Animation", "It moves; the photograph does not. The movement was invented."),
 }
 """Title of a story's report, and what must be said of it first."""
+_MONTAGE = "It is put together from pictures that stand still. Nobody filmed it, and nothing in it moved like this."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,14 +134,19 @@ def _view(report: StoryReport) -> dict[str, Any]:
     summary = derivation.map
     original = summary.counts.get("ORIGINAL", 0)
     title, warning = WHAT[derivation.ref.kind]
+    clip = _is_clip(view.look)
+    montage = clip and any(run.survey.get("parts") for run in derivation.steps)
+    legend = list(legend_rows(summary.counts, summary.pixels))
+    if clip:
+        legend = [{**row, "meaning": meaning_in_clip(row["name"], montage=montage)} for row in legend]
     return {
         "report": report,
         "master": master,
         "derivation": derivation,
         "summary": summary,
         "kind": title,
-        "clip": _is_clip(view.look),
-        "warning": warning,
+        "clip": clip,
+        "warning": _MONTAGE if montage else warning,
         "title": master.description.title or master.ref.item_id,
         "parent_is_master": str(derivation.parent) == str(master.ref),
         "before": data_uri(shown.before),
@@ -151,7 +158,7 @@ def _view(report: StoryReport) -> dict[str, Any]:
         "original": original,
         "original_share": share_words(original, summary.pixels),
         "changed_share": share_words(summary.pixels - original, summary.pixels),
-        "legend": list(legend_rows(summary.counts, summary.pixels)),
+        "legend": legend,
         "steps": [step_view(index, derivation) for index in range(len(derivation.steps))],
         "determinism": DETERMINISM_WORDS[derivation.environment.determinism],
         "description_rows": list(description_rows(master)),

@@ -61,7 +61,7 @@ def sheet_rows(
             (
                 "made",
                 f"{share_text(count, derivation.map.pixels, 'en')} of the pixels, at some time: "
-                f"{_CAMERA if parts and name == PixelFlag.MOVED.name else _meaning(name)}.",
+                f"{meaning_in_clip(name, montage=bool(parts))}.",
             )
             for name, count in derivation.map.counts.items()
             if count and name != "ORIGINAL"
@@ -160,6 +160,9 @@ def _heard(sound: Mapping[str, Json], frames: int, rate: int) -> list[SheetRow]:
     return rows
 
 
-def _meaning(name: str) -> str:
+def meaning_in_clip(name: str, *, montage: bool) -> str:
+    """What a flag of this name means in a clip; of a montage's pictures only the camera moves."""
+    if montage and name == PixelFlag.MOVED.name:
+        return _CAMERA
     flags = {flag.name: meaning for flag, meaning in FLAG_MEANINGS.items()}
     return _MEANINGS.get(name) or flags.get(name, name.lower())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def test_labels_that_changed_since_change_nothing_in_a_clip(told: tuple[Shelf, d
     moved = Shelf(root=root, runner=run)
     assert moved.ok("verify", made["ref"])["findings"] == []
     assert moved.ok("reproduce", made["ref"])["identical"]
+
+
+def test_its_report_says_of_each_file_and_flag_what_it_is_in_a_clip(told: tuple[Shelf, dict]):
+    page = (content(told[1]) / "report.html").read_text("utf-8")
+    assert "It moves; the photograph does not." in page and "uncertainty.png" not in page
+    assert "made by a trained model" not in page and "moved; the motion is invented" in page
+    roles = re.findall(r"<dt><bdi>([^<]*)</bdi></dt><dd><bdi>[^<]*/([^</]+)</bdi>", page)
+    assert {name for role, name in roles if role == "C2PA manifest"} == {"frames.mkv.c2pa"}
+    assert {"further file"}.isdisjoint(role for role, _ in roles) and len(roles) > 9
 
 
 def test_others_accept_its_credentials(told: tuple[Shelf, dict]):

@@ -43,6 +43,8 @@ def test_it_verifies_and_is_made_again(told: tuple[Shelf, dict]):
     (step,) = shelf.ok("show", made["ref"])["record"]["steps"]
     assert step["description"].startswith("Shows the photograph as it was digitized, and what was made of it")
     assert "MOVED" not in made["pixels"]
+    page = (folder_of(made) / "report.html").read_text("utf-8")
+    assert "put together from pictures that stand still" in page and "movement was invented" not in page
 
 
 def test_the_line_goes_over_and_comes_back(told: tuple[Shelf, dict]):
