@@ -13,6 +13,7 @@ import pytest
 
 from archive_restore.adapters import keys, mp4_boxes
 from archive_restore.adapters.c2pa_library import read_store
+from archive_restore.adapters.shipped import check_document
 from archive_restore.adapters.video import FileVideos
 from archive_restore.errors import PictureUnreadable
 from archive_restore.flows import export
@@ -66,6 +67,7 @@ def test_the_chain_is_accepted_by_two_implementations(shelf: Shelf, exported: Pa
     assert {manifest["title"] for manifest in store.manifests.values()} == {NAME, "scan-animated-story.mp4", "scan.tif"}
     said = store.assertions["org.archive-restore.access"]
     assert said["ref"] == "scan/animation@1"
+    assert check_document("access", said) == ""
     assert said["clip"]["maps_sha256"] in said["note"]
     assert store.resources["synthesis map"] == shelf.files("scan/animation@1")["synthesis-map.png"].read_bytes()
     changed = bytearray((exported / NAME).read_bytes())
