@@ -310,8 +310,8 @@ class _Picture:
         self.clip_compared = True
         if all(equal):
             words = (
-                f"This is a copy of {stored.ref}, a story and not a record: its {len(equal)} frames decode to those that "
-                "the archive holds."
+                f"This is a copy of {stored.ref}, a story and not a record: its {len(equal)} frames decode to those "
+                "that the archive holds."
             )
             self._say("AUDIT_CLIP_COMPARED", Severity.INFO, words)
         else:
