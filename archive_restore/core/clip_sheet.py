@@ -57,6 +57,7 @@ def sheet_rows(
         *([("label", label)] if not any(said for *_, said in parts) else []),
         ("made", run.description),
         *_moved(run.survey.get("moves")),
+        *_blinked(run.survey.get("blinks"), rate),
         *(
             (
                 "made",
@@ -124,6 +125,18 @@ def timecode(frame: int, rate: int) -> str:
     """`HH:MM:SS:FF`."""
     seconds, rest = divmod(frame, rate)
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{rest:02}"
+
+
+def _blinked(blinks: Json, rate: int) -> list[tuple[str, str]]:
+    """Who blinks, and when each blink begins; faces are counted from the left of the picture."""
+    found = []
+    for number, begun in blinks.items() if isinstance(blinks, Mapping) else ():
+        assert isinstance(begun, Sequence)
+        times = ", ".join(timecode(int(str(frame)), rate) for frame in begun)
+        found.append(
+            ("made", f"blink: lids are drawn over the eyes of face {number} from the left, from {times or 'never'}.")
+        )
+    return found
 
 
 def _moved(moves: Json) -> list[tuple[str, str]]:

@@ -168,7 +168,8 @@ class _Writer:
         author = plain_text(person.author, _LONGEST_WORDS) or self._words["somebody"]
         what, reason = plain_text(person.what, _LONGEST_WORDS), plain_text(person.reason, _LONGEST_WORDS)
         form = self._words["decision_why" if reason else "decision"]
-        return form.format(what=what.rstrip(".。 "), reason=reason, author=author, when=plain_text(person.when, 40))
+        who = self._words["when"].format(author=author, when=plain_text(person.when, 40)) if person.when else author
+        return form.format(what=what.rstrip(".。 "), reason=reason, who=who)
 
 
 def encoding_text(quality: int | None, error: EncodingError, language: str = "en") -> str:

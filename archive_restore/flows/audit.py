@@ -309,7 +309,10 @@ class _Picture:
             return
         self.clip_compared = True
         if all(equal):
-            words = f"It is {stored.ref} of the archive: its {len(equal)} frames decode to the same."
+            words = (
+                f"This is a copy of {stored.ref}, a story and not a record: its {len(equal)} frames decode to those "
+                "that the archive holds."
+            )
             self._say("AUDIT_CLIP_COMPARED", Severity.INFO, words)
         else:
             first = equal.index(False)
@@ -565,6 +568,7 @@ def _finding(code: str, severity: Severity, subject: str, message: str) -> Findi
 def _says(made: Audit, report: CredentialReport, kinship: Kinship | None, anchors: str) -> Iterator[str]:
     if kinship is not None:
         yield from kinship_words(kinship)
+    yield from (finding.message for finding in made.findings if finding.code == "AUDIT_CLIP_COMPARED")
     if any(finding.code == "C2PA_REMOTE" for finding in made.findings):
         yield "Credentials: elsewhere on the network, where this program never goes."
         return

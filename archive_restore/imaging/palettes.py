@@ -103,16 +103,17 @@ def choose(
 ) -> Mapping[str, Any]:
     """The document that fits best: of the process, of the region before everywhere, of the fewest years.
 
-    `era`: `1960s`, `1965` or `1960-1975`. Raise UsageError, with what there is, where none fits.
+    `era`: `1960s`, `1965` or `1960-1975`; a region alone takes none of everywhere. Raise UsageError, with what there is, where none fits.
     """
     first, last = _years(era) if era else (0, 9999)
+    anywhere = bool(era or process)  # a country alone says nothing of a palette of everywhere
     region, process = region.upper(), process.lower().replace("colored", "coloured")
     fitting = [
         palette
         for palette in palettes
         if palette["years"][0] <= last
         and palette["years"][1] >= first
-        and (not region or region in palette["regions"] or "*" in palette["regions"])
+        and (not region or region in palette["regions"] or (anywhere and "*" in palette["regions"]))
         and (not process or palette["process"] == process)
     ]
     if not fitting:

@@ -427,7 +427,7 @@ class Colorize(StoryStep):
         )
         for hint in hints:
             context.decided(hint.decision())
-        _tell_of_plan(plan, context, bool(network))
+        _tell_of_plan(plan, picture.flags.shape, context, bool(network))
         made = colorize.paint(
             plan,
             picture.samples,
@@ -508,15 +508,16 @@ def _near(network: Network) -> float | None:
     return float(said) if isinstance(said, int | float) else None
 
 
-def _tell_of_plan(plan: colorize.ColourPlan, context: StoryContext, automatic: bool) -> None:
+def _tell_of_plan(plan: colorize.ColourPlan, size: tuple[int, ...], context: StoryContext, automatic: bool) -> None:
     """What the plan found, and what whoever shows the picture should know of it."""
     context.note({"abstained": round(plan.abstained, 4), "hints": len(plan.hints)})
     unsure = float((plan.known < UNSURE).mean())
     if plan.abstained >= MOSTLY or (automatic and unsure >= MOSTLY):
         found = suggest(Seen(plan.lightness), plan.known, plan.scale, count=3)
         context.note({"suggestions": tuple({**asdict(one), "share": round(one.share, 4)} for one in found)})
-        places = ", ".join(f"{one.x:.0f},{one.y:.0f}" for one in found)
-        better = f" A hint at {places} would tell most." if places else ""
+        places = " or ".join(f"{one.x:.0f},{one.y:.0f}" for one in found)
+        rows, columns = size[:2]
+        better = f" A hint at {places} of these {columns}×{rows} pixels would tell most." if places else ""
         said = f"Nothing is known of the colours of {plan.abstained:.0%} of the picture; they were left."
         if plan.abstained < MOSTLY:
             said = f"The model is not sure of {unsure:.0%} of the picture; what it proposes there is a faint guess."

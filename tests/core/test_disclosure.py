@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import string
+from dataclasses import replace
 
 import pytest
 
@@ -128,6 +129,8 @@ def test_a_decision_that_is_a_sentence_reads_well_with_its_reason():
     said = HumanDecision(author="R. Lane", reason="the shed was brown", what="Give it colours.", when="2024")
     found = disclose(MASTER, (RESTORATION, story(RESTORATION, people=(said,))), Labels())
     assert "- Give it colours: the shed was brown (R. Lane, 2024)" in found.long
+    found = disclose(MASTER, (RESTORATION, story(RESTORATION, people=(replace(said, when=""),))), Labels())
+    assert "- Give it colours: the shed was brown (R. Lane)" in found.long
 
 
 def test_the_encoding_error_is_told_in_words():

@@ -39,7 +39,12 @@ def test_a_blink_verifies_is_made_again_and_names_its_models(told: tuple[Shelf, 
     assert {model["name"] for model in record["environment"]["models"]} == set(MODELS.values())
     survey = record["steps"][0]["survey"]
     assert len(survey["faces"]) == 1
-    assert survey["blinks"]["1"]
+    first, *_ = survey["blinks"]["1"]
+    sheet = (Path(made["path"]).parent / "disclosure.txt").read_text("utf-8")
+    assert (
+        f"blink: lids are drawn over the eyes of face 1 from the left, from 00:00:{first // 24:02}:{first % 24:02}"
+        in sheet
+    )
     assert {"original", "moved", "synthesized"} <= {name.lower() for name, n in made["pixels"].items() if n}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,12 @@ def test_a_hint_outside_the_picture(shelf: Shelf):
     ran = shelf.run("colorize", "gray", "--hint", "1000,40=red")
     assert ran.code == 1
     assert "outside the picture" in ran.json["failed"][0]["error"]
+
+
+def test_a_mostly_unknown_picture_says_of_which_pixels_its_places_are(shelf: Shelf):
+    (made,) = shelf.ok("colorize", "gray", "--automatic")["made"]
+    (said,) = [note for note in made["notes"] if "would tell most" in note]
+    assert re.search(rf"A hint at \d+,\d+( or \d+,\d+)* of these {EDGE}×{EDGE} pixels would tell most\.", said)
 
 
 def test_where_a_hint_would_tell_most(shelf: Shelf):

@@ -100,6 +100,8 @@ def test_an_audit_finds_it_in_the_archive(shelf: Shelf, exported: Path):
     codes = {found["code"]: found["message"] for found in ran.json["findings"]}
     assert "scan/animation@1" in codes["AUDIT_CLIP_COMPARED"]
     assert "AUDIT_VIDEO_NOT_COMPARED" not in codes
+    assert ran.json["says"][0] == codes["AUDIT_CLIP_COMPARED"]
+    assert "a copy of scan/animation@1, a story and not a record" in ran.json["says"][0]
 
 
 def test_an_interrupted_export_goes_on(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -59,6 +59,8 @@ def test_era_region_and_process_choose(asked, found):
 def test_what_does_not_fit_is_answered_with_what_there_is():
     with pytest.raises(UsageError, match=r"no palette fits 1890s, autochrome.*cn-1960s-family \(1958–1976, CN\)"):
         choose(palettes(), era="1890s", process="autochrome")
+    with pytest.raises(UsageError, match="no palette fits XX"):
+        choose(palettes(), region="XX")
     for era in ("sixties", "1960-1950", "196", "1960s-1970"):
         with pytest.raises(UsageError):
             choose(palettes(), era=era)
