@@ -1228,6 +1228,9 @@ class SignedFile:
 class Credentials(ABC):
     """C2PA manifests: made and read offline."""
 
+    def load_early(self) -> None:
+        """Begin to load what signing a picture needs, beside whatever is done meanwhile; returns at once."""
+
     @abstractmethod
     def sign_master(self, master: Master, asset: Path, out: Path) -> None:
         """Write the sidecar manifest of a master; the asset is never touched. Raise CredentialsFailed."""

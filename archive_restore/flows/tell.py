@@ -169,6 +169,7 @@ def _make(
 ) -> tuple[PreparedStory, StoryMade]:
     handed, documents = take_documents(staged, order.telling)
     lineage = _lineage(archive, ref, source, order.plan, archive.story_steps(), started)
+    archive.credentials.load_early()
     rendering = render_story(
         archive, source, order.plan.steps, order.telling, lineage,
         kind=order.kind, directory=staged.directory, device=order.device,
