@@ -67,7 +67,11 @@ def _first_problem(rules: Mapping[str, Any], data: object) -> str:
     problems = sorted(Draft202012Validator(rules).iter_errors(data), key=lambda e: list(map(str, e.absolute_path)))
     if not problems:
         return ""
-    place, says = ".".join(str(part) for part in problems[0].absolute_path), problems[0].message
+    first = problems[0]
+    place, says = ".".join(str(part) for part in first.absolute_path), first.message
+    meant = first.schema.get("description") if first.validator == "pattern" else None
+    if meant:  # which says more than a regular expression
+        says = f"{first.instance!r} is not as it should be: {str(meant).rstrip('.')}"
     if len(says) > _LONGEST:  # it repeats what was wrong, and ends in why
         says = f"{says[: _LONGEST // 2]} … {says[-_LONGEST // 2 :]}"
     return f"{place}: {says}" if place else says

@@ -82,7 +82,7 @@ def test_breath_moves_heads_and_shoulders_under_a_camera_too(told: tuple[Shelf, 
         (("allium-oreophilum", "--breathe"), "no face was found"),
         (("astronaut", "--blink", "2:left"), "there is no face 2"),
         (("astronaut", "--blink", "none"), "nobody can blink"),
-        (("astronaut", "--blink", "speak"), "speak"),
+        (("astronaut", "--blink", "speak"), "'speak' is not as it should be: both, left or right"),
         (("astronaut", "--blink", "both", "--set", "animate.closure=1"), "closure"),
     ],
 )
