@@ -1228,6 +1228,7 @@ class SignedFile:
 class Credentials(ABC):
     """C2PA manifests: made and read offline."""
 
+    @abstractmethod
     def load_early(self) -> None:
         """Begin to load what signing a picture needs, beside whatever is done meanwhile; returns at once."""
 
