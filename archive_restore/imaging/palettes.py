@@ -103,8 +103,8 @@ def choose(
 ) -> Mapping[str, Any]:
     """The document that fits best: of the process, of the region before everywhere, of the fewest years.
 
-    `era`: `1960s`, `1965` or `1960-1975`; a region alone takes none of everywhere. Raise UsageError, with what there is,
-    where none fits.
+    `era`: `1960s`, `1965` or `1960-1975`; a region alone takes none of everywhere. Raise UsageError, with what
+    there is, where none fits.
     """
     first, last = _years(era) if era else (0, 9999)
     anywhere = bool(era or process)  # a country alone says nothing of a palette of everywhere
