@@ -227,6 +227,7 @@ def _faces_for(text: str, own_font: str, shaped: bool) -> dict[str, str]:
     if shaped:
         # Letters that join must come from one font, and so must what stands among them.
         return dict.fromkeys(wanted | {" "}, _one_face(text, frozenset(wanted), own_font))
+    wanted.add(" ")  # which a font of Han characters may lack, and then draws as wide as one of these
     faces: dict[str, str] = {}
     for face in _faces(own_font):
         for ch in sorted(wanted - faces.keys()):
@@ -237,7 +238,7 @@ def _faces_for(text: str, own_font: str, shaped: bool) -> dict[str, str]:
     missing = sorted(wanted - faces.keys())
     if missing:
         raise _undrawable(missing[0], text)
-    return faces | {" ": faces[next(ch for ch in text if ch != " ")]}
+    return faces
 
 
 def _one_face(text: str, wanted: frozenset[str], own_font: str) -> str:

@@ -48,7 +48,8 @@ workers = 1
 language = "en"
 # Where the caption band lies, outside the picture: below or above.
 position = "below"
-# A text of your own: [labels.colorization] with en = "…" (or enhancement, story for both at once).
+# A text of your own: [labels.colorization] with en = "…" (or enhancement, story for
+# both at once; of clips animation, animated-story, montage).
 
 [plugins]
 # Steps from other packages must be named here before they are loaded.

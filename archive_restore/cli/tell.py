@@ -376,6 +376,7 @@ def story_command(session: Session, /, refs: tuple[str, ...], to: Path, **option
                     "clip": str(one.clip) if one.clip else None,
                     "sheet": str(one.sheet),
                     "disclosure": str(one.disclosure),
+                    "notes": one.notes,
                 }
                 for one in whole
             ],

@@ -52,8 +52,9 @@ def sheet_rows(
     (run,) = derivation.steps
     named = f" of {plain_text(title, _LONGEST)!r}" if title else ""
     parts = _parts(run.survey)
+    today = ", and from one of today" if run.survey.get("now") else ""
     rows = [
-        ("picture", f"Made from one still photograph{named}: {derivation.parent}. Shown is {derivation.ref}."),
+        ("picture", f"Made from one still photograph{named}: {derivation.parent}{today}. Shown is {derivation.ref}."),
         *([("label", label)] if not any(said for *_, said in parts) else []),
         ("made", run.description),
         *_moved(run.survey.get("moves")),

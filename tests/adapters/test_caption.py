@@ -158,3 +158,8 @@ def test_an_own_font_is_tried_first_and_a_bad_one_named(tmp_path):
         draw_band(400, 300, TEXT, CaptionStyle(font=str(bad)))
     own = str(next(caption._faces(""))).partition("#")[0]
     assert next(caption._faces(own)) == f"{own}#0"
+
+
+def test_a_space_after_han_characters_is_as_wide_as_any_other():
+    faces = caption._faces_for("老照片 – Größe", "", False)
+    assert "Roboto" in faces[" "] and "NotoSansSC" in faces["老"]

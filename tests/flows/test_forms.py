@@ -136,6 +136,8 @@ def test_others_read_whose_the_photograph_of_today_is(shelf: Shelf, told: dict):
 
 def test_the_sheet_says_when_which_is_seen(told: dict):
     rows = sheet(told)
+    (made,) = [row["says"] for row in rows if row["what"] == "picture"]
+    assert "Made from one still photograph" in made and ", and from one of today. Shown is" in made
     shown = [(row["in"], row["out"], row["says"]) for row in rows if row["what"] == "shown"]
     assert shown[0][2] == "The photograph."
     assert shown[2][2] == "A photograph of today that was handed in (mill-2026.jpg)."

@@ -32,6 +32,7 @@ def test_a_master_becomes_a_story_and_nothing_is_made_twice(shelf: Shelf, tmp_pa
     with Image.open(one["sheet"]) as sheet:
         assert sheet.size[0] > 1800
     words = Path(one["disclosure"]).read_text("utf-8")
+    assert isinstance(one["notes"], list) and all(note in words for note in one["notes"])
     assert "an interpretation, not a record" in words
     assert "Ada" in words
     assert shelf.ok("story", "scan", *WORDS, "--to", tmp_path / "out")["told"][0]["refs"] == one["refs"]
