@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archive_restore.errors import UsageError
-from archive_restore.imaging import camera, faces, motion_regions
+from archive_restore.imaging import camera, faces, motion_regions, subject
 from archive_restore.imaging.clip import Clip
 from archive_restore.imaging.eyelids import Patch
 from archive_restore.imaging.layers import Layered
@@ -86,7 +86,8 @@ class Animate(MotionStep):
         },
         "focus": {
             "type": "string", "default": "", "pattern": "^$|^-?[0-9]+,-?[0-9]+,[0-9]+,[0-9]+$",
-            "description": "left,top,right,bottom of what must stay in the frame, pixels; empty for the middle.",
+            "description": "left,top,right,bottom of what must stay in the frame, pixels; empty for the middle, "
+            "or for what stands out, in frames that are cut out of the picture.",
         },
         **moving_models.PARAMETERS,
         **people.PARAMETERS,
@@ -114,7 +115,14 @@ class Animate(MotionStep):
         focus = _region(str(parameters["focus"]), height, width)
         moves, passes = str(parameters["camera"]) != "rest", parameters["camera"] == PARALLAX
         loops = parameters["ending"] == "loop" and (passes or not moves)
-        path = _path(parameters, (height, width), size, focus)
+        framed = focus
+        if framed is None and parameters["size"] in CROPS:
+            framed = subject.kept_by(still.samples, size[1] / size[0])
+            if framed != Region(top=0, left=0, bottom=height, right=width):
+                context.say(
+                    "Where the picture is cut was guessed from what stands out in it; --focus says what to keep."
+                )
+        path = _path(parameters, (height, width), size, framed)
         if passes:
             path, passed = parallax.passing(
                 path(0), _number(parameters["travel"]), (height, width), focus, count=count, loops=loops
