@@ -50,7 +50,8 @@ def documents(archive: Archive, handed: Handed) -> dict[str, str]:
         try:
             found[name] = json.loads(path.read_bytes(), parse_constant=_no_number)
         except (OSError, ValueError, RecursionError) as exc:
-            raise SourceUnreadable(f"{path.name!r} cannot be read: {exc}") from exc
+            why = exc.strerror if isinstance(exc, OSError) else exc
+            raise SourceUnreadable(f"{path.name!r} cannot be read: {why}", hint="Check the path and the file") from exc
         _check(archive, name, found[name], f"{path.name!r}")
     if handed.hints:
         given = found.setdefault("hints", {"hints": []})

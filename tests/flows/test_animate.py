@@ -224,6 +224,8 @@ def test_regions_that_are_none(told: tuple[Shelf, dict], tmp_path: Path, entry: 
     assert refused.code != 0
     assert says in refused.err + refused.out
     assert "Traceback" not in refused.err
+    missing = shelf.run("animate", "scan", "--regions", tmp_path / "nosuch.json", *QUICK)
+    assert "No such file" in missing.err and "Errno" not in missing.err
 
 
 @pytest.mark.parametrize(
