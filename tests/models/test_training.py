@@ -85,9 +85,10 @@ def test_fifty_steps(name: str, python: Python, photographs: Path, runs: Path) -
     losses = [line["loss"] for line in told if "loss" in line]
     assert losses
     assert np.isfinite(losses).all()
-    again = train(python, script, photographs, out, 60, "--resume")
-    assert again[-1]["step"] == 60
     assert (out / "checkpoint.pt").is_file()
+    if name == "damage":  # how a run goes on is the same code for all
+        again = train(python, script, photographs, out, 60, "--resume")
+        assert again[-1]["step"] == 60
 
 
 @pytest.mark.slow
