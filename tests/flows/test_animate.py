@@ -15,7 +15,9 @@ import pytest
 from archive_restore.adapters import keys
 from archive_restore.adapters.c2pa_library import offline_context
 from archive_restore.adapters.video import FileVideos
+from archive_restore.imaging import clip
 from archive_restore.records.imagery import PixelFlag
+from archive_restore.steps.motion import Animate
 from tests.adapters.credential_bench import stranger
 from tests.conftest import Shelf
 from tests.support.archives import copy_of, empty, run
@@ -78,6 +80,20 @@ def test_labels_that_changed_since_change_nothing_in_a_clip(told: tuple[Shelf, d
     moved = Shelf(root=root, runner=run)
     assert moved.ok("verify", made["ref"])["findings"] == []
     assert moved.ok("reproduce", made["ref"])["identical"]
+
+
+def test_a_clip_of_another_version_is_not_called_tampered_with(
+    told: tuple[Shelf, dict], monkeypatch: pytest.MonkeyPatch
+):
+    """A newer program renders other frames: that proves nothing against a clip whose files are what they were."""
+    shelf, made = told
+    monkeypatch.setattr(Animate, "version", "1001")
+    monkeypatch.setattr(clip, "LEAST", 1.0)
+    (finding,) = shelf.ok("verify", made["ref"])["findings"]
+    assert (finding["code"], finding["severity"]) == ("CLIP_MADE_OTHERWISE", "warning")
+    assert "step animate was version 2 and is 1001" in finding["message"]
+    monkeypatch.undo()
+    assert shelf.ok("verify", made["ref"])["findings"] == []
 
 
 def test_its_report_says_of_each_file_and_flag_what_it_is_in_a_clip(told: tuple[Shelf, dict]):
