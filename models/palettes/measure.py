@@ -1,10 +1,10 @@
 """Measures what colours things have in photographs of free licence, and puts that into `things.json`.
 
 Run it from the repository: `python -m models.palettes.measure --photographs DIR --packages DIR`. Photographs is what
-`models.training.photographs` assembled; packages is where the Debian packages that `people.json` names were unpacked
-(`dpkg-deb -x`). `regions.json` says what is seen where, drawn by hand and looked at again; `shares.json` holds
-published shares of the classes of ADE20K. No photograph is part of this project, and nobody needs them to use the
-palettes.
+`models.training.photographs` assembled; packages is where the Debian packages were unpacked (`dpkg-deb -x`) that
+`photographs.json` beside this names. `regions.json` says what is seen where, drawn by hand and looked at again;
+`shares.json` holds published shares of the classes of ADE20K. No photograph is part of this project, and nobody needs
+them to use the palettes.
 
 Every photograph has one vote, however many regions of a thing it shows and however large it is.
 """
@@ -66,9 +66,9 @@ class Seen:
 
 
 def manifest() -> dict[str, Mapping[str, Any]]:
-    """Every photograph that may have regions, by `id`: those of the training and the cut-out people."""
+    """Every photograph that may have regions, by `id`: those of the training, cut-out people and landscapes."""
     listed = json.loads((HERE.parent / "training" / "photographs.json").read_bytes())
-    listed += json.loads((HERE / "people.json").read_bytes())
+    listed += json.loads((HERE / "photographs.json").read_bytes())
     return {entry["id"]: entry for entry in listed}
 
 
@@ -91,7 +91,7 @@ def _corners(shape: Sequence[float]) -> Corners:
 
 
 def opened(entry: Mapping[str, Any], photographs: Path, packages: Path) -> Image.Image:
-    """A photograph: a stored one by the beginning of its original's digest in its name, a cut-out by its digest."""
+    """A photograph: a stored one by the digest of its original in its name, one of a package by its own."""
     stored = photographs / "pictures" / f"{entry['id']}.png"
     path = stored if stored.exists() else packages / entry["file"]
     content = path.read_bytes()
@@ -259,7 +259,7 @@ def document(pieces: Sequence[Seen], published: Mapping[str, Any]) -> dict[str, 
     ours = {
         "citation": f"This project: {len(pieces)} regions of {photographs} photographs of free licence, drawn by hand"
         " (models/palettes/regions.json); licence and author of each are named in models/training/photographs.json and"
-        " models/palettes/people.json.",
+        " models/palettes/photographs.json.",
         "taken": "Mean CIELAB of a thing and how far it varies, at 384 pixels, every photograph with one vote. Modern"
         " digital photographs, few people, nothing historical.",
     }

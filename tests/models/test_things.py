@@ -87,6 +87,7 @@ def test_groups_are_split_into_things_without_remainder() -> None:
     assert len(listed) == 150
     assert sum(entry["ratio"] for entry in listed) == pytest.approx(0.91, abs=0.02)
     assert {"things", "ade20k", "ccp"} == set(sources())
+    assert all(10 <= len(text) <= 500 for pair in sources().values() for text in pair), "palettes have room for them"
 
 
 def test_shares_of_outdoors_and_indoors() -> None:
@@ -158,7 +159,7 @@ def test_cloth_is_named_by_its_colour(lab: tuple[float, ...], kind: str) -> None
 
 
 def test_a_region_too_small_to_measure_and_a_changed_picture_are_told(tmp_path: Path) -> None:
-    cut_out = next(iter(json.loads((HERE / "people.json").read_bytes())))
+    cut_out = next(iter(json.loads((HERE / "photographs.json").read_bytes())))
     path = tmp_path / cut_out["file"]
     path.parent.mkdir(parents=True)
     Image.new("RGB", (cut_out["width"], cut_out["height"])).save(path)
