@@ -149,7 +149,7 @@ def rests_on(palette: Mapping[str, Any]) -> str:
     words = []
     for basis, meaning in _BASES.items():
         if names := by.get(basis):
-            words.append(f"{meaning}: {', '.join(names)}")
+            words.append(f"{meaning}: {', '.join(names) if len(names) <= _FEW else f'{len(names)} colours'}")
     rest: dict[str, list[str]] = {}
     for number, basis in palette.get("basis", {}).items():
         rest.setdefault(str(basis), []).append(_NUMBERS[number])
@@ -157,6 +157,7 @@ def rests_on(palette: Mapping[str, Any]) -> str:
     return "; ".join(words)
 
 
+_FEW = 8  # colours that are called by their names
 _BASES = {
     "measured": "measured on photographs",
     "computed": "computed of published numbers",

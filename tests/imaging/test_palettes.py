@@ -184,6 +184,8 @@ def test_what_a_palette_rests_on_is_said_in_words():
     ]
     said = rests_on(_made(colours=colours, basis={"weights": "estimated", "tint": "defined"}))
     assert said == ("computed of published numbers: grass; estimated by hand: brick; shares estimated; tint defined")
+    many = [{**colours[0], "name": f"grass {number}"} for number in range(9)]
+    assert rests_on(_made(colours=many)) == "computed of published numbers: 9 colours"
     assert rests_on(_made()) == "of a basis that is not stated: grass, brick"
     assert based(_made(colours=colours)) == "1 of 2 colours computed of published numbers"
     assert based(_made()) == "basis not stated"
