@@ -81,7 +81,6 @@ NAMES = {
     "oak": ("M TC P", r"oak ?\[brown\]|english oak|oakwood|light oak"),
     "blond wood": ("M", "blond"),
     "brick red": ("M R", "brick red"),
-    "sand": ("M F TC", "sand"),
     "white cloth": ("TC", "white"),
     "steel gray": ("M TC", "steel|steel grey"),
     "olive drab": ("M F", "olive drab"),
