@@ -121,7 +121,8 @@ def choose(
         asked = ", ".join(word for word in (era, region, process) if word)
         known = "; ".join(f"{p['id']} ({said(p)})" for p in sorted(palettes, key=lambda p: str(p["id"])))
         raise UsageError(f"no palette fits {asked}", hint=f"There are: {known}")
-    return min(fitting, key=lambda p: (region not in p["regions"], p["years"][1] - p["years"][0], p["id"]))
+    place = region or ("*" if process else "")  # a process alone is that of no country
+    return min(fitting, key=lambda p: (place not in p["regions"], p["years"][1] - p["years"][0], p["id"]))
 
 
 def said(palette: Mapping[str, Any]) -> str:

@@ -95,7 +95,8 @@ SOURCES: Mapping[str, tuple[str, str]] = {
     ),
     "flueckiger-2018": (
         "B. Flueckiger, D. Pfluger, G. Trumpy, S. Croci, T. Aydın and A. Smolic, Investigation of Film Material–Scanner"
-        " Interaction, version 1.1, University of Zurich 2018, section 2.8.2.",
+        " Interaction, version 1.1, University of Zurich 2018, section 2.8.2, as told in `flueckiger_2018.py` of"
+        " ImageLab (MaratShch).",
         "Absorption maxima measured on a Technicolor print of 1949, about 460, 540 and 660 nm, to choose among three"
         " readings of the dyes: those of the one that was taken lie at 450, 540 and 655 nm.",
     ),
@@ -133,13 +134,14 @@ SOURCES: Mapping[str, tuple[str, str]] = {
         " found; their whites and contrasts were others.",
     ),
     "fritz-1895": (
-        "Georg Fritz, Photo-Lithography, translated by E. J. Wall, Dawbarn and Ward, London 1895, pages 74–76: the"
+        "Georg Fritz, Photo-Lithography, translated by E. J. Wall, Dawbarn and Ward, London 1895, from page 74 on: the"
         " patent asphalt process of Orell, Füssli and Co., used for the preparation of colour prints.",
         "How Photochroms were printed: one stone a colour over one another, light colours with more tone and less"
         " detail. It gives no strengths.",
     ),
     "mackellar-1885": (
-        "Thomas MacKellar, The American Printer, Philadelphia 1885, “How to multiply colours”.",
+        "Thomas MacKellar, The American Printer, Philadelphia 1885, “How to multiply colours”, as quoted in “Ink"
+        " mixing”, letterpresscommons.com.",
         "Which inks a printer mixed: yellow, carmine and blue; green of yellow and blue, vermilion of yellow and"
         " carmine, brown of carmine, yellow and black.",
     ),

@@ -51,6 +51,7 @@ def test_the_palettes_that_ship_fit_their_schema_and_say_what_they_are():
         ({"era": "1940", "process": "Kodachrome"}, "kodachrome"),
         ({"process": "hand-colored", "region": "JP"}, "jp-hand-coloured"),
         ({"process": "hand-coloured", "region": "FR"}, "hand-coloured"),
+        ({"process": "hand-coloured"}, "hand-coloured"),
         ({"era": "1910s", "region": "FR", "process": "autochrome"}, "autochrome"),
     ],
 )
