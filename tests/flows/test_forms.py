@@ -223,6 +223,28 @@ def bomb(path: Path) -> None:
     )
 
 
+def test_the_label_stands_in_the_corner_that_the_settings_name(shelf: Shelf, today: Path, tmp_path: Path):
+    """With its captions beside it; where the upper corners say which picture is which, in the lower one."""
+    copied = Shelf(root=Path(shutil.copytree(shelf.root, tmp_path / "archive")), runner=run)
+    settings = copied.root / "archive.toml"
+    text = settings.read_text("utf-8").replace('corner = "lower-left"', 'corner = "upper-right"')
+    settings.write_text(text, "utf-8")
+    (tmp_path / "words.srt").write_text("1\n00:00:00,500 --> 00:00:01,000\nThe mill, seen from the road\n")
+    quick = ("--seconds", "1", "--size", "source", "--keep-lossless")
+    words = ("animate", "scan/restoration", *quick, "--camera", "closer", "--travel", "0.05")
+    (made,) = copied.ok(*words, "--captions", tmp_path / "words.srt")["made"]
+    _, maps = videos_of(made)
+    placed = [(flags & HUMAN) > 0 for flags in maps]
+    tall, wide = placed[0].any(axis=1).sum(), placed[0].any(axis=0).sum()
+    assert placed[0][:tall, -wide:].all() and placed[0].sum() == tall * wide
+    assert placed[20][tall, -1] and placed[20].sum() > placed[0].sum() and not placed[20][-60:].any()
+    (both,) = copied.ok("animate", "scan/restoration", *NOW, today)["made"]
+    first = (videos_of(both)[1][0] & HUMAN) > 0
+    assert first[-1, -1] and first[0, 0] and not first[-1, 0]
+    settings.write_text(text.replace("upper-right", "lower-right"), "utf-8")
+    assert copied.ok("verify", made["ref"], both["ref"])["findings"] == []
+
+
 BAD = {
     "no photograph of today": ((), "then-vs-now wants a photograph"),
     "no such file": (("lost.jpg",), "there is no file 'lost.jpg'. Check the path, or give"),
