@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -75,16 +76,17 @@ def path_problem(name: str) -> str:
 def walk_objects(root: Path) -> Iterator[Path]:
     """Directories of all objects, in order of their path; what is no object is left to `validate`."""
     with storage_errors("reading", root):
-        level = [root]
+        level = [str(root)]
         for _ in range(TUPLES):
-            level = [
-                child for parent in level for child in sorted(parent.iterdir()) if _TUPLE_NAME.fullmatch(child.name)
-            ]
-            level = [child for child in level if child.is_dir() and not child.is_symlink()]
+            level = [child.path for parent in level for child in _folders(parent) if _TUPLE_NAME.fullmatch(child.name)]
         for parent in level:
-            for child in sorted(parent.iterdir()):
-                if child.is_dir() and not child.is_symlink():
-                    yield child
+            yield from (Path(child.path) for child in _folders(parent))
+
+
+def _folders(parent: str) -> list[os.DirEntry[str]]:
+    """Directories in a directory, links left out, by name; asked of the directory, not of each one in it."""
+    with os.scandir(parent) as found:
+        return sorted((entry for entry in found if entry.is_dir(follow_symlinks=False)), key=lambda entry: entry.name)
 
 
 def object_id_of(directory: Path) -> str:

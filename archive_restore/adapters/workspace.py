@@ -48,6 +48,8 @@ workers = 1
 language = "en"
 # Where the caption band lies, outside the picture: below or above.
 position = "below"
+# Where the label of a clip and its captions stand: lower-left, lower-right, upper-left or upper-right.
+corner = "lower-left"
 # A text of your own: [labels.colorization] with en = "…" (or enhancement, story for
 # both at once; of clips animation, animated-story, montage).
 

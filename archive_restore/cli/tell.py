@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -130,6 +131,8 @@ def _length_options(command: _Command) -> _Command:
 
 
 _NOW = ("now", "now_rights", "now_year")
+_PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+"""Endings by which a word is taken for a photograph of today that is not there."""
 _SOUND = ("music", "music_rights", "soundfont", "voice", "voice_rights", "captions")
 
 
@@ -273,13 +276,31 @@ def _take_form(options: dict[str, Any]) -> None:
     if options["transition"] and form not in ("before-after", "then-vs-now"):
         raise click.UsageError("--transition goes with --form before-after and then-vs-now")
     if form == "then-vs-now" and options["now"] is None and len(options["refs"]) == 2:
-        files = [ref for ref in options["refs"] if Path(ref).is_file()]
-        if len(files) == 1:
-            options["now"] = Path(files[0])
-            options["refs"] = tuple(ref for ref in options["refs"] if ref != files[0])
+        today = _today_among(*options["refs"])
+        options["now"] = Path(today)
+        options["refs"] = tuple(ref for ref in options["refs"] if ref != today)
     if form == "story" and options["camera"] is None:
         options["camera"] = "closer"
         options["travel"] = _TRAVEL if options["travel"] is None else options["travel"]
+
+
+def _today_among(*words: str) -> str:
+    """The one of two words that is a file; raise UsageError where neither is, or both."""
+    # A word may be longer than any path: Path.is_file would raise.
+    files = [word for word in words if os.path.isfile(word)]  # noqa: PTH113
+    if len(files) == 1:
+        return files[0]
+    folders = [word for word in words if os.path.isdir(word)]  # noqa: PTH112
+    meant = [word for word in words if word in folders or Path(word).suffix.lower() in _PHOTOGRAPHS]
+    first, second = map(repr, words)
+    if files:
+        wrong = f"{first} and {second} are both files, and one of them should be a REF of the archive"
+    elif len(meant) == 1:
+        wrong = f"{meant[0]!r} is a folder" if folders else f"there is no file {meant[0]!r}"
+    else:
+        wrong = f"neither {first} nor {second} is a file"
+    wanted = "then-vs-now wants a photograph of today beside a REF"
+    raise click.UsageError(f"{wanted}: {wrong}. Check the path, or give the photograph with --now FILE")
 
 
 def _propose(session: Session, options: dict[str, Any]) -> int:

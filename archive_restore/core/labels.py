@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from archive_restore.errors import ConfigurationInvalid
-from archive_restore.records.labels import CaptionStyle, LabelKind, Labels, Position
+from archive_restore.records.labels import CaptionStyle, Corner, LabelKind, Labels, Position
 from archive_restore.records.stories import StoryDerivation, StoryKind, StoryRef
 
 BUILT_IN: Mapping[LabelKind, Mapping[str, str]] = {
@@ -168,7 +168,7 @@ def labels_from(table: object) -> Labels:
     if not isinstance(table, Mapping):
         raise ConfigurationInvalid("labels must be a table")
     kinds = {kind.value for kind in LabelKind}
-    known = {"language", "position", "ground", "ink", "size", "font"} | kinds
+    known = {"language", "position", "corner", "ground", "ink", "size", "font"} | kinds
     unknown = sorted(set(table) - known)
     if unknown:
         words = ", ".join(sorted(known))
@@ -195,12 +195,16 @@ def _style(table: Mapping[str, object]) -> CaptionStyle:
     position, size = _word(table, "position", default.position.value), table.get("size", default.size)
     if position not in [place.value for place in Position]:
         raise ConfigurationInvalid("labels.position must be below or above")
+    corner = _word(table, "corner", default.corner.value)
+    if corner not in [place.value for place in Corner]:
+        raise ConfigurationInvalid(f"labels.corner must be one of {', '.join(Corner)}")
     if not isinstance(size, int | float) or isinstance(size, bool):
         raise ConfigurationInvalid("labels.size must be a number from 0.5 to 4")
     style = CaptionStyle(
         ground=_word(table, "ground", default.ground),
         ink=_word(table, "ink", default.ink),
         position=Position(position),
+        corner=Corner(corner),
         size=float(size),
         font=_word(table, "font", default.font),
     )

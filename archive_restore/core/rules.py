@@ -43,10 +43,15 @@ class Sheet:
     findings: tuple[Finding, ...]
     refused: Mapping[str, Finding]
     """Files that a bad row names: they wait until the row is mended."""
+    broken: Finding | None = None
+    """A fault of the sheet as a whole, one of `findings`: who knows which files it was to describe."""
 
 
 def read_sheet(data: bytes, subject: str) -> Sheet:
-    """Read a metadata CSV; never raises, every bad row is a finding that names its line."""
+    """Read a metadata CSV; never raises, every bad row is a finding that names its line.
+
+    A sheet with a fault as a whole holds the rows before it; `broken` says so.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -58,8 +63,10 @@ def read_sheet(data: bytes, subject: str) -> Sheet:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:
         header = [name.strip().lower().removeprefix("dc:").removeprefix("dc.") for name in next(reader)]
-    except (StopIteration, csv.Error):
+    except StopIteration:
         return _nothing(_error("CSV_EMPTY", subject, 1, "has no header row"))
+    except csv.Error as exc:
+        return _nothing(_error("CSV_MALFORMED", subject, reader.line_num, f"breaks off: {exc}"))
     if "file" not in header:
         header = ["file" if name == "filename" else name for name in header]
     if "file" not in header:
@@ -86,6 +93,7 @@ def _read_rows(reader: Iterator[list[str]], header: list[str], subject: str) -> 
     refused: dict[str, Finding] = {}
     files: dict[str, int] = {}
     identifiers: dict[str, int] = {}
+    broken: Finding | None = None
     line = 1
     while True:
         try:
@@ -93,7 +101,7 @@ def _read_rows(reader: Iterator[list[str]], header: list[str], subject: str) -> 
         except StopIteration:
             break
         except csv.Error as exc:
-            findings.append(_error("CSV_MALFORMED", subject, getattr(reader, "line_num", line), f"breaks off: {exc}"))
+            broken = _error("CSV_MALFORMED", subject, getattr(reader, "line_num", line), f"breaks off: {exc}")
             break
         line = getattr(reader, "line_num", line + 1)
         if not any(cell.strip() for cell in cells):
@@ -104,13 +112,19 @@ def _read_rows(reader: Iterator[list[str]], header: list[str], subject: str) -> 
             findings.append(problem)
             if values.get("file"):
                 refused[as_path(values["file"])] = problem
+            if problem.code == "CSV_FILE_UNSAFE":
+                refused[PurePosixPath(as_path(values["file"])).name] = problem
             continue
         findings.extend(_formula_cells(values, subject, line))
         files[as_path(values["file"])] = line
         if values.get("item_id"):
             identifiers[values["item_id"]] = line
         rows[as_path(values["file"])] = _row(values, line)
-    return Sheet(by_file=rows, findings=tuple(findings), refused=refused)
+    if broken is None and not rows and not findings:
+        broken = _error("CSV_EMPTY", subject, line, "is the header, and no row follows")
+    if broken is not None:
+        findings.append(broken)
+    return Sheet(by_file=rows, findings=tuple(findings), refused=refused, broken=broken)
 
 
 def _row_problem(
@@ -189,4 +203,4 @@ def _error(code: str, subject: str, line: int, message: str) -> Finding:
 
 
 def _nothing(finding: Finding) -> Sheet:
-    return Sheet(by_file={}, findings=(finding,), refused={})
+    return Sheet(by_file={}, findings=(finding,), refused={}, broken=finding)

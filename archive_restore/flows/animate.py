@@ -66,7 +66,7 @@ from archive_restore.ports import (
 )
 from archive_restore.records.access import EncodingError
 from archive_restore.records.imagery import Geometry, PictureFacts, PixelFlag, Region, SampleRole
-from archive_restore.records.labels import LabelKind, Labels
+from archive_restore.records.labels import Corner, LabelKind, Labels
 from archive_restore.records.objects import MasterRef
 from archive_restore.records.provenance import Json, Material, Product, SoftwareAgent, StepRun
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
@@ -150,6 +150,7 @@ class Take:
         """What else of the item the clip shows, in the frame of the still."""
         self.notes: list[str] = []
         self.people: list[HumanDecision] = []
+        self._named = False  # whether the upper corners say which picture is which
         # As they were when it was made: settings change, and what was rendered must come out again.
         self._words = from_plain(Labels, known[LABELS]) if LABELS in known else archive.settings.labels
         self._band = partial(archive.access.band, style=self._words.style)
@@ -171,6 +172,9 @@ class Take:
             chapters=lambda: self._chapters(archive, source),
         )
         self.clip: ClipFrames = self.step.clip(self.still, plan.parameters, context)
+        corner = self._words.style.corner
+        self._right = corner in (Corner.LOWER_RIGHT, Corner.UPPER_RIGHT)
+        self._upper = corner in (Corner.UPPER_LEFT, Corner.UPPER_RIGHT) and not self._named
         self.heard = clip_sound(
             archive, read, attachments, source.master.description, frames=self.clip.count, rate=self.clip.rate
         )
@@ -210,6 +214,7 @@ class Take:
             raise UsageError(
                 f"nothing was made of {source.ref} that could be shown", hint="Give a restoration or story"
             )
+        self._named = True
         earlier = _in_frame_of(archive, source, self.still, load_source(archive, MasterRef(item_id=source.ref.item_id)))
         self.others.append(earlier)
         labels = self._words
@@ -232,7 +237,7 @@ class Take:
         path, place = found_place(samples, self.still, known if isinstance(known, Mapping) else {})
         assert isinstance(place, Mapping)
         texts = then_and_now(source.master.description, said["year"], self._words.language)
-        words = _in_corners(self._band, texts)
+        words, self._named = _in_corners(self._band, texts), True
         if not said["rights"]:
             self.notes.append("Nobody said what rights the photograph of today has.")
         return Present(samples=samples, path=path, name=said["name"], facts={**said, **place}, words=words)
@@ -257,20 +262,27 @@ class Take:
         return from_plain(StepRun, json.loads(json.dumps(plain, default=float)))
 
     def frame(self, index: int) -> ClipFrame:
-        """A frame with its label in a corner and the caption above it, over plain grounds: flagged HUMAN."""
+        """A frame with its label in a corner and the caption beside it, over plain grounds: flagged HUMAN."""
         made = self.clip.frame(index)
         label = next(band for start, band in reversed(self._labels) if start <= index)
-        tall, wide = label.shape[:2]
         samples, flags = made.samples.copy(), made.flags.copy()
-        samples[-tall:, :wide] = label
-        flags[-tall:, :wide] = np.uint8(PixelFlag.HUMAN)
+        self._lay(samples, flags, label, 0)
         now = 1000 * index / self.clip.rate
         for cue, band in self._captions:
             if cue.start <= now < cue.end:
-                rows = slice(len(samples) - tall - len(band), len(samples) - tall)
-                samples[rows, : band.shape[1]] = band
-                flags[rows, : band.shape[1]] = np.uint8(PixelFlag.HUMAN)
+                self._lay(samples, flags, band, len(label))
         return ClipFrame(samples=samples, flags=flags)
+
+    def _lay(
+        self, samples: npt.NDArray[np.uint8], flags: npt.NDArray[np.uint8], band: npt.NDArray[np.uint8], away: int
+    ) -> None:
+        """Put a band into the corner, so many rows `away` from the edge of the frame."""
+        tall, wide = band.shape[:2]
+        top = away if self._upper else len(samples) - away - tall
+        left = samples.shape[1] - wide if self._right else 0
+        place = np.s_[top : top + tall, left : left + wide]
+        samples[place] = band
+        flags[place] = np.uint8(PixelFlag.HUMAN)
 
 
 def _loaded(archive: Archive, name: str, device: str) -> Network:

@@ -127,9 +127,14 @@ def ingest(
 ) -> IngestResult:
     """Take files in, and those of bags; the result tells of each. `progress(path, bytes)` is called once a candidate.
 
+    Nothing is taken in by a sheet that is broken: a picture that came in undescribed would stay so.
     Raises what stops a whole batch: StorageFailed (disk full), KeysUnusable, CredentialsFailed.
     """
     result = IngestResult()
+    if sheet is not None and sheet.broken is not None:
+        told = f"{sheet.broken.message} Nothing was taken in; mend the sheet and run the command again."
+        result.quarantined.append(Refused(path=sheet_name, findings=(replace(sheet.broken, message=told),)))
+        return result
     batch = _Batch(archive, result)
     present: set[str] = set()
     for load in _loads(archive, candidates, result, sheet, keep_unreadable, progress):
@@ -209,6 +214,8 @@ def _row(sheet: Sheet | None, candidate: Candidate) -> tuple[Row | None, Finding
     for name in (candidate.relative, candidate.path.name):
         if name in sheet.refused:
             return None, sheet.refused[name]
+        if name in sheet.by_file:
+            break
     return find_row(sheet, candidate.path.name, candidate.relative), None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from archive_restore.core.fixity import each_subject
 from archive_restore.core.refs import make_ref, object_kind
@@ -26,11 +26,14 @@ def rebuild(archive: Archive) -> tuple[int, tuple[Finding, ...]]:
     return count, findings
 
 
-def fill(archive: Archive, catalog: Catalog) -> Iterator[Finding]:
-    """Write what the roots and the log say into an empty catalog; what cannot be read is a finding."""
+def fill(archive: Archive, catalog: Catalog, logged: Sequence[Event] | None = None) -> Iterator[Finding]:
+    """Write what the roots and the log say into an empty catalog; what cannot be read is a finding.
+
+    `logged`: every event of the log, for a caller who has read it.
+    """
     events: defaultdict[str, list[Event]] = defaultdict(list)
-    for entry in archive.log.entries():
-        for told in each_subject(entry.event):
+    for one in (entry.event for entry in archive.log.entries()) if logged is None else logged:
+        for told in each_subject(one):
             events[told.ref].append(told)
     for root, stories in ((archive.preservation, False), (archive.stories, True)):
         object_ids = sorted(root.object_ids())

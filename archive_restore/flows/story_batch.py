@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.planning import Plan, StepContract, fill_in, with_settings
 from archive_restore.core.refs import AnyRef
-from archive_restore.errors import UsageError
+from archive_restore.errors import ReferenceUnknown, UsageError
 from archive_restore.flows.batch import Batch, Chosen, run_batch
 from archive_restore.flows.browse import resolve
 from archive_restore.flows.commit import load_record
@@ -42,12 +43,26 @@ def choose_sources(
     if sum((bool(refs), everything, query is not None)) != 1:
         raise UsageError("say what to make a story of", hint="Give REFs, or --all, or --query TEXT")
     if refs:
-        sources = tuple(dict.fromkeys(str(resolve(archive, ref)) for ref in refs))
+        sources = tuple(dict.fromkeys(str(_named(archive, ref)) for ref in refs))
     else:
         sources = tuple(str(_best(archive, row.item_id)) for row in archive.catalog.items(query or ""))
     if drawn and len(sources) != 1:
-        raise UsageError("hints and regions with coordinates belong to one picture", hint="Give exactly one REF")
+        raise UsageError(
+            "hints, regions with coordinates and a photograph of today belong to one picture",
+            hint="Give exactly one REF",
+        )
     return Chosen(item_ids=sources, named=bool(refs))
+
+
+def _named(archive: Archive, text: str) -> AnyRef:
+    try:
+        return resolve(archive, text)
+    except ReferenceUnknown:
+        if not os.path.isfile(text):  # noqa: PTH113 - a word may be longer than any path
+            raise
+        raise ReferenceUnknown(
+            f"{text!r} is a file and no REF of this archive", hint="Take it in with `ingest` first, then name its item"
+        ) from None
 
 
 def _best(archive: Archive, item_id: str) -> AnyRef:

@@ -58,8 +58,8 @@ class NowTaken:
 
 
 def take_now(archive: Archive, wish: NowWish, form: str) -> NowTaken:
-    """Read and check the photograph once. Raise SourceUnreadable where it is none, UsageError for words that do not
-    fit together."""
+    """Read and check the photograph once. Raise SourceUnreadable where it is none or cannot be shown, UsageError for
+    words that do not fit together."""
     if wish.now is None:
         for name in ("now_rights", "now_year"):
             if getattr(wish, name):
@@ -76,6 +76,12 @@ def take_now(archive: Archive, wish: NowWish, form: str) -> NowTaken:
             f"{wish.now.name!r} has {facts.width}×{facts.height} pixels, more than a clip can use",
             hint=f"Reduce it to {MOST_PIXELS // 1_000_000} million at most",
         )
+    _showable(wish.now, facts)
+    try:
+        with archive.pictures.open(wish.now, facts):
+            pass
+    except PictureUnreadable as exc:
+        raise SourceUnreadable(str(exc)) from exc
     said = {"name": wish.now.name, "rights": wish.now_rights, "year": wish.now_year.strip()}
     problem = archive.check_document(THEN_VS_NOW, said)
     if problem:
@@ -125,8 +131,7 @@ def then_and_now(description: Description, year: str, language: str) -> tuple[st
 
 def shown(archive: Archive, path: Path, facts: PictureFacts) -> npt.NDArray[np.uint8]:
     """A picture in 8 bits, sRGB, upright: uint8 (h, w, 3). Raise SourceUnreadable where it is neither gray nor RGB."""
-    if not shown_samples(facts.roles):
-        raise SourceUnreadable(f"{path.name!r} is neither gray nor RGB", hint="Save it as RGB")
+    _showable(path, facts)
     samples = np.zeros((facts.height, facts.width, 3), np.uint8)
     space = archive.pictures.colour_space(path, facts) if facts.icc_sha256 else None
     try:
@@ -138,6 +143,12 @@ def shown(archive: Archive, path: Path, facts: PictureFacts) -> npt.NDArray[np.u
     except PictureUnreadable as exc:
         raise SourceUnreadable(f"{path.name!r} cannot be read: {exc}") from exc
     return np.ascontiguousarray(upright(samples, facts.orientation))
+
+
+def _showable(path: Path, facts: PictureFacts) -> None:
+    """Raise SourceUnreadable where a picture is neither gray nor RGB."""
+    if not shown_samples(facts.roles):
+        raise SourceUnreadable(f"{path.name!r} is neither gray nor RGB", hint="Save it as RGB")
 
 
 def _facts(archive: Archive, path: Path, name: str, digests: Digests) -> tuple[PictureFacts, str]:

@@ -116,6 +116,8 @@ class _Verifier:
         self.progress = progress
         self.findings: list[Finding] = []
         self.digests: dict[str, dict[str, str]] = {}
+        self.logged: list[Event] | None = None
+        """Every event of the log; None where it could not be read to its end."""
         self.suspect: set[str] = set()
         """Objects, among other words, about whose storage something was found."""
         self.subjects = 0
@@ -200,9 +202,11 @@ class _Verifier:
         self.findings.extend(self.archive.log.verify())
         self.findings.extend(self.archive.timestamps.verify(self.archive.log))
         try:
-            for entry in self.archive.log.entries():
-                if entry.event.type == DIGESTS:
-                    self._vouch(entry.event.ref, entry.event.digests)
+            logged = [entry.event for entry in self.archive.log.entries()]
+            for told in logged:
+                if told.type == DIGESTS:
+                    self._vouch(told.ref, told.digests)
+            self.logged = logged
         except ArchiveRestoreError as exc:
             self._error("LOG_UNREADABLE", "log", str(exc))
 
@@ -517,7 +521,7 @@ class _Verifier:
             return
         fresh = self.archive.scratch_catalog()
         try:
-            for finding in fill(self.archive, fresh):
+            for finding in fill(self.archive, fresh, self.logged):
                 self.findings.append(finding)
             expected = dict(fresh.contents())
         except ArchiveRestoreError as exc:

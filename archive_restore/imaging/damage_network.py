@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from archive_restore.imaging import network_frames
-from archive_restore.imaging.damage import DamageParameters, Found, Plane
+from archive_restore.imaging import light_lines, network_frames
+from archive_restore.imaging.damage import ALIGN, DamageParameters, Found, Plane
 from archive_restore.imaging.network_frames import Cells, Place, Predict
 from archive_restore.records.imagery import DamageClass
 
@@ -40,6 +41,17 @@ _LONG_FOLLOWED = 8  # pixels that a long line is followed beyond its straight pa
 _LONG_REACH = LONG + 1 + _LONG_FOLLOWED
 SHAPES_FROM = 0.2
 """Threshold from which shape and contrast spread over the body of a mark, where both are asked."""
+
+
+class LongLight(Enum):
+    """What becomes of long light lines."""
+
+    MARK = "mark"
+    """They count like all others."""
+    WEIGH = "weigh"
+    """Those that are part of the picture (light_lines.py) are left to a person."""
+    LEAVE = "leave"
+    """All are, as long dark ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,20 +112,21 @@ def search(
     shapes: tuple[NDArray[np.uint8], Fusion] | None = None,
     spared: Spared | None = None,
     leave_long: bool = False,
+    long_light: LongLight = LongLight.MARK,
 ) -> Found:
     """Mark damage.
 
     `luma`: float32 (H, W) in [0, 1], higher is lighter, at `place` in the picture; `order`: of `planes_of`; `needed`:
     rows and columns that count, outside of them all is SOUND; `shapes`: what `damage.search` says of the same pixels,
     to be added up; `least`: probability of thin damage from which a pixel is marked, instead of the parameters' own;
-    `spared`: where more than that is asked (`unspared`); `leave_long`: whether long dark lines are left to a person.
-    Codes are SOUND, BRIGHT_LINE, DARK_LINE, BRIGHT_SPOT and DARK_SPOT. Losses and stains are left alone: what is not
-    thin cannot be told from a white collar.
+    `spared`: where more than that is asked (`unspared`); `leave_long`: whether long dark lines are left to a person;
+    `long_light`: what becomes of long light ones. Codes are SOUND, BRIGHT_LINE, DARK_LINE, BRIGHT_SPOT and DARK_SPOT.
+    Losses and stains are left alone: what is not thin cannot be told from a white collar.
     """
     codes = np.zeros(luma.shape, np.uint8)
     likely = np.zeros(luma.shape, np.uint8)
     tile = np.clip(np.nan_to_num(luma), 0, 1).astype(np.float32)
-    around = margin(spares=spared is not None, leave_long=leave_long)
+    around = margin(spares=spared is not None, leave_long=leave_long, long_light=long_light)
     wide = network_frames.wider(needed, around, luma.shape)
     chance = network_frames.run(predict, tile[None], place, wide, cells)[list(order)]
     line, spot, crack, thin = chance
@@ -130,7 +143,11 @@ def search(
     )
     marked &= (bright & parameters.bright) | (~bright & parameters.dark)
     marked &= (is_line & parameters.lines) | (~is_line & parameters.spots)
-    left = long_lines(marked & ~bright & is_line) & (thin < LONG_SURE) if leave_long else np.zeros_like(marked)
+    left = long_lines(marked & ~bright & is_line) if leave_long else np.zeros_like(marked)
+    if long_light is not LongLight.MARK:
+        light = long_lines(marked & bright & is_line)
+        left |= light if long_light is LongLight.LEAVE else light_lines.part_of_picture(tile[wide], marked, thin, light)
+    left &= thin < LONG_SURE
     if spared is not None:
         here = Spared(features=spared.features[wide], eyes=spared.eyes[wide])
         marked = unspared(marked, thin >= _FOLLOWED * least, thin >= SPARED_SURE, bright, is_line, here)
@@ -216,14 +233,20 @@ def _stroke(turn: int) -> NDArray[np.uint8]:
     return stroke
 
 
-def margin(*, spares: bool = False, leave_long: bool = False) -> int:
-    """Pixels around what is needed of a tile in which marks must be known.
+def margin(*, spares: bool = False, leave_long: bool = False, long_light: LongLight = LongLight.MARK) -> int:
+    """Pixels around what is needed of a tile in which marks must be known; even, since shapes pair pixels.
 
-    `spares`: where features of faces may be spared; `leave_long`: where long dark lines are left to a person.
+    `spares`: where features of faces may be spared; `leave_long`: where long dark lines are left to a person;
+    `long_light`: what becomes of long light ones.
     """
-    return AROUND + max(SPARED_REACH if spares else 0, _LONG_REACH if leave_long else 0)
+    weighed = light_lines.REACH if long_light is LongLight.WEIGH else 0
+    long = leave_long or long_light is not LongLight.MARK
+    reach = AROUND + max(SPARED_REACH if spares else 0, _LONG_REACH + weighed if long else 0)
+    return reach + reach % ALIGN
 
 
-def halo(cells: Cells, *, spares: bool = False, leave_long: bool = False) -> int:
+def halo(
+    cells: Cells, *, spares: bool = False, leave_long: bool = False, long_light: LongLight = LongLight.MARK
+) -> int:
     """Pixels around a tile that `search` must see; arguments as for `margin`."""
-    return network_frames.reach(cells) + margin(spares=spares, leave_long=leave_long)
+    return network_frames.reach(cells) + margin(spares=spares, leave_long=leave_long, long_light=long_light)

@@ -29,15 +29,26 @@ class Position(StrEnum):
     ABOVE = "above"
 
 
+class Corner(StrEnum):
+    """Where the label of a clip and its captions stand, in the frame."""
+
+    LOWER_LEFT = "lower-left"
+    LOWER_RIGHT = "lower-right"
+    UPPER_LEFT = "upper-left"
+    UPPER_RIGHT = "upper-right"
+
+
 @dataclass(frozen=True, kw_only=True)
 class CaptionStyle:
-    """How the caption band looks."""
+    """How the caption band looks, and where it stands in a clip."""
 
     ground: str = "#ffffff"
     """Colour behind the text, `#rrggbb` in sRGB."""
     ink: str = "#1a1a1a"
     """Colour of the text, `#rrggbb` in sRGB."""
     position: Position = Position.BELOW
+    corner: Corner = Corner.LOWER_LEFT
+    """Of clips: their label and captions stand in the frame, since a film has nothing around it."""
     size: float = 1.0
     """Factor on the size of the letters, which grows with the picture."""
     font: str = ""

@@ -52,7 +52,7 @@ class DetectDamage(PreservationStep):
     """Finds scratches, hairs, creases and dust of both polarities; changes no pixel."""
 
     name: ClassVar[str] = "detect_damage"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     summary: ClassVar[str] = "Finds scratches, hairs, creases and dust, in light and dark."
     flags: ClassVar[PixelFlag] = PixelFlag.ORIGINAL
     action: ClassVar[str] = "org.archive-restore.examined"
@@ -80,6 +80,11 @@ class DetectDamage(PreservationStep):
             "enum": ["leave", "mark"], "default": "leave",
             "description": "Where a model looks for damage, leave long dark lines to a person, since most are stays, "
             "wires and seams; or mark them like all others.",
+        },
+        "long_light": {
+            "enum": ["weigh", "leave", "mark"], "default": "weigh",
+            "description": "weigh, with method both: leave a long light line to a person where it goes on as plainly "
+            "and unmarked, as a pole or a road does; leave: all of them, as long dark ones; or mark them.",
         },
         "infrared": {
             "enum": ["auto", "off"], "default": "auto",
@@ -113,9 +118,9 @@ class DetectDamage(PreservationStep):
         spares = self._faces is not None
         if self._network is None:
             return max(damage.HALO, infrared.HALO)
-        leaves = _leaves_long(parameters)
-        asked = damage_network.halo(_cells(self._network), spares=spares, leave_long=leaves)
-        around = damage_network.margin(spares=spares, leave_long=leaves)
+        leaves, light = _leaves_long(parameters), _long_light(parameters)
+        asked = damage_network.halo(_cells(self._network), spares=spares, leave_long=leaves, long_light=light)
+        around = damage_network.margin(spares=spares, leave_long=leaves, long_light=light)
         weighed = 0 if parameters["method"] == NETWORK else damage.HALO + around
         return max(asked, weighed, infrared.HALO)
 
@@ -162,7 +167,9 @@ class DetectDamage(PreservationStep):
             lines=bool(parameters["lines"]),
             spots=bool(parameters["spots"]),
         )
-        searched = self._search(plane, tile, chosen, survey, leave_long=_leaves_long(parameters))
+        searched = self._search(
+            plane, tile, chosen, survey, leave_long=_leaves_long(parameters), long_light=_long_light(parameters)
+        )
         codes, probability = searched.codes, searched.probability
         record = survey.get("infrared")
         if isinstance(record, Mapping):
@@ -191,6 +198,7 @@ class DetectDamage(PreservationStep):
         survey: Mapping[str, Json],
         *,
         leave_long: bool,
+        long_light: damage_network.LongLight,
     ) -> damage.Found:
         network, fusion = self._network, survey.get("fusion")
         needed, shapes, spared = tile.needed.within(tile.region), None, _spared(tile, survey)
@@ -203,7 +211,9 @@ class DetectDamage(PreservationStep):
             assert isinstance(fusion, Mapping)
             added = damage_network.Fusion(**{name: _number(value) for name, value in fusion.items()})
             # The halo has room for faces; without one the edge of it need not be weighed.
-            around = damage.HALO + damage_network.margin(spares=spared is not None, leave_long=leave_long)
+            around = damage.HALO + damage_network.margin(
+                spares=spared is not None, leave_long=leave_long, long_light=long_light
+            )
             part = network_frames.wider(needed, around, plane.shape)
             least = damage.DamageParameters(threshold=damage_network.SHAPES_FROM)
             weighed = np.zeros(plane.shape, np.uint8)
@@ -221,6 +231,7 @@ class DetectDamage(PreservationStep):
             shapes,
             spared,
             leave_long=leave_long,
+            long_light=long_light,
         )
 
 
@@ -534,6 +545,17 @@ class Tone(PreservationStep):
 def _leaves_long(parameters: Mapping[str, Json]) -> bool:
     """Whether long dark lines are left to a person; a derivation of version 3 knew no such parameter, and left none."""
     return parameters.get("long_dark", "mark") == "leave"
+
+
+def _long_light(parameters: Mapping[str, Json]) -> damage_network.LongLight:
+    """What becomes of long light lines; a derivation of version 4 knew no such parameter, and marked them.
+
+    The network alone marks so many pieces of true scratches that to weigh them would lose more than it saves.
+    """
+    chosen = damage_network.LongLight(parameters.get("long_light", "mark"))
+    if chosen is damage_network.LongLight.WEIGH and parameters["method"] == NETWORK:
+        return damage_network.LongLight.MARK
+    return chosen
 
 
 def _spared(tile: PreservationTile, survey: Mapping[str, Json]) -> damage_network.Spared | None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from archive_restore.adapters.models import FolderModels
 from archive_restore.adapters.shipped import shipped
 from archive_restore.imaging import damage, damage_network, fill_network, inpaint, network_frames
+from archive_restore.imaging.damage_network import LongLight
 from archive_restore.imaging.network_frames import Cells, Place
 from archive_restore.ports import Network
 from tests.benchmarks import restoration
@@ -61,8 +62,10 @@ def calibrated(name: str) -> Mapping[str, float]:
     return {key: float(value) for key, value in classes[name].items()}
 
 
-def find(luma: Floats, *, alone: bool = False, leave_long: bool = False) -> Mask:
-    """What the damage network marks, with shape and contrast, or alone; `restore` leaves long dark lines too."""
+def find(
+    luma: Floats, *, alone: bool = False, leave_long: bool = False, long_light: LongLight = LongLight.MARK
+) -> Mask:
+    """What the damage network marks, with shape and contrast, or alone; `restore` leaves long lines, too."""
     with_it = network("damage")
     order = damage_network.planes_of([group.meaning for group in with_it.card.output.planes])
     told = calibrated("both")
@@ -82,8 +85,13 @@ def find(luma: Floats, *, alone: bool = False, leave_long: bool = False) -> Mask
         _cells(with_it),
         shapes,
         leave_long=leave_long,
+        long_light=long_light,
     )
     return np.asarray(found.codes > 0)
+
+
+RESTORE = partial(find, leave_long=True, long_light=LongLight.WEIGH)
+"""As `restore` finds it, but for faces."""
 
 
 def find_by_shape(luma: Floats, threshold: float) -> Mask:
@@ -112,6 +120,8 @@ def finding(names: Iterable[str], seed: int, edge: int | None) -> Iterator[tuple
         clean = photograph(name)[:edge, :edge]
         truth = make_damage(clean, seed)
         methods: dict[str, Callable[[Floats], Mask]] = {
+            "both, as restore": RESTORE,
+            "both, all long lines left": partial(find, leave_long=True, long_light=LongLight.LEAVE),
             "both, long dark lines left": partial(find, leave_long=True),
             "both": find,
             "network": partial(find, alone=True),
@@ -228,7 +238,7 @@ def cards() -> Iterator[tuple[object, ...]]:
 
 def sheet(picture: Floats, height: int = 420) -> Bytes:
     """Damaged, map over it, restored, side by side; RGB float32 (h, w, 3) to uint8."""
-    marked = find(luma_of(picture), leave_long=True)
+    marked = RESTORE(luma_of(picture))
     wanted = inpaint.with_rim(marked)
     thin, _ = inpaint.split_by_width(wanted, fill_network.WIDEST)
     coded = np.round(picture * 255).astype(np.uint8)

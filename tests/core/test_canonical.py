@@ -72,6 +72,12 @@ def test_what_does_not_fit_is_named(change, place):
     assert place in str(caught.value)
 
 
+@pytest.mark.parametrize("data", [{}, [], None, 3, "x", {"ref": 1}, {1: 2}])
+def test_what_is_no_record_at_all_is_named_too(data):
+    with pytest.raises(Malformed, match=r"^\$"):
+        from_plain(Master, data)
+
+
 def test_canonical_form_is_rfc_8785():
     assert canonical_bytes({"b": 1.0, "a": "é"}) == '{"a":"é","b":1}'.encode()
 

@@ -17,7 +17,7 @@ from archive_restore.core.labels import (
     style_problem,
 )
 from archive_restore.errors import ConfigurationInvalid
-from archive_restore.records.labels import CaptionStyle, LabelKind, Labels, Position
+from archive_restore.records.labels import CaptionStyle, Corner, LabelKind, Labels, Position
 from archive_restore.records.stories import StoryKind
 
 
@@ -103,13 +103,14 @@ def test_without_a_table_labels_are_english_below_the_picture():
 def test_everything_of_the_table_is_taken():
     labels = labels_from(
         {
-            "language": "it", "position": "above", "ground": "#000000", "ink": "#ffffff", "size": 2, "font": "/f.ttf",
+            "language": "it", "position": "above", "corner": "upper-right",
+            "ground": "#000000", "ink": "#ffffff", "size": 2, "font": "/f.ttf",
             "enhancement": {"it": "Immagine migliorata"}, "colorization": {"it": "Immagine\n colorata"},
             "story": {"it": "Tutto"},
         }
     )  # fmt: skip
     assert labels.style == CaptionStyle(
-        ground="#000000", ink="#ffffff", position=Position.ABOVE, size=2.0, font="/f.ttf"
+        ground="#000000", ink="#ffffff", position=Position.ABOVE, corner=Corner.UPPER_RIGHT, size=2.0, font="/f.ttf"
     )
     assert label_text(LabelKind.COLORIZATION, labels) == "Immagine colorata"
 
@@ -124,6 +125,7 @@ def test_everything_of_the_table_is_taken():
         ({"language": "it"}, r"labels\.enhancement\.it is missing"),
         ({"language": "it", "enhancement": {"it": "a"}, "colorization": {"it": "b"}}, r"labels\.story\.it is missing"),
         ({"position": "over"}, "below or above"),
+        ({"corner": "middle"}, "lower-left, lower-right, upper-left, upper-right"),
         ({"size": "large"}, "size must be a number"),
         ({"size": True}, "size must be a number"),
         ({"size": 100}, "size must be a number"),

@@ -43,6 +43,8 @@ def test_spreadsheets_of_other_countries():
     ("text", "expected"),
     [
         ("", "CSV_EMPTY@1"),
+        ("file,title\n\n", "CSV_EMPTY@2"),
+        ('file,"title\na.tif,x\n', "CSV_MALFORMED@2"),
         ("title\nx\n", "CSV_NO_FILE_COLUMN@1"),
         ("file,file\na,b\n", "CSV_COLUMN_REPEATED@1"),
         (b"file,title\na.tif,\xff\n", "CSV_NOT_UTF8@2"),

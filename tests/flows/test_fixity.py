@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from archive_restore.adapters import c2pa
+from archive_restore.adapters import auditlog, c2pa
 from archive_restore.adapters.catalog import open_catalog
 from archive_restore.adapters.workspace import WriterLock
 from archive_restore.app import SystemClock
@@ -63,6 +63,19 @@ def test_checking_alone_only_reads(shelf: Shelf):
     assert shelf.ok("verify", "one")["recorded"] == 0
     assert shelf.ok("verify", "--sample", "100", "--no-record")["recorded"] == 0
     assert files(shelf) == before
+
+
+def test_everything_is_checked_with_each_line_of_the_log_read_twice(shelf: Shelf, monkeypatch: pytest.MonkeyPatch):
+    """Once to judge the log, once to know what it says; the third time was for the catalog."""
+    size, read, lines = shelf.ok("log", "verify")["subjects"], auditlog._read_line, []
+
+    def counted(line: bytes, index: int) -> Any:
+        lines.append(index)
+        return read(line, index)
+
+    monkeypatch.setattr(auditlog, "_read_line", counted)
+    assert shelf.ok("verify", "--all", "--no-record")["ok"]
+    assert len(lines) <= 2 * size
 
 
 def test_many_versions_are_one_entry_that_each_of_them_sees(shelf: Shelf):

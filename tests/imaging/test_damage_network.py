@@ -14,6 +14,7 @@ from archive_restore.imaging.damage_network import (
     LONG,
     LONG_SURE,
     Fusion,
+    LongLight,
     fused,
     halo,
     long_lines,
@@ -46,7 +47,12 @@ def scene() -> tuple[Floats, Floats]:
 
 
 def found(
-    scene: tuple[Floats, Floats], parameters: DamageParameters, least: float = LEAST, *, leave_long: bool = False
+    scene: tuple[Floats, Floats],
+    parameters: DamageParameters,
+    least: float = LEAST,
+    *,
+    leave_long: bool = False,
+    long_light: LongLight = LongLight.MARK,
 ) -> NDArray[np.uint8]:
     luma, said = scene
     whole = (slice(0, 120), slice(0, 150))
@@ -58,7 +64,9 @@ def found(
         return out
 
     order = planes_of(CLASSES[::-1])
-    return search(luma, predict, order, parameters, least, place, whole, CELLS, leave_long=leave_long).codes
+    return search(
+        luma, predict, order, parameters, least, place, whole, CELLS, leave_long=leave_long, long_light=long_light
+    ).codes
 
 
 def test_classes_and_polarities(scene: tuple[Floats, Floats]) -> None:
@@ -140,6 +148,19 @@ def test_long_dark_lines_are_left_and_all_else_is_not(scene: tuple[Floats, Float
     every, left = found(scene, DamageParameters()), found(scene, DamageParameters(), leave_long=True)
     assert (every == DamageClass.DARK_LINE).any() and not (left == DamageClass.DARK_LINE).any()
     assert np.array_equal(left, np.where(every == DamageClass.DARK_LINE, np.uint8(DamageClass.SOUND), every))
+
+
+def test_long_light_lines_are_left_when_asked_or_where_they_go_on(scene: tuple[Floats, Floats]) -> None:
+    every = found(scene, DamageParameters())
+    without = np.where(every == DamageClass.BRIGHT_LINE, np.uint8(DamageClass.SOUND), every)
+    assert np.array_equal(found(scene, DamageParameters(), long_light=LongLight.LEAVE), without)
+    assert np.array_equal(found(scene, DamageParameters(), long_light=LongLight.WEIGH), every), "it ends where it ends"
+    luma, said = scene[0], scene[1].copy()
+    said[:, 20:22, 60:] = 0
+    part = found((luma, said), DamageParameters())
+    assert (part[20:22, 10:60] == DamageClass.BRIGHT_LINE).all()
+    weighed = found((luma, said), DamageParameters(), long_light=LongLight.WEIGH)
+    assert not weighed[20:22, 12:60].any() and np.array_equal(weighed[30:], part[30:])
 
 
 def test_a_long_dark_line_that_is_certain_counts(scene: tuple[Floats, Floats]) -> None:

@@ -193,7 +193,7 @@ def test_a_portrait_keeps_its_features_and_a_scratch_is_found(
     scratched = large.copy()
     line = cv2.line(np.zeros(large.shape[:2], np.uint8), (236, 120), (410, 370), 1, 2) > 0
     scratched[line] = 250
-    chosen = {"method": method, "threshold": 0.1, "long_dark": "mark"}
+    chosen = {"method": method, "threshold": 0.1, "long_dark": "mark", "long_light": "mark"}
     plain, survey = detected(large, networks, spare_faces=False, **chosen)
     assert "faces" not in survey
     spared, survey = detected(large, networks, **chosen)
@@ -219,14 +219,14 @@ def test_tiles_agree_about_faces(networks: dict[str, Network], portrait: NDArray
 
 def test_a_derivation_of_before_is_made_again_alike(networks: dict[str, Network], portrait: NDArray[np.uint8]) -> None:
     step = DetectDamage()
-    later = ("spare_faces", "long_dark")
+    later = ("spare_faces", "long_dark", "long_light")
     known = {n: r["default"] for n, r in step.parameters_schema.items() if n not in later}
     parameters = {**known, "method": "network", "threshold": 0.1}
     old = step.equip({name: networks[name] for name in step.models(parameters)})
     bound = engine.survey([(old, parameters)], engine.overview(Memory(portrait)))
     bands = engine.run(Memory(portrait), bound, engine.HandMaps(), seed=1, tile=1024, threads=1)
     made = np.concatenate([band.damage for band in bands])
-    as_then = {"spare_faces": False, "long_dark": "mark"}
+    as_then = {"spare_faces": False, "long_dark": "mark", "long_light": "mark"}
     now, survey = detected(portrait, networks, method="network", threshold=0.1, **as_then)
     assert np.array_equal(made, now)
     assert bound[0].survey == survey
