@@ -678,6 +678,8 @@ class StoryPicture:
     losses: npt.NDArray[np.uint8] | None = None
     """(h, w) 1 where a restoration left a loss as found, 2 where a step of this story filled it or decided to leave it;
     None where nothing is known of losses."""
+    spared: npt.NDArray[np.uint8] | None = None
+    """(h, w) 255 where no later step may draw, falling to 0 around: faces that nobody asked for; None for none."""
 
 
 @dataclass(frozen=True, kw_only=True)

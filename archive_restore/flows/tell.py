@@ -20,7 +20,7 @@ from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.planning import Plan, PlannedStep
 from archive_restore.core.synthesis_map import contradiction, map_summary
-from archive_restore.errors import SelfCheckFailed, StorageFailed
+from archive_restore.errors import NothingToEnhance, SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
     PREMIS_RECORD,
@@ -97,6 +97,8 @@ class StoryMade:
     alternatives: tuple[Path, ...]
     notes: tuple[str, ...]
     seconds: float
+    agreement_db: float | None = None
+    """PSNR of an enlargement, reduced again, against its source; None where nothing was enlarged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +176,11 @@ def _make(
         archive, source, order.plan.steps, order.telling, lineage,
         kind=order.kind, directory=staged.directory, device=order.device,
     )  # fmt: skip
+    if order.kind is StoryKind.ENHANCEMENT and not any(run.pixels for run in rendering.steps):
+        raise NothingToEnhance(
+            f"there is nothing to enhance in {source.ref}: it is as large as was asked, and nothing is marked as lost",
+            hint="Give a --scale, or draw with --regions what is to be completed",
+        )
     derivation = _derivation(archive, ref, source, order, handed, rendering, started)
     made = Finishing(
         before=rendering.before, after=rendering.after, flags=rendering.flags,
@@ -282,6 +289,7 @@ def finish_story(
         alternatives=tuple(Path(product.name) for product in derivation.alternatives),
         notes=derivation.notes,
         seconds=0.0,
+        agreement_db=derivation.agreement_db,
     )
 
 
