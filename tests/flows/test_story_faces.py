@@ -96,7 +96,8 @@ def test_a_hidden_eye_is_rebuilt_named_and_marked(shelf: Shelf, tmp_path: Path):
 
 
 def test_faces_are_left_alone_unless_asked(shelf: Shelf, tmp_path: Path):
-    hole = np.zeros(Image.open(PORTRAIT).size[::-1], np.uint8)
+    with Image.open(PORTRAIT) as portrait:
+        hole = np.zeros(portrait.size[::-1], np.uint8)
     hole[EYE[0][1] : EYE[2][1], EYE[0][0] : EYE[2][0]] = 255
     Image.fromarray(hole).save(tmp_path / "hole.png")
     shelf.ok("restore", "astronaut", "--recipe", "by-hand", "--damage-map", tmp_path / "hole.png")
