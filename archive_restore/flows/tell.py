@@ -44,6 +44,7 @@ from archive_restore.imaging.compare import Compared, StoryComparison, compare_s
 from archive_restore.imaging.enlarge import geometry as enlarged
 from archive_restore.ports import (
     Archive,
+    ColourSpace,
     CredentialReport,
     Digests,
     Lineage,
@@ -55,7 +56,7 @@ from archive_restore.ports import (
     StoryView,
 )
 from archive_restore.records.findings import has_errors
-from archive_restore.records.imagery import Region
+from archive_restore.records.imagery import PictureFacts, Region
 from archive_restore.records.objects import MasterRef
 from archive_restore.records.provenance import Material
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
@@ -348,6 +349,13 @@ def compare_stored(
     derivation says.
     """
     pictures, threads = archive.pictures, archive.settings.threads
+    # Until version 3 luminance was that relative to D65, whatever the white of the profile.
+    as_then = any(run.step == "colorize" and run.version in ("1", "2") for run in derivation.steps)
+
+    def space_of(path: Path, facts: PictureFacts) -> ColourSpace:
+        space = pictures.colour_space(path, facts)
+        return replace(space, luminance=None) if as_then else space
+
     with (
         pictures.open(picture) as told,
         pictures.open_map(picture) as told_flags,
@@ -361,13 +369,13 @@ def compare_stored(
         if not _same_geometry(derivation, source, facts.height, facts.width):
             raise SelfCheckFailed("the geometry is not that between the frames of story and master")
         master_facts = source.master.picture or master.facts
-        last = Compared(source=master, space=pictures.colour_space(source.master_path, master_facts))
+        last = Compared(source=master, space=space_of(source.master_path, master_facts))
         white = 0.0
         if parent.dtype.kind == "f":
             white = _brightest(archive, source)
         white = white or float(np.iinfo(parent.dtype).max)
-        first = Compared(source=told, space=pictures.colour_space(picture, facts), flags=told_flags)
-        space = pictures.colour_space(source.path, source.facts)
+        first = Compared(source=told, space=space_of(picture, facts), flags=told_flags)
+        space = space_of(source.path, source.facts)
         colours = derivation.ref.kind is StoryKind.COLORIZATION
         if isinstance(source.ref, MasterRef):
             return compare_story(first, last, last, white=white, colours=colours, threads=threads)

@@ -191,7 +191,7 @@ class Complete(StoryStep):
 
     def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
         """Those that find the faces to be spared, and the inpainting model, where one is named."""
-        spared = () if parameters["faces"] else tuple(faces.MODELS.values())
+        spared = () if _faces_too(parameters) else tuple(faces.MODELS.values())
         return (*spared, *([str(parameters["model"])] if parameters["model"] else []))
 
     def source_type(self, parameters: Mapping[str, Json]) -> str:
@@ -203,7 +203,7 @@ class Complete(StoryStep):
         height, width = picture.flags.shape
         drawn = _drawn(context, height, width)
         mask = _lost(picture, drawn, bool(parameters["losses"]))
-        if not parameters["faces"]:
+        if not _faces_too(parameters):
             picture, mask = _without_faces(picture, mask, drawn, context)
         if not mask.any():
             context.note({"pixels": 0})
@@ -261,6 +261,11 @@ class Complete(StoryStep):
             white=picture.white,
             inverted=SampleRole.GRAY_INVERTED in picture.facts.roles,
         )
+
+
+def _faces_too(parameters: Mapping[str, Json]) -> bool:
+    """Records of the step's version 1 say nothing of faces: none was spared."""
+    return bool(parameters.get("faces", True))
 
 
 def _without_faces(

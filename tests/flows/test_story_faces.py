@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image
 
 from archive_restore.records.imagery import PixelFlag
+from archive_restore.steps.story import Complete
 from tests.conftest import Shelf
 from tests.support.archives import copy_of, empty, run
 from tests.support.tiny_models import card, onnx_model, write_model
@@ -117,6 +118,10 @@ def test_faces_are_left_alone_unless_asked(shelf: Shelf, tmp_path: Path):
     assert np.abs(tifffile.imread(asked["path"])[face].astype(int) - picture[face]).max() > 20
     assert shelf.ok("verify")["findings"] == []
     assert shelf.ok("reproduce", made["ref"])["identical"]
+
+
+def test_what_was_made_before_faces_were_spared_is_made_again_as_it_was():
+    assert Complete().models({"losses": True, "model": ""}) == ()
 
 
 def test_a_model_of_ones_own_draws_faces_and_is_watched(shelf: Shelf, tmp_path: Path):
