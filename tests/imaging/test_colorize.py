@@ -219,6 +219,14 @@ def test_a_network_that_knows_what_belongs_together_is_put_right_before_anything
     assert plan.known.min() >= 0 and plan.known.max() <= 1
 
 
+def test_other_outcomes_draw_no_seam_through_a_sky():
+    sky = hints.Seen(np.repeat(np.linspace(60, 90, 96, dtype=np.float32)[:, None], 160, axis=1))
+    for index in range(1, 5):
+        made = colorize.alternative(sky, np.zeros((96, 160, 2)), np.ones((96, 160)), seed=3, index=index)
+        assert max(np.abs(np.diff(made, axis=axis)).max() for axis in (0, 1)) < 1
+        assert np.ptp(made, axis=(0, 1)).max() > 3
+
+
 def test_outcomes_differ_where_nobody_said_anything_and_are_repeatable():
     samples, _ = _scene()
     kinds = {"propose": _proposed, "seed": 7, "palette": Palette(palettes()[0])}
