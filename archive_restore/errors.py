@@ -2,6 +2,7 @@
 
     ArchiveRestoreError
     ├── UsageError               2   the words of the command do not fit together
+    │   └── NothingToEnhance     2   an enhancement would be its source
     ├── ArchiveMissing          10   no archive where one was expected, or one already there
     ├── ArchiveBusy             11   another process is writing to the archive
     ├── ReferenceUnknown        12   a REF names nothing in the archive
@@ -45,6 +46,10 @@ class UsageError(ArchiveRestoreError):
     """The words of the command do not fit together."""
 
     exit_code = 2
+
+
+class NothingToEnhance(UsageError):
+    """An enhancement would be its source."""
 
 
 class ArchiveMissing(ArchiveRestoreError):

@@ -649,6 +649,13 @@ class ColourSpace:
     """(n,) linear light 0..1 at n evenly spaced code values from black to white; never falls."""
     to_xyz: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
     """Linear RGB to XYZ relative to D65, Y of white = 1; of a gray space that of sRGB."""
+    luminance: tuple[float, float, float] | None = None
+    """What each primary adds to luminance under the space's own white; None where that is D65, as of `to_xyz`."""
+
+    @property
+    def weights(self) -> tuple[float, float, float]:
+        """What linear red, green and blue add to luminance."""
+        return self.luminance or self.to_xyz[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -678,6 +685,8 @@ class StoryPicture:
     losses: npt.NDArray[np.uint8] | None = None
     """(h, w) 1 where a restoration left a loss as found, 2 where a step of this story filled it or decided to leave it;
     None where nothing is known of losses."""
+    spared: npt.NDArray[np.uint8] | None = None
+    """(h, w) 255 where no later step may draw, falling to 0 around: faces that nobody asked for; None for none."""
 
 
 @dataclass(frozen=True, kw_only=True)

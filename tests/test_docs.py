@@ -354,13 +354,26 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
     real["finding"] = real["ingest"]["quarantined"][0]["findings"][-1]
     shelf.run("ingest", scans / "d.jpg", "--keep-unreadable")
     real["restore"] = shelf.run("restore", "a", "d").json
-    real["enhance"] = shelf.run("enhance", "a", "--scale", "2", "--set", "enlarge.method=kernel").json
+    real["enhance"] = shelf.run(
+        "enhance", "a", "--scale", "2", "--set", "enlarge.method=kernel", "--set", "complete.faces=true"
+    ).json
     real["export"] = shelf.run("export", "a/enhancement", "--as", "access", "--to", tmp_path / "public").json
     copy = tmp_path / "public" / "a-enhanced-story-1.jpg"
     real["audit"] = shelf.ok("audit", copy, "--report", tmp_path / "report.html")
     packed = ("--as", "bag", "--approved-only", "--to", tmp_path / "packed")
     real["export packages"] = shelf.run("export", "a", "a/restoration", *packed).json
-    words = ("--scale", "1.5", "--set", "enlarge.method=kernel", "--hint", "20,20=#806040", "--to", tmp_path)
+    words = (
+        "--scale",
+        "1.5",
+        "--set",
+        "enlarge.method=kernel",
+        "--set",
+        "complete.faces=true",
+        "--hint",
+        "20,20=#806040",
+        "--to",
+        tmp_path,
+    )
     shutil.copy(shelf.root / "audit" / "checkpoint", tmp_path / "old")
     real["review"] = shelf.ok("review", "a/restoration", "--approve", "--by", "A. Miller")
     real["log prove"] = shelf.ok("log", "prove", "a", "--to", tmp_path / "a.tlog-proof")

@@ -29,6 +29,8 @@ _D50_TO_D65 = np.array(
 )
 _D65_TO_D50 = np.linalg.inv(_D50_TO_D65)
 _D50 = (0.9642, 1.0, 0.8249)
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+_ROUNDING = 5e-4  # of numbers in profiles, as a share of luminance
 
 
 def srgb() -> ColourSpace:
@@ -53,9 +55,29 @@ def colour_space(profile: bytes, name: str, *, gray: bool) -> ColourSpace | None
         if max(float(np.abs(curves[0] - curve).max()) for curve in curves[1:]) > 1e-3:
             return None
         columns = np.array([_xyz(tags[tag]) for tag in (b"rXYZ", b"gXYZ", b"bXYZ")]).T
-        return ColourSpace(name=name, curve=curves[1], to_xyz=_rows(_D50_TO_D65 @ columns))
+        own = _rows(_own_white(profile, tags) @ columns)[1]
+        adapted = _rows(_D50_TO_D65 @ columns)
+        same = max(abs(one - other) for one, other in zip(own, adapted[1], strict=True)) < _ROUNDING
+        return ColourSpace(name=name, curve=curves[1], to_xyz=adapted, luminance=None if same else own)
     except (KeyError, IndexError, ValueError, ZeroDivisionError, struct.error):
         return None
+
+
+def _own_white(profile: bytes, tags: dict[bytes, bytes]) -> npt.NDArray[np.float64]:
+    """From D50 of the profile connection space back to the white of the device; the identity where it is D50.
+
+    That white stands in `chad` (ICC.1:2022 §9.2.15); before version 4 in `wtpt` of a display (ICC.1:2001 §6.4.25).
+    """
+    if b"chad" in tags:
+        adaptation = np.array(struct.unpack_from(">9i", tags[b"chad"], 8), np.float64).reshape(3, 3) / 65536
+        if abs(np.linalg.det(adaptation)) < 0.1:
+            raise ValueError("an adaptation that cannot be undone")
+        return np.asarray(np.linalg.inv(adaptation), np.float64)
+    white = np.array(_xyz(tags[b"wtpt"]) if b"wtpt" in tags else _D50)
+    if profile[8] >= 4 or profile[12:16] != b"mntr" or not (0.9 < white[1] < 1.1 and white.min() > 0.3):
+        return np.eye(3)
+    cones = _BRADFORD @ (white / white[1]) / (_BRADFORD @ np.array(_D50))
+    return np.asarray(np.linalg.inv(_BRADFORD) @ (cones[:, None] * _BRADFORD), np.float64)
 
 
 def rgb_profile(space: ColourSpace, gray: bytes = b"") -> bytes:

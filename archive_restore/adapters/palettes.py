@@ -85,3 +85,6 @@ def _check(palette: Mapping[str, Any], what: str) -> None:
     problem = shipped.check_document("palette", palette)
     if problem:
         raise SourceUnreadable(f"{what} does not fit schemas/palette.schema.json: {problem}")
+    first, last = palette["years"]
+    if last < first:
+        raise SourceUnreadable(f"{what} ends in {last}, before it begins in {first}", hint="Put the earlier year first")

@@ -91,6 +91,8 @@ def palettes_from(
     first, _, last = years.partition("-")
     if not (first.strip().isdecimal() and last.strip().isdecimal()):
         raise UsageError(f"{years!r} are no years", hint="Write FIRST-LAST, for instance 1960-1975")
+    if int(last) < int(first):
+        raise UsageError(f"{years!r} end before they begin", hint="Write FIRST-LAST, for instance 1960-1975")
     wanted = Wanted(
         identifier=identifier, title=title, years=(int(first), int(last)), regions=regions or ("*",),
         process=process, citations=sources,

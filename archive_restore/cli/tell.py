@@ -72,7 +72,10 @@ def _enhance_options(command: _Command) -> _Command:
     return _with(
         command,
         click.option(
-            "--scale", type=click.FloatRange(1, 16), metavar="NUMBER", help="How many times as long every edge is."
+            "--scale",
+            type=click.FloatRange(1, 16),
+            metavar="NUMBER",
+            help="How many times as long every edge is; 1 completes losses and faces only.",
         ),
         click.option("--target", type=click.Choice(["4k"]), help="Fit into this frame; the default."),
         click.option("--quality", is_flag=True, help="The large model: slower, and better at fine texture."),
@@ -82,7 +85,12 @@ def _enhance_options(command: _Command) -> _Command:
         click.option(
             "--inpainting", default="", metavar="MODEL", help="Complete losses by this model (see `models add`)."
         ),
-        click.option("--faces", is_flag=True, help="Rebuild what losses hide of faces, from their other halves."),
+        click.option(
+            "--faces",
+            is_flag=True,
+            help="Work on faces, too: rebuild what losses hide of them from their other halves, and draw their detail; "
+            "otherwise they are spared.",
+        ),
         click.option(
             "--face-model", default="", metavar="MODEL", help="Rebuild them by this model (see `models add`) instead."
         ),
@@ -549,6 +557,8 @@ def _show(session: Session, batch: Batch[StoryMade]) -> int:
         shares = ", ".join(f"{name.lower()} {n}" for name, n in made.pixels.items() if n)
         session.say(printable(f"{made.ref}  from {made.source}: pixels {shares}  {made.seconds:.1f} s"))
         session.say(f"  picture {made.path}")
+        if made.agreement_db is not None:
+            session.say(f"  agrees  reduced again, it is its source by {made.agreement_db:.1f} dB")
         session.say(f"  report  {made.report}")
         for path in made.alternatives:
             session.say(f"  also    {path}")
@@ -568,6 +578,7 @@ def as_json(made: StoryMade) -> dict[str, object]:
         "original_fraction": made.original_fraction,
         "alternatives": [str(path) for path in made.alternatives],
         "notes": made.notes,
+        "agreement_db": made.agreement_db,
         "seconds": round(made.seconds, 3),
         "report": str(made.report),
     }

@@ -22,7 +22,10 @@ def enhancement(
     faces: bool = False,
     face_model: str = "",
 ) -> Recipe:
-    """The recipe of `enhance`; only what differs from the steps' defaults is written into it."""
+    """The recipe of `enhance`; only what differs from the steps' defaults is written into it.
+
+    A scale of 1 leaves the size as it is: losses and faces are all that is worked on.
+    """
     if scale is not None and target is not None:
         raise UsageError("an enlargement takes a scale or a target", hint="Give one of them")
     chosen: dict[str, Json] = {}
@@ -39,6 +42,10 @@ def enhancement(
     completed: dict[str, Json] = {"losses": False} if keep_losses else {}
     if inpainting:
         completed["model"] = inpainting
+    if faces or face_model:
+        completed["faces"] = True
+    if scale == 1 and (said := [*chosen][1:]):
+        raise UsageError(f"nothing is enlarged 1 time, and {said[0]} is about enlarging", hint="Leave one of them out")
     drawing: dict[str, Json] = {"model": face_model} if face_model else {}
     return Recipe(
         name="enhance",
@@ -47,7 +54,7 @@ def enhancement(
             # Before the rest is completed: what a face lacks is known better than from any other place.
             *((RecipeStep(step="faces", parameters=drawing),) if faces or face_model else ()),
             RecipeStep(step="complete", parameters=completed),
-            RecipeStep(step="enlarge", parameters=chosen),
+            *(() if scale == 1 else (RecipeStep(step="enlarge", parameters=chosen),)),
         ),
     )
 

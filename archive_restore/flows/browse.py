@@ -75,6 +75,8 @@ class Shown:
         if isinstance(derivation, StoryDerivation):
             told = [f"decided by {p.author or 'a person'}: {p.what}. {p.reason}".rstrip() for p in derivation.people]
             told += [f"note: {note}" for note in derivation.notes]
+            if derivation.agreement_db is not None:
+                told.append(f"reduced again, it is its source by {derivation.agreement_db:.1f} dB")
         return [
             f"made from: {derivation.parent} with recipe {derivation.recipe.name} ({steps}), seed {derivation.seed}",
             f"pixels: {shares}",

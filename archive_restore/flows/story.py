@@ -15,7 +15,7 @@ from archive_restore.core.disclosure import caption_of, disclose
 from archive_restore.core.planning import DEFAULT_RECIPE, Plan
 from archive_restore.core.refs import AnyRef
 from archive_restore.core.synthesizer import RATE
-from archive_restore.errors import StorageFailed, UsageError
+from archive_restore.errors import NothingToEnhance, StorageFailed, UsageError
 from archive_restore.flows.access_copy import chain_of
 from archive_restore.flows.animate import Take, as_overview, prepare_animation
 from archive_restore.flows.batch import equal_restoration, make_plan
@@ -97,8 +97,9 @@ def require_clips(archive: Archive, wish: ClipWish) -> None:
 def tell_whole(archive: Archive, text: str, wish: Wish, to: Path) -> Whole:
     """Restore a master, enhance the restoration, colorize the enhancement, animate that, and write sheet and words.
 
-    What exists already, made in the same way, is taken as it is; `to` is the folder for sheet and words. Raise
-    UsageError where `text` names a story or nothing would move, and as flows.restore.restore and flows.tell.tell do.
+    Where there is nothing to enhance the restoration is colorized. What exists already, made in the same way, is taken
+    as it is; `to` is the folder for sheet and words. Raise UsageError where `text` names a story or nothing would move,
+    and as flows.restore.restore and flows.tell.tell do.
     """
     ref = resolve(archive, text)
     if isinstance(ref, StoryRef):
@@ -113,7 +114,11 @@ def tell_whole(archive: Archive, text: str, wish: Wish, to: Path) -> Whole:
         refs.append(_restored(archive, ref, wish, made))
     enlarged = {name: text for name, text in wish.telling.documents.items() if name in _ENLARGED}
     coloured = {name: text for name, text in wish.telling.documents.items() if name not in _ENLARGED}
-    refs.append(_told(archive, StoryKind.ENHANCEMENT, refs[-1], wish.enhance, enlarged, wish, made))
+    left = ""
+    try:
+        refs.append(_told(archive, StoryKind.ENHANCEMENT, refs[-1], wish.enhance, enlarged, wish, made))
+    except NothingToEnhance as exc:
+        left = str(exc)
     before, after = (load_source(archive, exact_ref(name)).facts for name in (refs[0], refs[-1]))
     across, down = after.width / before.width, after.height / before.height
     coloured = enlarged_hints(coloured, across, down)
@@ -132,7 +137,7 @@ def tell_whole(archive: Archive, text: str, wish: Wish, to: Path) -> Whole:
     last = exact_ref(refs[-1])
     _write(sheet, _sheet(archive, shown, None if clip is None else (last, clip)))
     _write(words, _words(archive, last).encode())
-    notes = [note for name in refs for note in _notes(archive, exact_ref(name))]
+    notes = [*([left] if left else []), *(note for name in refs for note in _notes(archive, exact_ref(name)))]
     return Whole(
         ref=str(ref),
         refs=tuple(refs),

@@ -20,7 +20,7 @@ from archive_restore.core.canonical import canonical_bytes, to_plain
 from archive_restore.core.manifests import map_statement
 from archive_restore.core.planning import Plan, PlannedStep
 from archive_restore.core.synthesis_map import contradiction, map_summary
-from archive_restore.errors import SelfCheckFailed, StorageFailed
+from archive_restore.errors import NothingToEnhance, SelfCheckFailed, StorageFailed
 from archive_restore.flows.commit import (
     DERIVATION_RECORD,
     PREMIS_RECORD,
@@ -44,6 +44,7 @@ from archive_restore.imaging.compare import Compared, StoryComparison, compare_s
 from archive_restore.imaging.enlarge import geometry as enlarged
 from archive_restore.ports import (
     Archive,
+    ColourSpace,
     CredentialReport,
     Digests,
     Lineage,
@@ -55,7 +56,7 @@ from archive_restore.ports import (
     StoryView,
 )
 from archive_restore.records.findings import has_errors
-from archive_restore.records.imagery import Region
+from archive_restore.records.imagery import PictureFacts, Region
 from archive_restore.records.objects import MasterRef
 from archive_restore.records.provenance import Material
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
@@ -97,6 +98,8 @@ class StoryMade:
     alternatives: tuple[Path, ...]
     notes: tuple[str, ...]
     seconds: float
+    agreement_db: float | None = None
+    """PSNR of an enlargement, reduced again, against its source; None where nothing was enlarged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +177,11 @@ def _make(
         archive, source, order.plan.steps, order.telling, lineage,
         kind=order.kind, directory=staged.directory, device=order.device,
     )  # fmt: skip
+    if order.kind is StoryKind.ENHANCEMENT and not any(run.pixels for run in rendering.steps):
+        raise NothingToEnhance(
+            f"there is nothing to enhance in {source.ref}: it is as large as was asked, and nothing is marked as lost",
+            hint="Give a --scale, or draw with --regions what is to be completed",
+        )
     derivation = _derivation(archive, ref, source, order, handed, rendering, started)
     made = Finishing(
         before=rendering.before, after=rendering.after, flags=rendering.flags,
@@ -282,6 +290,7 @@ def finish_story(
         alternatives=tuple(Path(product.name) for product in derivation.alternatives),
         notes=derivation.notes,
         seconds=0.0,
+        agreement_db=derivation.agreement_db,
     )
 
 
@@ -340,6 +349,13 @@ def compare_stored(
     derivation says.
     """
     pictures, threads = archive.pictures, archive.settings.threads
+    # Until version 3 luminance was that relative to D65, whatever the white of the profile.
+    as_then = any(run.step == "colorize" and run.version in ("1", "2") for run in derivation.steps)
+
+    def space_of(path: Path, facts: PictureFacts) -> ColourSpace:
+        space = pictures.colour_space(path, facts)
+        return replace(space, luminance=None) if as_then else space
+
     with (
         pictures.open(picture) as told,
         pictures.open_map(picture) as told_flags,
@@ -353,13 +369,13 @@ def compare_stored(
         if not _same_geometry(derivation, source, facts.height, facts.width):
             raise SelfCheckFailed("the geometry is not that between the frames of story and master")
         master_facts = source.master.picture or master.facts
-        last = Compared(source=master, space=pictures.colour_space(source.master_path, master_facts))
+        last = Compared(source=master, space=space_of(source.master_path, master_facts))
         white = 0.0
         if parent.dtype.kind == "f":
             white = _brightest(archive, source)
         white = white or float(np.iinfo(parent.dtype).max)
-        first = Compared(source=told, space=pictures.colour_space(picture, facts), flags=told_flags)
-        space = pictures.colour_space(source.path, source.facts)
+        first = Compared(source=told, space=space_of(picture, facts), flags=told_flags)
+        space = space_of(source.path, source.facts)
         colours = derivation.ref.kind is StoryKind.COLORIZATION
         if isinstance(source.ref, MasterRef):
             return compare_story(first, last, last, white=white, colours=colours, threads=threads)

@@ -62,6 +62,7 @@ _SIDE_BY_SIDE = np.float32(0.6)  # share of the spreader near a hint: it knows o
 _ROWS = 64
 _APART = 25.0  # units of a* and b*: outcomes that far apart agree on nothing
 _GROUPS = 10  # parts of a picture that may have another colour in another outcome
+_SOFT = 0.3  # squared distance of traits over which a part passes into the next
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,7 +382,7 @@ def alternative(
     rng = np.random.Generator(np.random.Philox(key=[seed & (2**64 - 1), 0xC0108 + index]))
     height, width = seen.lightness.shape
     down, across = np.mgrid[0:height, 0:width].astype(np.float32) / seen.longest
-    traits = np.stack([seen.fine / 12, seen.texture / 9, 3 * down, 2 * across, ab[:, :, 0] / 8, ab[:, :, 1] / 8], 2)
+    traits = np.stack([seen.fine / 12, seen.texture / 9, 2 * down, across / 2, ab[:, :, 0] / 8, ab[:, :, 1] / 8], 2)
     centres = traits.reshape(-1, 6)[np.sort(rng.choice(height * width, min(_GROUPS, height * width), replace=False))]
     for _ in range(6):  # Lloyd's algorithm
         nearest = _nearest(traits, centres)
@@ -395,6 +396,10 @@ def alternative(
     angle, gain = rng.normal(0, 0.25), math.exp(rng.normal(0, 0.25))
     turn = gain * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     other = np.asarray(ab @ turn.T.astype(np.float32) + warmth.astype(np.float32), np.float32)
+    # Membership is soft: a seam through a sky would be plausible nowhere.
+    shares = np.stack([-np.square(traits - centre).sum(axis=2) for centre in centres]) / np.float32(_SOFT)
+    shares = np.exp(shares - shares.max(axis=0))
+    shares /= shares.sum(axis=0)
     for group in range(len(centres)):
         inside = nearest == group
         if not inside.any():
@@ -402,7 +407,8 @@ def alternative(
         light = float(seen.fine[inside].mean())
         mean = ab[inside].mean(axis=0)
         drawn = palette.drawn(rng, light) if palette is not None else mean + rng.normal(0, [5, 9])
-        other[inside] += (drawn - mean).astype(np.float32) * np.float32(rng.uniform(0.3, 1.0))
+        shift = (drawn - mean).astype(np.float32) * np.float32(rng.uniform(0.3, 1.0))
+        other += shares[group][:, :, None] * shift
     other = np.asarray(cv2.bilateralFilter(_three(other, seen.fine), 0, 20, seen.longest / 100), np.float32)[:, :, :2]
     return np.asarray(ab + free[:, :, None] * (other - ab), np.float32)
 

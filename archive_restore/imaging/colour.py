@@ -30,6 +30,7 @@ _SLOPE = 3 * _LINEAR**2
 _FINE = 1 << 18  # entries of the table that encodes light; it is asked for the root of light
 _HUES, _LEVELS = 360, 256  # of the table of the greatest chroma
 _MOST = 200.0  # a chroma that no light in a gamut reaches
+_FAR, _NONE = 0.9, -9.0  # how wrong the light of a colour may be before it is no colour of these primaries
 _PIECE = 1 << 15  # pixels worked on at a time: their planes stay in the cache
 
 
@@ -90,11 +91,12 @@ def srgb_from_lab(lab: npt.ArrayLike) -> Floats:
 class _Gamut:
     """The colours that three primaries show, by hue and lightness."""
 
-    def __init__(self, to_xyz: Matrix) -> None:
+    def __init__(self, to_xyz: Matrix, luminance: tuple[float, float, float] | None = None) -> None:
         matrix = np.array(to_xyz, np.float64)
         white = matrix.sum(axis=1)
         self.from_xyz = (np.linalg.inv(matrix) * white).astype(np.float32)
         """(3, 3) from X, Y, Z, each a share of white's."""
+        self._weights = luminance
         self._greatest: Floats | None = None
 
     def linear(self, light: Floats, root: Floats, a: Floats, b: Floats) -> list[Floats]:
@@ -117,6 +119,13 @@ class _Gamut:
             plane += row[1] * light
             plane += row[2] * z
             made.append(plane)
+        if self._weights is not None:
+            # Y relative to D65 is not quite luminance under another white: the colour stays, its light is set right.
+            told = sum(np.float32(weight) * plane for weight, plane in zip(self._weights, made, strict=True))
+            # Where it is far off the colour lies far beyond the gamut, and must not seem to lie within.
+            possible = np.abs(told - light) <= light * np.float32(_FAR)
+            right = light / np.where(possible, np.maximum(told, np.float32(1e-9)), 1)
+            made = [np.where(possible, plane * right, np.float32(_NONE)) for plane in made]
         return made
 
     def _fitted(self, light: Floats, root: Floats, a: Floats, b: Floats) -> list[Floats]:
@@ -131,6 +140,7 @@ class _Gamut:
         lower = table[row + 1, column] * (1 - right) + table[row + 1, after] * right
         kept = np.minimum((upper * (1 - down) + lower * down) / np.maximum(chroma, 1e-6), 1).astype(np.float32)
         made = self._mixed(light, root, a * kept, b * kept)
+        made = [np.where(plane == np.float32(_NONE), light, plane) for plane in made]
         # What the table leaves is tiny: towards gray of the same light in a straight line of light.
         most, least = np.maximum(np.maximum(*made[:2]), made[2]), np.minimum(np.minimum(*made[:2]), made[2])
         room = np.minimum((1 - light) / np.maximum(most - light, 1e-9), light / np.maximum(light - least, 1e-9))
@@ -156,8 +166,8 @@ class _Gamut:
 
 
 @functools.lru_cache(maxsize=8)
-def _gamut(to_xyz: Matrix) -> _Gamut:
-    return _Gamut(to_xyz)
+def _gamut(to_xyz: Matrix, luminance: tuple[float, float, float] | None = None) -> _Gamut:
+    return _Gamut(to_xyz, luminance)
 
 
 class Recolouring:
@@ -166,8 +176,8 @@ class Recolouring:
     def __init__(self, space: ColourSpace, dtype: npt.DTypeLike, white: float) -> None:
         """`dtype` and `white` (code value of 1.0) of the samples, as in ports.StoryPicture."""
         self.dtype, self.white = np.dtype(dtype), float(white)
-        self._gamut = _gamut(space.to_xyz)
-        self._weights = np.array(space.to_xyz[1], np.float32) / np.float32(sum(space.to_xyz[1]))
+        self._gamut = _gamut(space.to_xyz, space.luminance)
+        self._weights = np.array(space.weights, np.float32) / np.float32(sum(space.weights))
         self._curve = np.ascontiguousarray(space.curve, np.float32)
         codes = np.linspace(0, 1, len(self._curve))
         roots = np.linspace(0, 1, _FINE + 2) ** 2  # one entry more, so that there is a next one

@@ -133,6 +133,12 @@ def target_size(
     return size
 
 
+def fills(height: int, width: int, target: str) -> bool:
+    """Whether a picture is no smaller than what `target` would make of it, so that there is nothing to enlarge."""
+    rows, columns = TARGETS[target]
+    return _fitting(height, width, (columns, rows) if height > width and rows < columns else (rows, columns)) <= 1
+
+
 def _fitting(height: int, width: int, target: tuple[int, int] | None) -> float:
     rows, columns = target or (height, width)
     return min(rows / height, columns / width)
@@ -154,6 +160,14 @@ def carry(plane: npt.NDArray[np.uint8], size: tuple[int, int], new: New, *, add:
         at = (2 * rows + 1) * height // (2 * size[0])
         made[rows[0] : rows[-1] + 1] = np.asarray(plane[at[0] : at[-1] + 1])[at - at[0]][:, columns] | np.uint8(add)
     return made
+
+
+def sure(spared: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """1 where nothing that a network drew can reach an enlargement that spares (h, w): back-projection spreads it."""
+    whole = (spared == 255).astype(np.uint8)
+    # What lies beyond the edge of the picture draws nothing.
+    around = np.ones((2 * _REACH + 1,) * 2, np.uint8)
+    return np.asarray(cv2.erode(whole, around, borderType=cv2.BORDER_CONSTANT, borderValue=1), np.uint8)
 
 
 # --- grain -------------------------------------------------------------------------------------------
@@ -215,6 +229,7 @@ def enlarge(
     fidelity: bool = False,
     grain: float = 0.0,
     curve: GrainCurve | None = None,
+    spared: npt.NDArray[np.uint8] | None = None,
     seed: int = 0,
     threads: int = 1,
 ) -> Enlarged:
@@ -224,7 +239,8 @@ def enlarge(
     `picture`: the channels that make the picture, 1 or 3, by default all: others (alpha, infrared) never reach the
     network; `white`: code value of 1.0, by default 255, 65535 or 1; `inverted`: 0 is white; `fidelity`: lean on plain
     interpolation as well, for less invention and a smaller error; `grain`: share of the source's grain, as `curve` has
-    it, that is drawn finer than the source's pixels could; `seed` fixes it by position; `threads`: tiles at once.
+    it, that is drawn finer than the source's pixels could; `spared`: (h, w), 255 where the network has no say and
+    plain interpolation all of it; `seed` fixes grain by position; `threads`: tiles at once.
     Raise UsageError for what cannot be, ModelUnusable where the network breaks its promise.
     """
     height, width, count = samples.shape
@@ -245,6 +261,7 @@ def enlarge(
         share=network.fidelity if fidelity and network is not None else 1.0,
         grain=grain,
         curve=curve,
+        spared=spared,
         seed=seed,
         threads=threads,
     )
@@ -292,6 +309,7 @@ class _Work:
     share: float
     grain: float
     curve: GrainCurve | None
+    spared: npt.NDArray[np.uint8] | None
     seed: int
     threads: int
 
@@ -316,7 +334,7 @@ class _Work:
                     got += len(parts[-1])
                 kept = np.concatenate(parts)
                 seen = self._to_rows(kept, first, rows)
-                estimate[:, :, self.picture] += np.float32(self.share) * (seen - estimate[:, :, self.picture])
+                estimate[:, :, self.picture] += self._say(around, rows) * (seen - estimate[:, :, self.picture])
             if self.grain and self.curve is not None:
                 estimate[:, :, self.picture] += self._grain(estimate[:, :, self.picture], rows[0])[:, :, None]
             made = self._projected(estimate, source, around, rows, reducer)
@@ -326,6 +344,13 @@ class _Work:
             back = inner.apply(_narrow(_floats(coded, self.white), width), rows[0])
             apart = back - source[low - around[0] : high - around[0]]
             yield top, coded[top - rows[0] : bottom - rows[0]], float(np.square(apart, dtype=np.float64).sum())
+
+    def _say(self, around: tuple[int, int], rows: tuple[int, int]) -> Floats:
+        """Share of the network in the estimate of these rows: (rows, width, 1), or (1, 1, 1)."""
+        if self.spared is None or not (part := np.asarray(self.spared[around[0] : around[1]])).any():
+            return np.full((1, 1, 1), self.share, np.float32)
+        held = _cubic(self.samples.shape[0], self.size[0]).part(*rows).apply(_floats(part, 255)[:, :, None], around[0])
+        return np.float32(self.share) * (1 - np.clip(_wide(held, self.size[1]), 0, 1))
 
     def _cuts(self) -> Iterator[tuple[int, int]]:
         """Rows of the source that one band answers for: those of a row of tiles."""

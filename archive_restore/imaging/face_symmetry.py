@@ -43,6 +43,7 @@ _PARTS: dict[str, tuple[tuple[int, ...], float]] = {
 """Outlines of the right half, the first that holds a pixel names it, and how far each is widened."""
 SIDES = ("right", "left")
 """The person's."""
+_RIM, _FADING = 0.15, 0.3  # how far a face is covered beyond its oval, and how far that fades; distances of the eyes
 
 
 def _mirror() -> tuple[int, ...]:
@@ -87,6 +88,25 @@ def parts(mesh: Points, height: int, width: int) -> tuple[Part, ...]:
             left_over &= ~inside
             found.append(Part(name=name.format(side=side), mask=inside))
     return tuple(found)
+
+
+def cover(plane: NDArray[np.uint8], mesh: Points) -> None:
+    """Write a face into a plane (h, w): 255 on its oval and a rim around, falling to 0; what is more stays.
+
+    `mesh`: (468, 2), pixels of the plane.
+    """
+    ring = mesh[[*_OVAL, *(MIRROR[i] for i in _OVAL[-2:0:-1])]]
+    scale = eye_distance(mesh)
+    rim, fading = _RIM * scale, max(_FADING * scale, 1.0)
+    reach = math.ceil(rim + fading) + 1
+    low = np.maximum(np.floor(ring.min(axis=0)).astype(int) - reach, 0)
+    high = np.minimum(np.ceil(ring.max(axis=0)).astype(int) + reach, (plane.shape[1], plane.shape[0]))
+    if (high <= low).any():
+        return
+    inside = _drawn([ring - low], 0, int(high[1] - low[1]), int(high[0] - low[0]))
+    away = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 5)
+    part = plane[low[1] : high[1], low[0] : high[0]]
+    np.maximum(part, np.rint(255 * np.clip(1 - (away - rim) / fading, 0, 1)).astype(np.uint8), out=part)
 
 
 def _drawn(rings: list[Points], widened: float, height: int, width: int) -> Mask:

@@ -31,7 +31,7 @@ class Luminance:
         if len(self._planes) not in (1, 3):
             raise ValueError("a picture that is neither gray nor RGB has no luminance")
         curve = np.asarray(space.curve, np.float32)
-        weights = space.to_xyz[1] if len(self._planes) == 3 else (1.0,)
+        weights = space.weights if len(self._planes) == 3 else (1.0,)
         self._weighted = [curve * np.float32(weight) for weight in weights]
         roots = np.linspace(0.0, 1.0, _FINE + 1)
         self._encoded = np.interp(roots**2, curve, np.linspace(0.0, 1.0, len(curve))).astype(np.float32)

@@ -89,3 +89,9 @@ class StoryDerivation:
     def outcomes(self) -> tuple[Product, ...]:
         """The picture and its alternatives: what was drawn, in this order."""
         return (*self.products[:1], *self.alternatives)
+
+    @property
+    def agreement_db(self) -> float | None:
+        """PSNR of an enlargement, reduced again, against its source; None where nothing was enlarged."""
+        told = [run.survey["agreement_db"] for run in self.steps if "agreement_db" in run.survey]
+        return float(str(told[-1])) if told else None

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from archive_restore.core.hints_document import ColourHint, hints_of
 from archive_restore.core.manifests import PLACES
 from archive_restore.errors import ModelUnusable, PictureUnreadable, UsageError
-from archive_restore.imaging import colorize, complete, enlarge, face_network, face_rebuild, faces
+from archive_restore.imaging import colorize, complete, enlarge, face_network, face_rebuild, face_symmetry, faces
 from archive_restore.imaging.colour import Recolouring
 from archive_restore.imaging.hints import Seen, suggest
 from archive_restore.imaging.palettes import Palette, rests_on
@@ -74,14 +74,7 @@ class RebuildFaces(StoryStep):
         if not mask.any() and not whole:
             context.say("No face was rebuilt: nothing is marked as lost.")
             return picture
-        networks = faces.FaceNetworks(
-            **{part: context.networks[name].predict for part, name in faces.MODELS.items()},
-        )
-        look: Any = {
-            "picture": colour_indices(picture.facts.roles),
-            "white": picture.white,
-            "inverted": SampleRole.GRAY_INVERTED in picture.facts.roles,
-        }
+        networks, look = _face_networks(context), _look(picture)
         found = face_rebuild.find_hidden_faces(picture.samples, mask, networks, **look)
         if not parameters["model"]:
             made = face_rebuild.rebuild(picture.samples, mask, found, **look)
@@ -94,6 +87,19 @@ class RebuildFaces(StoryStep):
         for warning in new.warnings:
             context.say(warning)
         return _with_faces(picture, drawn, new.patches, new.parts, new.refused, context)
+
+
+def _face_networks(context: StoryContext) -> faces.FaceNetworks:
+    return faces.FaceNetworks(**{part: context.networks[name].predict for part, name in faces.MODELS.items()})
+
+
+def _look(picture: StoryPicture) -> dict[str, Any]:
+    """How functions of faces are to see the samples."""
+    return {
+        "picture": colour_indices(picture.facts.roles),
+        "white": picture.white,
+        "inverted": SampleRole.GRAY_INVERTED in picture.facts.roles,
+    }
 
 
 def _finite(drift: float) -> float | None:
@@ -162,7 +168,7 @@ class Complete(StoryStep):
     """Completes what is lost; what it makes up is one of many plausible pictures."""
 
     name: ClassVar[str] = "complete"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "Completes large losses and drawn regions with pieces of the same picture, or by a model."
     flags: ClassVar[PixelFlag] = PixelFlag.INTERPOLATED | PixelFlag.SYNTHESIZED | PixelFlag.HUMAN
     action: ClassVar[str] = "c2pa.edited"
@@ -176,28 +182,35 @@ class Complete(StoryStep):
             "type": "string", "default": "",
             "description": "Name of an inpainting model that completes; empty takes pieces of the same picture.",
         },
+        "faces": {
+            "type": "boolean", "default": False,
+            "description": "Complete losses on faces, too, and let later steps draw there. Without it faces are looked "
+            "for and spared; what a person drew is completed wherever it is.",
+        },
     }  # fmt: skip
 
     def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
-        """The inpainting model, where one is named."""
-        return (str(parameters["model"]),) if parameters["model"] else ()
+        """Those that find the faces to be spared, and the inpainting model, where one is named."""
+        spared = () if _faces_too(parameters) else tuple(faces.MODELS.values())
+        return (*spared, *([str(parameters["model"])] if parameters["model"] else []))
 
     def source_type(self, parameters: Mapping[str, Json]) -> str:
-        """A trained model where one runs."""
-        return "compositeWithTrainedAlgorithmicMedia" if self.models(parameters) else self.digital_source_type
+        """A trained model where one draws."""
+        return "compositeWithTrainedAlgorithmicMedia" if parameters["model"] else self.digital_source_type
 
     def tell(self, picture: StoryPicture, parameters: Mapping[str, Json], context: StoryContext) -> StoryPicture:
-        """Complete the losses of a restoration and the drawn regions."""
+        """Complete the losses of a restoration and the drawn regions, but for what faces lack."""
         height, width = picture.flags.shape
         drawn = _drawn(context, height, width)
         mask = _lost(picture, drawn, bool(parameters["losses"]))
+        if not _faces_too(parameters):
+            picture, mask = _without_faces(picture, mask, drawn, context)
         if not mask.any():
             context.note({"pixels": 0})
             return picture
-        names = self.models(parameters)
         channels = colour_indices(picture.facts.roles)
-        if names:
-            made = self._by_network(picture, mask, context.networks[names[0]], context, channels)
+        if parameters["model"]:
+            made = self._by_network(picture, mask, context.networks[str(parameters["model"])], context, channels)
         else:
             unsound = None if picture.losses is None else np.asarray(picture.losses) != 0
             made = complete.complete(
@@ -250,6 +263,34 @@ class Complete(StoryStep):
         )
 
 
+def _faces_too(parameters: Mapping[str, Json]) -> bool:
+    """Records of the step's version 1 say nothing of faces: none was spared."""
+    return bool(parameters.get("faces", True))
+
+
+def _without_faces(
+    picture: StoryPicture,
+    mask: npt.NDArray[np.bool_],
+    drawn: npt.NDArray[np.bool_] | None,
+    context: StoryContext,
+) -> tuple[StoryPicture, npt.NDArray[np.bool_]]:
+    """The picture with its faces spared, and what is still to be completed: nobody asked for faces."""
+    found = face_rebuild.find_hidden_faces(picture.samples, mask, _face_networks(context), **_look(picture))
+    context.note({"spared": len(found)})
+    if not found:
+        return picture, mask
+    spared = context.new(mask.shape, np.uint8)
+    for face in found:
+        face_symmetry.cover(spared, np.array(face.mesh)[:, :2])
+    left = mask & (spared == 255)
+    if drawn is not None:
+        left &= ~drawn
+    if left.any():
+        context.say("What is lost of a face was left as found: nobody asked for --faces.")
+        mask = mask & ~left
+    return replace(picture, spared=spared), mask
+
+
 def _drawn(context: StoryContext, height: int, width: int) -> npt.NDArray[np.bool_] | None:
     """What a person drew, and their decisions; None where nothing was handed in."""
     document: Any = context.documents.get("regions")
@@ -271,7 +312,7 @@ class Enlarge(StoryStep):
     """Enlarges the whole picture; the result, reduced again, is its source."""
 
     name: ClassVar[str] = "enlarge"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "Enlarges the picture and draws detail; reduced again, it is its source."
     flags: ClassVar[PixelFlag] = PixelFlag.RESAMPLED | PixelFlag.SYNTHESIZED | PixelFlag.INTERPOLATED
     action: ClassVar[str] = "c2pa.resized"
@@ -312,6 +353,10 @@ class Enlarge(StoryStep):
         """Enlarge samples, map and doubt."""
         height, width = picture.flags.shape
         scale = _number(parameters, "scale")
+        if not scale and enlarge.fills(height, width, str(parameters["target"])):
+            context.note({"height": height, "width": width})
+            context.say(f"The picture fills {parameters['target']} already; it was not enlarged.")
+            return picture
         size = enlarge.target_size(
             height, width, scale=scale or None, target=None if scale else str(parameters["target"])
         )
@@ -326,9 +371,12 @@ class Enlarge(StoryStep):
             inverted=SampleRole.GRAY_INVERTED in picture.facts.roles,
             fidelity=bool(parameters["fidelity"]),
             grain=_number(parameters, "grain"),
+            spared=picture.spared,
             seed=context.seed,
             threads=context.threads,
         )
+        if names and picture.spared is not None:
+            context.say("Faces were enlarged without drawn detail: nobody asked for --faces.")
         context.note({"agreement_db": round(made.agreement, 2), "height": size[0], "width": size[1]})
         if made.agreement < enlarge.TOLERATED:
             context.say(f"Reduced again, the enlargement agrees with its source by only {made.agreement:.1f} dB.")
@@ -336,11 +384,24 @@ class Enlarge(StoryStep):
             picture,
             facts=replace(picture.facts, width=size[1], height=size[0]),
             samples=made.samples,
-            flags=enlarge.carry(picture.flags, size, context.new, add=int(made.flags)),
+            flags=self._flags(picture, size, made.flags, context),
             doubt=enlarge.carry(picture.doubt, size, context.new),
             geometry=_through(picture.geometry, enlarge.geometry(height, width, size)),
             losses=None,
+            spared=None,
         )
+
+    @staticmethod
+    def _flags(
+        picture: StoryPicture, size: tuple[int, int], added: PixelFlag, context: StoryContext
+    ) -> npt.NDArray[np.uint8]:
+        """The enlarged map: what was spared beyond doubt is not said to be drawn by a model."""
+        if picture.spared is None:
+            return enlarge.carry(picture.flags, size, context.new, add=int(added))
+        before = context.new(picture.flags.shape, np.uint8)
+        before[:] = picture.flags
+        before[enlarge.sure(picture.spared) == 0] |= np.uint8(added & PixelFlag.SYNTHESIZED)
+        return enlarge.carry(before, size, context.new, add=int(added & ~PixelFlag.SYNTHESIZED))
 
 
 def _enlarger(network: Network) -> enlarge.Enlarger:

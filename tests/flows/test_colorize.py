@@ -218,10 +218,14 @@ def test_palettes_are_listed_shown_measured_and_added(shelf: Shelf, tmp_path: Pa
     assert "our-studio" in {palette["id"] for palette in shelf.ok("palettes", "list")["palettes"]}
     assert json.loads(shelf.run("palettes", "show", "our-studio").out) == stored
     assert shelf.run("palettes", "from", photographs, *words).code == 16
+    backwards = [word.replace("1950-1965", "1965-1950") for word in map(str, words)]
+    assert "end before they begin" in shelf.run("palettes", "from", photographs, *backwards).json["error"]["message"]
     copy = tmp_path / "copy.json"
     copy.write_text(json.dumps({**stored, "id": "second"}))
     assert shelf.ok("palettes", "add", copy)["id"] == "second"
     copy.write_text(json.dumps({**stored, "id": "third", "statement": "It was so."}))
     assert shelf.run("palettes", "add", copy).code == 26
+    copy.write_text(json.dumps({**stored, "id": "third", "years": [1965, 1950]}))
+    assert "before it begins" in shelf.run("palettes", "add", copy).json["error"]["message"]
     (shelf.root / "palettes" / "second.json").write_text("{")
     assert shelf.run("palettes", "list").code == 25

@@ -283,7 +283,19 @@ def test_killed_at_every_step_of_a_second_story(
 ):
     root = copy_of("once_told", tmp_path / "archive", tmp_path_factory, once_told)
     shelf = Shelf(root=root, runner=run)
-    words = ("enhance", "scan-000", "scan-001", "--scale", "2", "--set", "enlarge.method=kernel", "--seed", "5")
+    words = (
+        "enhance",
+        "scan-000",
+        "scan-001",
+        "--scale",
+        "2",
+        "--set",
+        "enlarge.method=kernel",
+        "--set",
+        "complete.faces=true",
+        "--seed",
+        "5",
+    )
     assert processes.run("-A", root, *words, death=death).code == -9
     now = listed(shelf)
     assert now >= {"scan-000", "scan-001", "scan-000/enhancement@1", "scan-001/enhancement@1"}
@@ -298,7 +310,18 @@ def once_told(archive: Path, scratch: Path) -> None:
     """Two items with one story each."""
     must("init", archive)
     must("-A", archive, "ingest", *write_scans(scratch / "scans", 2))
-    must("-A", archive, "enhance", "--all", "--scale", "2", "--set", "enlarge.method=kernel")
+    must(
+        "-A",
+        archive,
+        "enhance",
+        "--all",
+        "--scale",
+        "2",
+        "--set",
+        "enlarge.method=kernel",
+        "--set",
+        "complete.faces=true",
+    )
 
 
 def test_killed_while_keys_change(processes: Launcher, fresh: Callable[[], Shelf], scans: list[Path], tmp_path: Path):

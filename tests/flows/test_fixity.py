@@ -29,7 +29,18 @@ ITEMS = ("one", "one two", "three")
 def three_items(archive: Path, scratch: Path) -> None:
     must("init", archive)
     must("-A", archive, "ingest", *(write_scan(scratch / f"{name}.tif", seed=len(name)) for name in ITEMS))
-    must("-A", archive, "enhance", "one", "--scale", "2", "--set", "enlarge.method=kernel")
+    must(
+        "-A",
+        archive,
+        "enhance",
+        "one",
+        "--scale",
+        "2",
+        "--set",
+        "enlarge.method=kernel",
+        "--set",
+        "complete.faces=true",
+    )
 
 
 @pytest.fixture

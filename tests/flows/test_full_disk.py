@@ -119,7 +119,7 @@ def test_ingest_until_the_disk_is_full(disk: Disk, scans: list[Path]):
 
 MAKE = {
     "restoration": ("restore", "--recipe", "gentle"),
-    "enhancement": ("enhance", "--scale", "1.5", "--set", "enlarge.method=kernel"),
+    "enhancement": ("enhance", "--scale", "1.5", "--set", "enlarge.method=kernel", "--set", "complete.faces=true"),
 }
 """Kind of derivative -> words of a command that makes some."""
 

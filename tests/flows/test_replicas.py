@@ -24,7 +24,7 @@ from tests.support.launcher import Death, Launcher, launcher
 from tests.support.scans import write_scan
 
 ROOTS = ("preservation", "stories")
-ENLARGED = ("--scale", "2", "--set", "enlarge.method=kernel")
+ENLARGED = ("--scale", "2", "--set", "enlarge.method=kernel", "--set", "complete.faces=true")
 
 
 def told(archive: Path, scratch: Path) -> None:

@@ -13,7 +13,8 @@ from archive_restore.flows.story_documents import enlarged_hints
 from tests.conftest import Shelf
 from tests.support.archives import copy_of, one_scan, run
 
-STILL = ("--scale", "2", "--set", "enlarge.method=kernel", "--hint", "10,40=#a03020", "--by", "Ada")
+QUICK = ("--set", "enlarge.method=kernel", "--set", "complete.faces=true")
+STILL = ("--scale", "2", *QUICK, "--hint", "10,40=#a03020", "--by", "Ada")
 WORDS = (*STILL, "--no-clip")
 CLIP = (*STILL, "--seconds", "1", "--size", "source")
 
@@ -39,6 +40,14 @@ def test_a_master_becomes_a_story_and_nothing_is_made_twice(shelf: Shelf, tmp_pa
     assert shelf.ok("story", "scan/restoration", *WORDS, "--to", tmp_path / "out")["told"][0]["refs"] == one["refs"][1:]
     assert shelf.ok("verify")["findings"] == []
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scan-story-sheet.jpg", "scan-story.txt"]
+
+
+def test_what_is_large_enough_is_coloured_without_being_enhanced(shelf: Shelf, tmp_path: Path):
+    words = ("--scale", "1", *QUICK[2:], "--hint", "10,40=#a03020", "--no-clip", "--to", tmp_path)
+    (one,) = shelf.ok("story", "scan", *words)["told"]
+    assert one["refs"] == ["scan", "scan/restoration@1", "scan/colorization@1"]
+    assert any("nothing to enhance" in note for note in one["notes"])
+    assert Path(one["sheet"]).exists()
 
 
 def test_a_master_becomes_a_clip_in_one_command_and_nothing_is_made_twice(shelf: Shelf, tmp_path: Path):

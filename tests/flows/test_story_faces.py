@@ -10,8 +10,10 @@ import c2pa
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from archive_restore.records.imagery import PixelFlag
+from archive_restore.steps.story import Complete
 from tests.conftest import Shelf
 from tests.support.archives import copy_of, empty, run
 from tests.support.tiny_models import card, onnx_model, write_model
@@ -94,11 +96,32 @@ def test_a_hidden_eye_is_rebuilt_named_and_marked(shelf: Shelf, tmp_path: Path):
     assert shelf.ok("reproduce", made["ref"])["identical"]
 
 
-def test_faces_are_left_alone_unless_asked(shelf: Shelf):
-    (made,) = shelf.ok("enhance", "astronaut", *KERNEL)["made"]
-    record = shelf.ok("show", made["ref"])["record"]
-    assert [step["step"] for step in record["steps"]] == ["complete", "enlarge"]
-    assert not any(model["name"].startswith("face") for model in record["environment"]["models"])
+def test_faces_are_left_alone_unless_asked(shelf: Shelf, tmp_path: Path):
+    with Image.open(PORTRAIT) as portrait:
+        hole = np.zeros(portrait.size[::-1], np.uint8)
+    hole[EYE[0][1] : EYE[2][1], EYE[0][0] : EYE[2][0]] = 255
+    Image.fromarray(hole).save(tmp_path / "hole.png")
+    shelf.ok("restore", "astronaut", "--recipe", "by-hand", "--damage-map", tmp_path / "hole.png")
+    (made,) = shelf.ok("enhance", "astronaut/restoration", "--scale", "2")["made"]
+    assert any("left as found" in note for note in made["notes"])
+    assert any("without drawn detail" in note for note in made["notes"])
+    with tifffile.TiffFile(made["path"]) as tiff:
+        picture, flags = tiff.pages[0].asarray(), tiff.pages[0].pages[0].asarray()
+    assert not (flags[190:216, 252:304] & PixelFlag.INTERPOLATED).any()  # the hole is no skin
+    assert not (flags[200:206, 270:290] & PixelFlag.SYNTHESIZED).any()
+    assert (flags[-20:] & PixelFlag.SYNTHESIZED).all()
+    plain = shelf.ok("enhance", "astronaut/restoration", "--scale", "2", "--set", "enlarge.method=kernel")["made"][0]
+    face = (slice(180, 240), slice(240, 320))
+    assert np.abs(tifffile.imread(plain["path"])[face].astype(int) - picture[face]).max() <= 1
+    (asked,) = shelf.ok("enhance", "astronaut/restoration", "--scale", "2", "--faces")["made"]
+    assert not any("nobody asked" in note for note in asked["notes"])
+    assert np.abs(tifffile.imread(asked["path"])[face].astype(int) - picture[face]).max() > 20
+    assert shelf.ok("verify")["findings"] == []
+    assert shelf.ok("reproduce", made["ref"])["identical"]
+
+
+def test_what_was_made_before_faces_were_spared_is_made_again_as_it_was():
+    assert Complete().models({"losses": True, "model": ""}) == ()
 
 
 def test_a_model_of_ones_own_draws_faces_and_is_watched(shelf: Shelf, tmp_path: Path):
@@ -123,7 +146,7 @@ def test_an_inpainting_model_of_ones_own_completes(shelf: Shelf, tmp_path: Path)
     words = ("--inpainting", "smooth", "--regions", tmp_path / "eye.json", *KERNEL)
     (made,) = shelf.ok("enhance", "astronaut", *words)["made"]
     record = shelf.ok("show", made["ref"])["record"]
-    assert [model["name"] for model in record["environment"]["models"]] == ["smooth"]
+    assert [model["name"] for model in record["environment"]["models"] if "face" not in model["name"]] == ["smooth"]
     assert record["steps"][0]["digital_source_type"] == "compositeWithTrainedAlgorithmicMedia"
     with tifffile.TiffFile(made["path"]) as tiff:
         flags = tiff.pages[0].pages[0].asarray()

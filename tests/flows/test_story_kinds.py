@@ -91,7 +91,9 @@ def test_every_kind_can_become_a_story(kind: str, tmp_path: Path, tmp_path_facto
     shelf.ok("ingest", tmp_path / name)
     item = Path(name).stem
     (coloured,) = shelf.ok("colorize", item, "--hint", "10,10=tomato", "--hint", "40,60=royal blue")["made"]
-    (enlarged,) = shelf.ok("enhance", coloured["ref"], "--scale", "1.5", "--set", "enlarge.method=kernel")["made"]
+    (enlarged,) = shelf.ok(
+        "enhance", coloured["ref"], "--scale", "1.5", "--set", "enlarge.method=kernel", "--set", "complete.faces=true"
+    )["made"]
     assert shelf.ok("verify")["findings"] == []
     assert shelf.ok("reproduce", coloured["ref"])["identical"]
     assert shelf.ok("reproduce", enlarged["ref"])["identical"]

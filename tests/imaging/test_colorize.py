@@ -240,6 +240,14 @@ def test_one_hint_more_or_elsewhere_changes_not_a_bit_of_what_it_does_not_belong
     assert (made[1].samples[140:160, 180:220] != made[0].samples[140:160, 180:220]).mean() > 0.5
 
 
+def test_other_outcomes_draw_no_seam_through_a_sky():
+    sky = hints.Seen(np.repeat(np.linspace(60, 90, 96, dtype=np.float32)[:, None], 160, axis=1))
+    for index in range(1, 5):
+        made = colorize.alternative(sky, np.zeros((96, 160, 2)), np.ones((96, 160)), seed=3, index=index)
+        assert max(np.abs(np.diff(made, axis=axis)).max() for axis in (0, 1)) < 1
+        assert np.ptp(made, axis=(0, 1)).max() > 3
+
+
 def test_outcomes_differ_where_nobody_said_anything_and_are_repeatable():
     samples, _ = _scene()
     kinds = {"propose": _proposed, "seed": 7, "palette": Palette(palettes()[0])}

@@ -1,10 +1,15 @@
+import io
+import struct
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageCms
 
-from archive_restore.adapters.icc import srgb
+from archive_restore.adapters.icc import colour_space, rgb_profile, srgb
 from archive_restore.imaging import colour
 from archive_restore.imaging.colour import Recolouring
 from archive_restore.imaging.luminance import Luminance
@@ -20,7 +25,48 @@ def _gamma(power, to_xyz=colour.SRGB_TO_XYZ):
     return ColourSpace(name="test", curve=curve.astype(np.float32), to_xyz=to_xyz)
 
 
-SPACES = {"srgb": srgb(), "gamma 2.2, wide": _gamma(2.2, ADOBE), "gamma 1.8": _gamma(1.8), "linear": _gamma(1.0)}
+def _under_d50():
+    """Primaries of ROMM RGB, whose white is D50, in a profile that adapts nothing; and that profile."""
+    wide = ((1.3410, -0.1463, -0.0300), (0.2880, 0.7119, 0.0001), (0.0, 0.0, 1.0))
+    made = rgb_profile(_gamma(1.8, wide))
+    xyz = ((0.7977, 0.1352, 0.0313), (0.2880, 0.7119, 0.0001), (0.0, 0.0, 0.8249))
+    for name, colorant in zip((b"rXYZ", b"gXYZ", b"bXYZ"), zip(*xyz, strict=True), strict=True):
+        at = struct.unpack_from(">I", made, made.index(name) + 4)[0]
+        made = made[: at + 8] + struct.pack(">3i", *(round(v * 65536) for v in colorant)) + made[at + 20 :]
+    made = made.replace(b"chad", b"none")
+    space = colour_space(made, "ROMM", gray=False)
+    assert space is not None
+    return replace(space, curve=_gamma(1.8).curve), made  # a table of 16 bits is flat in its darks
+
+
+SPACES = {
+    "srgb": srgb(), "gamma 2.2, wide": _gamma(2.2, ADOBE), "gamma 1.8": _gamma(1.8), "linear": _gamma(1.0),
+    "white of D50": _under_d50()[0],
+}  # fmt: skip
+
+
+def test_little_cms_finds_the_light_kept_under_a_white_that_is_not_d65():
+    space, profile = _under_d50()
+    assert space.weights == pytest.approx((0.2880, 0.7119, 0.0001), abs=2e-4)
+    gray = np.repeat(np.arange(48, 248, dtype=np.uint8)[:, None, None], 72, axis=1)
+    hue = np.broadcast_to(np.linspace(0, 2 * np.pi, 72, dtype=np.float32), gray.shape[:2])
+    made = Recolouring(space, np.uint8, 255).recoloured(gray, 45 * np.cos(hue), 45 * np.sin(hue))
+    assert np.ptp(made.astype(int), axis=2).mean() > 40
+    opened, lab = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("LAB")
+    light = [
+        np.asarray(ImageCms.profileToProfile(Image.fromarray(one), opened, lab, renderingIntent=1, outputMode="LAB"))
+        for one in (np.repeat(gray, 3, axis=2), made)
+    ]
+    assert np.abs(light[0][..., 0].astype(int) - light[1][..., 0]).max() <= 1  # of 255 for L* of 100
+
+
+def test_the_white_of_a_display_is_read_where_older_profiles_have_it():
+    made = bytearray(rgb_profile(srgb()).replace(b"chad", b"none"))
+    made[8] = 2
+    assert colour_space(bytes(made), "D50", gray=False).weights == pytest.approx((0.2225, 0.7169, 0.0606), abs=2e-4)
+    at = struct.unpack_from(">I", made, made.index(b"wtpt") + 4)[0]
+    made[at + 8 : at + 20] = struct.pack(">3i", *(round(v * 65536) for v in (0.9505, 1.0, 1.0891)))
+    assert colour_space(bytes(made), "sRGB", gray=False).weights == pytest.approx(srgb().weights, abs=5e-4)
 
 
 def _luminance(samples, white, space):

@@ -51,7 +51,7 @@ def tint(picture: StoryPicture, context: StoryContext) -> StoryPicture:
         np.linspace(0, 1, len(space.curve)),
         space.curve,
     )
-    row = np.array(space.to_xyz[1])
+    row = np.array(space.weights)
     warm = np.array([0.3, 0.0, -0.6])
     warm -= row @ warm  # adds no luminance
     lit = light[..., None] * (1 + warm * np.minimum(1, (1 / np.maximum(light, 1e-3) - 1) / warm.max())[..., None])
