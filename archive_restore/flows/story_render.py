@@ -25,6 +25,7 @@ from archive_restore.core.story_claims import PARENT
 from archive_restore.core.synthesis_map import PixelDigest, histogram
 from archive_restore.errors import CatalogDamaged, ReferenceUnknown, SelfCheckFailed
 from archive_restore.flows.commit import load_record, sidecar_name, stored_files
+from archive_restore.flows.kept_answers import AnswersKept
 from archive_restore.flows.render import CELL, DAMAGE_PNG, MAP_PNG, MODELS, UNCERTAINTY_PNG, gather, load_master
 from archive_restore.imaging import engine
 from archive_restore.imaging.lanes import Lanes
@@ -238,7 +239,8 @@ def render_story(
     for step, plan in zip(steps, planned, strict=True):
         for name in step.models(plan.parameters):
             if name not in networks:
-                networks[name] = archive.models.load(name, device)
+                keep = step.asks_again and not afresh
+                networks[name] = AnswersKept(archive, name, device) if keep else archive.models.load(name, device)
     room = Room(archive.work)
     loaded = _load(archive, source, room)
     teller = _Teller(archive, telling, networks, room, "" if afresh else loaded.pixels_sha256)
