@@ -1,7 +1,8 @@
 """A trained model whose answers are kept between runs: asked again the same, it is not even loaded.
 
-What an answer depends on is its key: the card, which holds the digest of the weights, the input itself, the device that
-was asked for, and this program. Which device and library gave it is kept with it, so that the record says what really ran.
+What an answer depends on is its key: the card, which holds the digest of the weights, the input itself, the device
+that was asked for, and this program. Which device and library gave it is kept with it, so that the record says what
+really ran.
 """
 
 from __future__ import annotations
