@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from archive_restore import __version__, plugins
@@ -354,9 +354,9 @@ def _wire(place: _Place, *, writing: bool, catalog: Path) -> Archive:
         intake=_intake(root, settings, secrets),
         journal=place.journal,
         quarantine=quarantine,
-        preservation_steps=lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps")),
-        story_steps=lambda: plugins.story_steps(config.allowed_plugins("story_steps")),
-        motion_steps=lambda: plugins.motion_steps(config.allowed_plugins("motion_steps")),
+        preservation_steps=cache(lambda: plugins.preservation_steps(config.allowed_plugins("preservation_steps"))),
+        story_steps=cache(lambda: plugins.story_steps(config.allowed_plugins("story_steps"))),
+        motion_steps=cache(lambda: plugins.motion_steps(config.allowed_plugins("motion_steps"))),
         videos=FileVideos(settings.threads),
         sounds=FileSounds(),
         palettes=FolderPalettes(root),

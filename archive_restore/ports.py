@@ -760,6 +760,8 @@ class StoryStep(ABC):
     """C2PA action."""
     digital_source_type: ClassVar[str]
     """IPTC digital source type (last part of the URI) of what it makes."""
+    asks_again: ClassVar[bool] = False
+    """Whether its models get the same input again when a person changes something: their answers are kept then."""
 
     def models(self, parameters: Mapping[str, Json]) -> tuple[str, ...]:
         """Names of the trained models it runs with these parameters; none unless a step says otherwise."""

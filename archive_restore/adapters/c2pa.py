@@ -64,8 +64,8 @@ class C2paCredentials(Credentials):
         self._lock = threading.Lock()
 
     def load_early(self) -> None:
-        """See ports.Credentials: the reference library of ISCC takes an eighth of a second."""
-        threading.Thread(target=import_module, args=("iscc_core",), name="iscc_core").start()
+        """See ports.Credentials."""
+        threading.Thread(target=import_module, args=("c2pa",), name="c2pa").start()
 
     def _signer(self) -> Signer:
         with self._lock:

@@ -31,6 +31,7 @@ EMBED_LIMIT = 256 * 1024 * 1024
 _ANY_BYTES = "application/octet-stream"
 """With a sidecar the asset's format does not matter; as plain bytes it is hashed in a stream (0.56 GB for any size)
 where `image/tiff` would be read into memory whole."""
+_BUFFER = 1 << 20  # the library reads a few KiB at a time
 _STORE = "application/c2pa"
 _DATA_HASH = "c2pa.hash.data"
 _ALGORITHMS = {"es256": c2pa.C2paSigningAlg.ES256, "ed25519": c2pa.C2paSigningAlg.ED25519}
@@ -126,7 +127,7 @@ def sign_embedded(
             _builder(manifest, signer, resources or {}, parent) as builder,
             _native_signer(signer) as native,
             storage_errors("signing", dest),
-            source.open("rb") as reading,
+            source.open("rb", _BUFFER) as reading,
             _Output(partial) as writing,
         ):
             with writing.failures():
@@ -153,7 +154,11 @@ def read_store(path: Path, mime: str, sidecar: bytes | None, anchors_pem: str) -
     should hold it) cannot be parsed, StorageFailed where the file cannot be read.
     """
     context = offline_context(anchors_pem)
-    with storage_errors("reading", path), path.open("rb") as stream, _translated(f"the credentials of {path.name!r}"):
+    with (
+        storage_errors("reading", path),
+        path.open("rb", _BUFFER) as stream,
+        _translated(f"the credentials of {path.name!r}"),
+    ):
         if sidecar is None:
             reader = c2pa.Reader.try_create(mime, stream, context=context)
         else:
@@ -275,7 +280,7 @@ def _builder(
         c2pa.Builder(dict(manifest), context=offline_context(signer.anchors_pem)) as builder,
     ):
         for name, content in carried.items():
-            with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:
+            with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb", _BUFFER) as stream:
                 builder.add_resource(name, stream)
         yield builder
 

@@ -98,6 +98,8 @@ def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code: the one boundary where errors become words."""
     arguments = _global_first(sys.argv[1:] if args is None else args)
     as_json, verbose = "--json" in arguments, bool({"-v", "--verbose"} & set(arguments))
+    # Threads of ours and libraries that call back take the interpreter for moments; who waits must not wait for 5 ms.
+    sys.setswitchinterval(0.0005)
     try:
         outcome: Any = main_group.main(args=arguments, prog_name="archive-restore", standalone_mode=False)
         code = outcome if isinstance(outcome, int) else 0

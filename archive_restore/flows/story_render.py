@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from archive_restore.core.story_claims import PARENT
 from archive_restore.core.synthesis_map import PixelDigest, histogram
 from archive_restore.errors import CatalogDamaged, ReferenceUnknown, SelfCheckFailed
 from archive_restore.flows.commit import load_record, sidecar_name, stored_files
+from archive_restore.flows.kept_answers import AnswersKept
 from archive_restore.flows.render import CELL, DAMAGE_PNG, MAP_PNG, MODELS, UNCERTAINTY_PNG, gather, load_master
 from archive_restore.imaging import engine
 from archive_restore.imaging.lanes import Lanes
@@ -238,14 +239,16 @@ def render_story(
     for step, plan in zip(steps, planned, strict=True):
         for name in step.models(plan.parameters):
             if name not in networks:
-                networks[name] = archive.models.load(name, device)
+                keep = step.asks_again and not afresh
+                networks[name] = AnswersKept(archive, name, device) if keep else archive.models.load(name, device)
     room = Room(archive.work)
-    loaded = _load(archive, source, room)
-    teller = _Teller(archive, telling, networks, room, "" if afresh else loaded.pixels_sha256)
-    picture = loaded.picture
-    for step, plan in zip(steps, planned, strict=True):
-        picture = teller.tell(step, plan.parameters, picture)
-    made = _write(archive, source, loaded, picture, lineage, kind, directory, room)
+    with ThreadPoolExecutor(1, thread_name_prefix="overview") as pool:
+        loaded = _load(archive, source, room, pool, afresh)
+        teller = _Teller(archive, telling, networks, room, "" if afresh else loaded.pixels_sha256)
+        picture = loaded.picture
+        for step, plan in zip(steps, planned, strict=True):
+            picture = teller.tell(step, plan.parameters, picture)
+        made = _write(archive, source, loaded, picture, lineage, kind, directory, room)
     return replace(
         made,
         steps=tuple(teller.runs),
@@ -275,17 +278,16 @@ class Room:
 @dataclass(frozen=True, kw_only=True)
 class _Loaded:
     picture: StoryPicture
-    before: Overview
+    before: Future[Overview]
+    """Not needed before all is made."""
     pixels_sha256: str
 
 
-def _load(archive: Archive, source: StorySourceFile, room: Room) -> _Loaded:
+def _load(archive: Archive, source: StorySourceFile, room: Room, pool: ThreadPoolExecutor, afresh: bool) -> _Loaded:
     with archive.pictures.open(source.path, source.facts) as opened:
         facts = opened.facts
-        with ThreadPoolExecutor(1) as pool:
-            reduced = pool.submit(engine.overview, opened)
-            digest, samples = _copied(opened, room)
-            before = reduced.result()
+        digest, samples = _copied(opened, room)
+    before = pool.submit(_overview, archive, source, "" if afresh else digest)
     shape = (facts.height, facts.width)
     flags, doubt = room.new(shape, np.uint8), room.new(shape, np.uint8)
     if not isinstance(source.ref, MasterRef):
@@ -304,7 +306,7 @@ def _load(archive: Archive, source: StorySourceFile, room: Room) -> _Loaded:
     picture = StoryPicture(
         facts=facts,
         samples=samples,
-        white=before.white,
+        white=before.result().white if samples.dtype.kind == "f" else float(np.iinfo(samples.dtype).max),
         space=archive.pictures.colour_space(source.path, facts),
         flags=flags,
         doubt=doubt,
@@ -312,6 +314,23 @@ def _load(archive: Archive, source: StorySourceFile, room: Room) -> _Loaded:
         losses=losses,
     )
     return _Loaded(picture=picture, before=before, pixels_sha256=digest)
+
+
+def _overview(archive: Archive, source: StorySourceFile, digest: str) -> Overview:
+    """The source looked at once; from an earlier run, where the digest of its pixels is given and it was kept."""
+
+    def looked() -> Mapping[str, Samples]:
+        with archive.pictures.open(source.path, source.facts) as opened:
+            seen = engine.overview(opened)
+        crops = {f"crop_{number}": crop for number, crop in enumerate(seen.samples)}
+        return {"reduced": seen.reduced, "measures": np.array([seen.scale, seen.white]), **crops}
+
+    facts = source.facts
+    key = json.dumps(["overview", archive.agent, digest, to_plain(facts)], sort_keys=True)
+    known = archive.kept.get(key, looked) if digest else looked()
+    scale, white = np.asarray(known["measures"]).tolist()
+    crops = tuple(known[name] for name in known if name.startswith("crop_"))
+    return Overview(facts=facts, reduced=known["reduced"], scale=scale, white=white, samples=crops)
 
 
 def _copied(source: PictureSource, room: Room) -> tuple[str, Samples]:
@@ -497,7 +516,7 @@ def _write(
     return StoryRendering(
         picture=picture,
         facts=facts,
-        before=loaded.before,
+        before=loaded.before.result(),
         after=overviews[0],
         flags=reduced_map.result(),
         cells=cells,

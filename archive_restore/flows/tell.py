@@ -227,18 +227,21 @@ def finish_story(
     Raise CredentialsFailed, SelfCheckFailed, StorageFailed.
     """
     ref, picture = derivation.ref, derivation.products[0]
-    signed = _sign(archive, source, derivation, staged, unsigned, rest, outcome=0)
     look = StoryLook(
         derivation=derivation, kinds=source.kinds, parent_path=source.path, before=rest.before,
-        picture_path=staged.directory / picture.name, after=rest.after, flags=rest.flags,
+        picture_path=unsigned, after=rest.after, flags=rest.flags,
     )  # fmt: skip
     with ThreadPoolExecutor(1, thread_name_prefix="pictures") as pool:
         pictures = pool.submit(archive.documents.story_pictures, look)
+        signed = _sign(archive, source, derivation, staged, unsigned, rest, outcome=0)
         credentials = _checked(archive, derivation, staged, signed, rest, outcome=0)
         shown = pictures.result()
+    look = replace(look, picture_path=staged.directory / picture.name)
+    unsigned.unlink()
     files = [signed]
     for number, (other, _) in enumerate(rest.others, 1):
         files.append(_sign(archive, source, derivation, staged, other, rest, outcome=number))
+        other.unlink()
         _checked(archive, derivation, staged, files[-1], rest, outcome=number)
     names = [product.name for product in (*derivation.products, *derivation.alternatives)]
     names += [one.sidecar.name for one in files if one.sidecar is not None]
@@ -304,9 +307,9 @@ def _sign(
     *,
     outcome: int,
 ) -> SignedFile:
-    """Give an outcome its manifest and its name; the unsigned file goes."""
+    """Give an outcome its manifest and its name; the unsigned file stays."""
     name = derivation.outcomes[outcome].name
-    signed = archive.credentials.sign_story(
+    return archive.credentials.sign_story(
         derivation,
         unsigned=unsigned,
         out=staged.directory / name,
@@ -319,8 +322,6 @@ def _sign(
         seen=rest.others[outcome - 1][1] if outcome else rest.after,
         outcome=outcome,
     )
-    unsigned.unlink()
-    return signed
 
 
 def _checked(

@@ -169,8 +169,9 @@ def pixels_of(
             line = np.concatenate([line, np.argwhere(near) + np.array([top, left])])
         found = np.concatenate([found, line])
     kept = (found[:, 0] >= rows[0]) & (found[:, 0] < rows[1]) & (found[:, 1] >= 0) & (found[:, 1] < width)
-    found = np.unique(found[kept], axis=0)
-    return found[:, 0], found[:, 1]
+    names = np.sort(found[kept] @ np.array([width, 1], np.intp))
+    down, across = np.divmod(names[np.diff(names, prepend=-1) > 0], width)  # np.unique loads much for this
+    return down, across
 
 
 def _inside(corners: Sequence[tuple[float, float]], rows: tuple[int, int], width: int) -> Pixels:

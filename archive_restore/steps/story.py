@@ -436,6 +436,7 @@ class Colorize(StoryStep):
     flags: ClassVar[PixelFlag] = PixelFlag.COLORIZED | PixelFlag.HUMAN
     action: ClassVar[str] = "c2pa.adjustedColor"
     digital_source_type: ClassVar[str] = "humanEdits"
+    asks_again: ClassVar[bool] = True
     parameters_schema: ClassVar[Mapping[str, Any]] = {
         "automatic": {
             "type": "boolean", "default": False,

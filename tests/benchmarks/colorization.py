@@ -408,7 +408,7 @@ def spoken(places: Sequence[Sequence[int]]) -> dict[str, object]:
     return {"hints": [{"point": list(at), "colour": names[k % len(names)]} for k, at in enumerate(places)]}
 
 
-def print_command(pixels: int = 12_000_000, turns: int = 5) -> None:
+def print_command(trained: bool, pixels: int = 12_000_000, turns: int = 5) -> None:
     """The whole command: first, then `turns` times again, each time with the first hint elsewhere."""
     gray, places = scene(pixels)
     rows = []
@@ -420,14 +420,16 @@ def print_command(pixels: int = 12_000_000, turns: int = 5) -> None:
             hints.append(folder / f"hints-{turn}.json")
             hints[-1].write_text(json.dumps(spoken(places)))
             places[0] = [gray.shape[0] // 3 + 40 * turn, gray.shape[0] // 2]
-        for kind, code in (
-            ("with byte code", {"PYTHONPYCACHEPREFIX": str(folder / "code"), "PYTHONDONTWRITEBYTECODE": ""}),
-            ("without", {"PYTHONPYCACHEPREFIX": "", "PYTHONDONTWRITEBYTECODE": "1"}),
-        ):
+        compiled = {"PYTHONPYCACHEPREFIX": str(folder / "code"), "PYTHONDONTWRITEBYTECODE": ""}
+        plain = {"PYTHONPYCACHEPREFIX": "", "PYTHONDONTWRITEBYTECODE": "1"}
+        kinds: list[tuple[str, dict[str, str], list[str]]] = [("with byte code", compiled, []), ("without", plain, [])]
+        if trained:
+            kinds.append(("with byte code, `--automatic`", compiled, ["--automatic"]))
+        for number, (kind, code, words) in enumerate(kinds):
             os.environ.update(code)
-            archive = new_archive(folder / kind)
+            archive = new_archive(folder / str(number))
             archive_restore(archive, "ingest", folder / "gray.tif")
-            spent = [archive_restore(archive, "colorize", "gray", "--hints", path) for path in hints]
+            spent = [archive_restore(archive, "colorize", "gray", "--hints", path, *words) for path in hints]
             for title, some in (("first", spent[:1]), ("again, median", spent[1:])):
                 middle = [median(getattr(one, what) for one in some) for what in ("seconds", "processor", "peak_mib")]
                 share = f"{middle[0] / spent[0].seconds:.2f}"
@@ -495,7 +497,7 @@ def main() -> None:
         print_speed(trained)
     if "command" in args.parts:
         print()
-        print_command()
+        print_command(trained)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from archive_restore.adapters.models import FolderModels
 from archive_restore.imaging.colour import lab_from_srgb
 from archive_restore.records.imagery import PixelFlag
 from tests.conftest import Shelf
@@ -129,6 +131,34 @@ def test_what_is_known_already_is_not_computed_again_and_the_result_is_the_same(
     (second,) = shelf.ok("colorize", "gray", "--hint", RED)["made"]
     assert (seen(first["path"])[0] == seen(second["path"])[0]).all()
     assert shelf.ok("reproduce", second["ref"])["identical"]
+
+
+def test_the_network_is_not_even_loaded_for_another_hint(shelf: Shelf, monkeypatch: pytest.MonkeyPatch):
+    (first,) = shelf.ok("colorize", "gray", "--automatic", "--hint", RED)["made"]
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderModels, "load", lambda *_: pytest.fail("the network was loaded"))
+        (second,) = shelf.ok("colorize", "gray", "--automatic", "--hint", "20,40=teal")["made"]
+    one, two = (json.loads(shelf.files(made["ref"])["derivation.json"].read_bytes()) for made in (first, second))
+    assert one["environment"] == two["environment"] and two["environment"]["models"][0]["name"] == "colour"
+    assert shelf.ok("reproduce", second["ref"])["identical"], "asked afresh, it says the same"
+    # Another card is another model, and what is damaged is asked for again.
+    card = FolderModels.card
+    monkeypatch.setattr(FolderModels, "card", lambda *of: replace(card(*of), card_sha256="0" * 64))
+    asked = counted(monkeypatch)
+    shelf.ok("colorize", "gray", "--automatic", "--hint", "20,40=navy")
+    assert len(asked) == 1
+    for planes in (shelf.root / "cache").glob("*/planes.npy"):
+        planes.write_bytes(planes.read_bytes()[:-9])
+    shelf.ok("colorize", "gray", "--automatic", "--hint", "20,40=navy")
+    assert len(asked) == 2
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the networks that are loaded from now on."""
+    asked: list[str] = []
+    load = FolderModels.load
+    monkeypatch.setattr(FolderModels, "load", lambda *of: (asked.append(of[1]), load(*of))[1])
+    return asked
 
 
 def test_a_toned_print_keeps_its_tone_where_nothing_is_known(shelf: Shelf):
