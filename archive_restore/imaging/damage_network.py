@@ -145,8 +145,11 @@ def search(
     marked &= (is_line & parameters.lines) | (~is_line & parameters.spots)
     left = long_lines(marked & ~bright & is_line) if leave_long else np.zeros_like(marked)
     if long_light is not LongLight.MARK:
-        light = long_lines(marked & bright & is_line)
-        left |= light if long_light is LongLight.LEAVE else light_lines.part_of_picture(tile[wide], marked, thin, light)
+        light = marked & bright & is_line
+        long = long_lines(light)
+        if long_light is LongLight.WEIGH and long.any():
+            long &= light_lines.part_of_picture(tile[wide], marked, thin, light)
+        left |= long
     left &= thin < LONG_SURE
     if spared is not None:
         here = Spared(features=spared.features[wide], eyes=spared.eyes[wide])
@@ -239,9 +242,8 @@ def margin(*, spares: bool = False, leave_long: bool = False, long_light: LongLi
     `spares`: where features of faces may be spared; `leave_long`: where long dark lines are left to a person;
     `long_light`: what becomes of long light ones.
     """
-    weighed = light_lines.REACH if long_light is LongLight.WEIGH else 0
-    long = leave_long or long_light is not LongLight.MARK
-    reach = AROUND + max(SPARED_REACH if spares else 0, _LONG_REACH + weighed if long else 0)
+    reaches = [SPARED_REACH] * spares + [_LONG_REACH] * (leave_long or long_light is not LongLight.MARK)
+    reach = AROUND + max(reaches + [light_lines.REACH] * (long_light is LongLight.WEIGH), default=0)
     return reach + reach % ALIGN
 
 

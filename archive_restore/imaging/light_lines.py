@@ -39,31 +39,31 @@ _OWN = 12  # over whose surroundings, this far, that is averaged
 _BEHIND = range(3, 13)  # pixels that must be marked where a line goes on
 _BEYOND = (range(4, 9), range(9, 15))  # and those that must not be, in each of which it must be plain
 _PAD = 20  # more than any of these reach aside
-REACH = FOLLOWED + _OWN + 1
-"""Pixels around a pixel within which `long` must be known."""
+REACH = FOLLOWED + 16
+"""Pixels around a pixel within which marks must be known."""
 
 
-def part_of_picture(luma: Floats, marked: Mask, chance: Floats, long: Mask) -> Mask:
-    """The pixels of `long` that are no damage, bool (h, w).
+def part_of_picture(luma: Floats, marked: Mask, chance: Floats, lines: Mask) -> Mask:
+    """The pixels of `lines` that are no damage, bool (h, w).
 
-    `luma`: in [0, 1]; `marked`: all that is taken for damage; `chance`: its probability; `long`: the marks that belong
-    to long light lines; all (h, w).
+    `luma`: in [0, 1]; `marked`: all that is taken for damage; `chance`: its probability; `lines`: the marks that are
+    light lines; all (h, w).
     """
-    found = np.zeros(long.shape, np.bool_)
-    if not long.any():
+    found = np.zeros(lines.shape, np.bool_)
+    if not lines.any():
         return found
-    rows, columns = (np.flatnonzero(long.any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero(lines.any(axis=axis)) for axis in (1, 0))
     extent = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    part = network_frames.wider(extent, 2 * AROUND, long.shape)
+    part = network_frames.wider(extent, 2 * AROUND, lines.shape)
     tones = np.ascontiguousarray(ridges.quantize(luma[part]))
-    tips = _tips(ridges.smooth(tones).astype(np.int32), marked[part], chance[part], long[part])
+    tips = _tips(ridges.smooth(tones).astype(np.int32), marked[part], chance[part], lines[part])
     if not tips.any():
         return found
-    way, square = long[part].astype(np.uint8), np.ones((3, 3), np.uint8)
+    way, square = lines[part].astype(np.uint8), np.ones((3, 3), np.uint8)
     reached = tips.astype(np.uint8)
     for _ in range(FOLLOWED):
         reached = cv2.dilate(reached, square) & way
-    found[part] = (reached > 0) & _plain(tones, marked[part], long[part]) & (_mean(chance[part], long[part]) < SURE)
+    found[part] = (reached > 0) & _plain(tones, marked[part], lines[part]) & (_mean(chance[part], lines[part]) < SURE)
     return found
 
 
@@ -78,19 +78,19 @@ def _mean(plane: NDArray[Any], where: Mask, radius: int = AROUND) -> NDArray[np.
     return _sum(plane * where, radius) / np.maximum(_sum(where, radius), 1)
 
 
-def _plain(tones: ridges.Int16, marked: Mask, long: Mask) -> Mask:
+def _plain(tones: ridges.Int16, marked: Mask, lines: Mask) -> Mask:
     """Where a line is lighter than what is sound around it by STANDS_OUT of its standard deviations."""
     whole = tones.astype(np.float64)
     mean = _mean(whole, ~marked)
     deviation = np.sqrt(np.maximum(_mean(whole * whole, ~marked) - mean * mean, 1))
-    return np.asarray(_mean((whole - mean) / deviation, long) >= STANDS_OUT)
+    return np.asarray(_mean((whole - mean) / deviation, lines) >= STANDS_OUT)
 
 
-def _tips(smoothed: Whole, marked: Mask, chance: Floats, long: Mask) -> Mask:
+def _tips(smoothed: Whole, marked: Mask, chance: Floats, lines: Mask) -> Mask:
     """Pixels near the end of a mark from which its line goes on, as plain and not marked."""
     tones = cv2.copyMakeBorder(smoothed, *(_PAD,) * 4, cv2.BORDER_REFLECT_101)
     flat, step = tones.reshape(-1), tones.shape[1]
-    near = cv2.dilate(long.astype(np.uint8), np.ones((3, 3), np.uint8))
+    near = cv2.dilate(lines.astype(np.uint8), np.ones((3, 3), np.uint8))
     # beyond the frame nothing goes on
     taken, line = (
         cv2.copyMakeBorder(plane.astype(np.uint8), *(_PAD,) * 4, cv2.BORDER_CONSTANT, value=outside).reshape(-1) > 0
@@ -98,14 +98,14 @@ def _tips(smoothed: Whole, marked: Mask, chance: Floats, long: Mask) -> Mask:
     )
     percent = np.rint(np.clip(chance, 0, 1) * 255).astype(np.int32)
     doubt = cv2.copyMakeBorder(percent, *(_PAD,) * 4, cv2.BORDER_CONSTANT, value=255).reshape(-1)
-    rows, columns = np.nonzero(long)
+    rows, columns = np.nonzero(lines)
     base = ((rows + _PAD) * step + columns + _PAD).astype(np.int32)
     heights = np.stack([_height(flat, base, step, turn, _HERE) for turn in range(_TURNS)])
     runs, own = heights.argmax(0), np.maximum(heights.max(0), 0)
-    plane = np.zeros(long.shape, np.float64)
+    plane = np.zeros(lines.shape, np.float64)
     plane[rows, columns] = own
-    least = AS_PLAIN * _mean(plane, long, _OWN)[rows, columns]
-    tips = np.zeros(long.shape, np.bool_)
+    least = AS_PLAIN * _mean(plane, lines, _OWN)[rows, columns]
+    tips = np.zeros(lines.shape, np.bool_)
     for turn in range(_TURNS):
         for bend in range(-_BEND, _BEND + 1):
             those = np.flatnonzero(runs == (turn + bend) % _TURNS)
