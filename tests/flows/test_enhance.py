@@ -45,6 +45,7 @@ def test_it_is_larger_and_agrees_with_its_source(shelf: Shelf):
     run_ = record["steps"][-1]
     assert run_["step"] == "enlarge"
     assert made["agreement_db"] == run_["survey"]["agreement_db"] >= 40
+    assert any("not repaired first" in note for note in made["notes"])
     assert record["environment"]["models"] == []
     assert run_["digital_source_type"] == "algorithmicallyEnhanced"
     assert shelf.ok("verify")["findings"] == []
