@@ -179,7 +179,8 @@ def _make(
         archive, source, order.plan.steps, order.telling, lineage,
         kind=order.kind, directory=staged.directory, device=order.device,
     )  # fmt: skip
-    if order.kind is StoryKind.ENHANCEMENT and not any(run.pixels for run in rendering.steps):
+    same = rendering.products[0].pixels_sha256 == rendering.source_pixels_sha256
+    if order.kind is StoryKind.ENHANCEMENT and same and not any(run.pixels for run in rendering.steps):
         raise NothingToEnhance(
             f"there is nothing to enhance in {source.ref}: it is as large as was asked, and nothing is marked as lost",
             hint="Give a --scale, or draw with --regions what is to be completed",

@@ -197,7 +197,7 @@ def test_faces_are_rebuilt_only_where_asked_and_where_there_are_some(shelf: Shel
     assert (steps[0]["survey"]["faces"], steps[0]["survey"]["places"]) == (0, [])
     assert not (flags_of(made["path"]) & PixelFlag.SYNTHESIZED).any()
     (made,) = shelf.ok("enhance", "a", "--scale", "2", *KERNEL, "--faces")["made"]
-    assert made["notes"] == ["No face was rebuilt: nothing is marked as lost."]
+    assert made["notes"][1:] == ["No face was rebuilt: nothing is marked as lost."]
 
 
 def test_words_that_do_not_fit(shelf: Shelf):
