@@ -61,6 +61,8 @@ from archive_restore.records.objects import MasterRef
 from archive_restore.records.provenance import Material
 from archive_restore.records.stories import HumanDecision, StoryDerivation, StoryKind, StoryRef
 
+UNREPAIRED = "Made from the master as it came in: what is damaged was not repaired first, and was enlarged as well."
+"""Note of an enlargement of a master."""
 PLAIN = "algorithmicallyEnhanced"
 """IPTC digital source type where no step says another."""
 
@@ -177,7 +179,8 @@ def _make(
         archive, source, order.plan.steps, order.telling, lineage,
         kind=order.kind, directory=staged.directory, device=order.device,
     )  # fmt: skip
-    if order.kind is StoryKind.ENHANCEMENT and not any(run.pixels for run in rendering.steps):
+    same = rendering.products[0].pixels_sha256 == rendering.source_pixels_sha256
+    if order.kind is StoryKind.ENHANCEMENT and same and not any(run.pixels for run in rendering.steps):
         raise NothingToEnhance(
             f"there is nothing to enhance in {source.ref}: it is as large as was asked, and nothing is marked as lost",
             hint="Give a --scale, or draw with --regions what is to be completed",
@@ -446,6 +449,8 @@ def _derivation(
         geometry=rendering.geometry,
     )
     detail = f"recipe {order.plan.recipe.name} on {source.ref}"
+    larger = (rendering.facts.width, rendering.facts.height) != (source.facts.width, source.facts.height)
+    unrepaired = larger and isinstance(source.ref, MasterRef)
     return StoryDerivation(
         derivation_id=uuid.uuid4().urn,
         ref=ref,
@@ -460,7 +465,7 @@ def _derivation(
         map=summary,
         environment=environment(archive, rendering.networks, source.facts, ref.kind.value),
         people=(*order.people, *rendering.people),
-        notes=rendering.notes,
+        notes=(*((UNREPAIRED,) if unrepaired else ()), *rendering.notes),
         started=started,
         ended=archive.clock.now(),
         events=(event(archive, "creation", str(ref), detail),),
