@@ -6,6 +6,9 @@ which hints are carried (n, 3 + PLANES, h, w). Made for a whole picture reduced 
 looks at the whole frame, so that it cannot run in tiles. It never sees a hint: what a person says later needs no second
 look.
 
+With `scene` it is told what the picture shows, by a network that learnt to name things and learns nothing more here:
+few photographs do not teach what grass is.
+
 It learns both at once, from how well hints that were read from photographs tell the rest of them ("deep kernel
 learning": Wilson et al., AISTATS 2016). A guess is no evidence.
 """
@@ -23,6 +26,7 @@ from torch.nn import functional
 
 from archive_restore.imaging.belonging import CODES, PARTS
 from archive_restore.imaging.networks.damage import local_contrast
+from archive_restore.imaging.networks.scene import CHANNELS, SceneNet
 
 MULTIPLE = 16
 """Height and width of the input are multiples of it."""
@@ -55,8 +59,8 @@ class ColourNet(nn.Module):
     """See the module; `forward` gives what is promised, `described` what it is made of.
 
     `widths`: channels at 1/2, 1/4, 1/8 and 1/16 of the size; `detail`: channels of the head at full size; `dropout`:
-    share of the channels at 1/16 left out in training; `scale` and `offset`: Platt's calibration, confidence =
-    sigmoid(scale * logit + offset).
+    share of the channels at 1/16 left out in training; `scene`: what the picture shows is told; `kept`: share of its
+    chroma that a guess keeps; `scale` and `offset`: Platt's calibration, confidence = sigmoid(scale * logit + offset).
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class ColourNet(nn.Module):
         widths: Sequence[int] = (32, 64, 128, 192),
         detail: int = 16,
         dropout: float = 0.15,
+        scene: bool = False,
+        kept: float = 1.0,
         scale: float = 1.0,
         offset: float = 0.0,
     ) -> None:
@@ -79,6 +85,11 @@ class ColourNet(nn.Module):
         self.down_four = nn.Conv2d(three, four, 2, stride=2)
         self.context = nn.Sequential(
             _Block(four), _Look(four), nn.Dropout2d(dropout), _Block(four), _Look(four), nn.Dropout2d(dropout)
+        )
+        self.scene = SceneNet().requires_grad_(False) if scene else None
+        self.told = nn.ModuleList(
+            nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(width, out, 1))
+            for width, out in zip(CHANNELS if scene else (), (two, three, four, four), strict=False)
         )
         self.narrow_three, self.up_three = nn.Conv2d(four, three, 1), _Block(three)
         self.narrow_two, self.up_two = nn.Conv2d(three, two, 1), _Block(two)
@@ -98,16 +109,20 @@ class ColourNet(nn.Module):
             self.head.bias[4 : 4 + PARTS] = 0.5
         self.apart = nn.Parameter(torch.tensor([[4.0, 3.0], [3.0, 2.0], [8.0, 6.0]]))
         self.alike = nn.Parameter(torch.tensor([[3.0, 1.5, 1.5], [5.0, 2.0, 2.0], [3.0, 1.0, 1.0]]))
-        self.scale, self.offset = float(scale), float(offset)
+        self.kept, self.scale, self.offset = float(kept), float(scale), float(offset)
 
     def forward(self, given: Tensor) -> Tensor:
         """(n, 4, h, w) lightness and traits -> (n, 3 + PLANES, h, w)."""
         colour, logit, rest = self.described(given)
         return torch.cat([colour, torch.sigmoid(self.scale * logit + self.offset), rest], 1)
 
-    def described(self, given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def described(
+        self, given: Tensor, *, told: bool = True, at: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Colour (n, 2, h, w), its confidence's logit before calibration (n, 1, h, w), and the planes that say how
-        colours go together (n, PLANES, h, w); float32."""
+        colours go together (n, PLANES, h, w); float32. Not `told`: as if nobody knew what the picture shows. `at` (n, p):
+        only at these pixels, counted row by row; then h is p, and w is 1.
+        """
         lightness, traits = given[:, :1], given[:, 1:]
         seen = torch.cat([lightness - 0.5, local_contrast(lightness), traits - 0.5], 1)
         seen = seen.contiguous(memory_format=torch.channels_last)
@@ -116,24 +131,41 @@ class ColourNet(nn.Module):
         above = torch.linspace(-1, 1, height, dtype=halves.dtype, device=halves.device)  # skies are
         above = above.view(1, 1, -1, 1).expand(len(halves), 1, height, width)
         one = self.first(self.into(torch.cat([halves, above], 1)))
-        two = self.second(self.down_two(one))
-        three = self.third(self.down_three(two))
-        x = self.context(self.down_four(three))
+        shown = self._told(lightness) if told else (0, 0, 0)
+        two = self.second(self.down_two(one) + shown[0])
+        three = self.third(self.down_three(two) + shown[1])
+        x = self.context(self.down_four(three) + shown[2])
         y = self.up_three(functional.interpolate(self.narrow_three(x), scale_factor=2, mode="nearest") + three)
         y = self.up_two(functional.interpolate(self.narrow_two(y), scale_factor=2, mode="nearest") + two)
         y = self.up_one(functional.interpolate(self.narrow_one(y), scale_factor=2, mode="nearest") + one)
         fine = functional.relu(functional.pixel_shuffle(self.spread(self.norm(y)), 2) + self.look(seen))
-        made = self.head(torch.cat([fine, functional.relu(self.join(fine))], 1)).float()
+        fine = torch.cat([fine, functional.relu(self.join(fine))], 1)
+        n, _, height, width = fine.shape
+        down = torch.arange(height, device=fine.device).float().view(1, 1, -1, 1) / LONGEST
+        across = torch.arange(width, device=fine.device).float().view(1, 1, 1, -1) / LONGEST
+        places = torch.cat([down.expand(n, 1, height, width), across.expand(n, 1, height, width)], 1)
+        if at is not None:
+            fine, places, traits = (
+                plane.flatten(2).gather(2, at[:, None].expand(-1, plane.shape[1], -1))[..., None]
+                for plane in (fine, places, traits)
+            )
+        made = self.head(fine).float()
         doubt = functional.softplus(made[:, 3:4]) + _LEAST_DOUBT
         weights = functional.softplus(made[:, 4 : 4 + PARTS])
-        n, _, height, width = made.shape
-        down = torch.arange(height, device=made.device).float().view(1, 1, -1, 1) / LONGEST
-        across = torch.arange(width, device=made.device).float().view(1, 1, 1, -1) / LONGEST
-        places = torch.cat([down.expand(n, 1, height, width), across.expand(n, 1, height, width)], 1)
         codes = []
         for part, learnt in enumerate(made[:, 4 + PARTS :].chunk(PARTS, 1)):
             codes += [learnt, places * self.apart[part].view(1, -1, 1, 1), traits * self.alike[part].view(1, -1, 1, 1)]
-        return torch.tanh(made[:, :2]), made[:, 2:3], torch.cat([doubt, weights, *codes], 1)
+        return self.kept * torch.tanh(made[:, :2]), made[:, 2:3], torch.cat([doubt, weights, *codes], 1)
+
+    def _told(self, lightness: Tensor) -> Sequence[Tensor | int]:
+        """What is added at 1/4, 1/8 and 1/16 of the size."""
+        if self.scene is None:
+            return (0, 0, 0)
+        with torch.no_grad():
+            features = self.scene(lightness.contiguous(memory_format=torch.channels_last))
+            features = [functional.layer_norm(feature, feature.shape[1:]) for feature in features]
+        one, two, three, four = (tell(feature) for tell, feature in zip(self.told, features, strict=True))
+        return one, two, three + functional.interpolate(four, three.shape[2:], mode="bilinear", align_corners=False)
 
 
 class _Look(nn.Module):
