@@ -100,7 +100,7 @@ SOURCES = (
         package="python3-sklearn", files=r".*/datasets/images/flower\.jpg", licence="CC-BY-2.0", author="vultilion",
         url="https://www.flickr.com/photos/vultilion/6056698931/",
     ),
-    # Landscapes, towns and halls; in `scene` people at work on Kodachrome, 1942 and 1943. The copyright file says whose.
+    # Landscapes and towns; in `scene` people at work on Kodachrome, 1942 and 1943. Its copyright file says whose.
     Source(package="endless-sky-data", files=r".*/images/(land/.*|scene/loc[0-9])\.jpg"),
     Source(
         package="tuxpaint-data", files=r".*/tuxpaint/templates/.*\.jpg", licence="GPL-2+",
@@ -223,7 +223,9 @@ def _copyright(folder: Path, package: str) -> dict[str, tuple[str, str, str]]:
     text = (folder / "usr/share/doc" / package / "copyright").read_text(encoding="utf-8")
     stated = {}
     for paragraph in text.split("\n\n"):
-        fields = dict(re.findall(r"^(Files|Copyright|License|Comment):\s*((?:.*)(?:\n[ \t].*)*)", paragraph, re.MULTILINE))
+        fields = dict(
+            re.findall(r"^(Files|Copyright|License|Comment):\s*((?:.*)(?:\n[ \t].*)*)", paragraph, re.MULTILINE)
+        )
         if {"Files", "Copyright", "License"} <= set(fields):
             licence, _, more = fields["License"].partition("\n")
             said = " ".join(f"{more} {fields.get('Comment', '')}".split())

@@ -48,7 +48,9 @@ def told(here: Tensor, there: Tensor, off: Tensor, shade: Tensor, shade_there: T
     """What hints say of pixels described by `here` (p, PLANES): their departures `off` (k, 2) at pixels described by
     `there`, carried; `shade` of both."""
     between = kernel(there[:, 1:], there[:, 1:]) + torch.diag(there[:, 0])
-    return shade[:, None] * (kernel(here[:, 1:], there[:, 1:]) @ torch.linalg.solve(between, off / shade_there[:, None]))
+    return shade[:, None] * (
+        kernel(here[:, 1:], there[:, 1:]) @ torch.linalg.solve(between, off / shade_there[:, None])
+    )
 
 
 def train(args: argparse.Namespace) -> Run:
