@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -40,6 +40,8 @@ class Proposal:
     """(h, w) 0 to 1: how likely they are near the truth; 0 where there is none."""
     covers: Floats
     """(h, w) 0 to 1: how far they take the place of a print's own tone; 0 where there is none."""
+    guess: Floats | None = None
+    """(h, w, 2) a* and b* before hints put them right; None where they were not, and `compose` has to."""
 
 
 Judge = Callable[[Floats, Floats], Proposal]
@@ -170,14 +172,16 @@ def plan_colour(
         proposed = propose(seen, spread, judgement(light, abstention, palette, strength, near))
     else:
         ab = spread.ab * spread.trust[:, :, None]
-        proposed = Proposal(ab=ab, sure=spread.trust, covers=spread.trust)
-    outcomes = [compose(proposed.ab, spread)]
+        proposed = Proposal(ab=ab, sure=spread.trust, covers=spread.trust, guess=np.zeros_like(ab))
+    outcomes = [compose(proposed, spread)]
     known, covered = (_with_hints(plane, spread) for plane in (proposed.sure, proposed.covers))
     if samples > 1:
         free = (1 - spread.trust) * (1 - 0.5 * known)
         for index in range(1, samples):
-            other = alternative(seen, proposed.ab, free, seed=seed, index=index, palette=palette)
-            outcomes.append(compose(other, spread))
+            # Of what nobody had a hand in, so that a hint that moves does not turn all of it over.
+            base = proposed.ab if proposed.guess is None else proposed.guess
+            other = alternative(seen, base, free, seed=seed, index=index, palette=palette)
+            outcomes.append(compose(replace(proposed, ab=proposed.ab + (other - base)), spread))
     ruled = spread.trust
     areas = tuple(
         Area(
@@ -249,19 +253,21 @@ def _continued(planes: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     return out
 
 
-def compose(automatic: Floats, spread: hinted.Spread) -> Floats:
-    """Put a proposal (h, w, 2) right by hints.
+def compose(proposed: Proposal, spread: hinted.Spread) -> Floats:
+    """Colours (h, w, 2) of a proposal that hold hints at their pixels.
 
-    Hints hold at their pixels. Around those that the proposal missed they take its place, as far as they are trusted;
-    a proposal that follows the hints stays, for it knows more of what lies between them.
+    Where it was not put right by hints, they take its place around those that it missed, as far as they are trusted;
+    where it follows them it stays, for it knows more of what lies between them.
     """
-    missed = [np.array(mark.ab) - automatic[mark.rows, mark.columns].mean(axis=0) for mark in spread.marks]
-    wrong = np.clip((np.hypot(*np.array(missed, np.float32).reshape(-1, 2).T) - _OBEYED) / _OBEYED, 0, 1)
-    share = spread.trust * np.clip(spread.carried(wrong[:, None])[:, :, 0], 0, 1)
-    made = automatic + share[:, :, None] * (spread.ab - automatic)
+    made = proposed.ab.astype(np.float32)
+    if proposed.guess is None:
+        missed = [np.array(mark.ab) - made[mark.rows, mark.columns].mean(axis=0) for mark in spread.marks]
+        wrong = np.clip((np.hypot(*np.array(missed, np.float32).reshape(-1, 2).T) - _OBEYED) / _OBEYED, 0, 1)
+        share = spread.trust * np.clip(spread.carried(wrong[:, None])[:, :, 0], 0, 1)
+        made += share[:, :, None] * (spread.ab - made)
     for mark in spread.marks:
         made[mark.rows, mark.columns] = mark.ab
-    return made.astype(np.float32)
+    return made
 
 
 def _with_hints(plane: Floats, spread: hinted.Spread) -> Floats:
@@ -320,14 +326,23 @@ def belonging_proposal(predict: Callable[[Floats], Floats], *, multiple: int = 1
     def propose(seen: hinted.Seen, spread: hinted.Spread, judged: Judge) -> Proposal:
         made = _predicted(predict, belonging.traits(seen), multiple, least)
         guess = judged(*_colours(made))
-        whole = [mark.reach == 1 and mark.within is None for mark in spread.marks]
-        told = [mark for mark, kept in zip(spread.marks, whole, strict=True) if kept]
-        ab, settled = belonging.carried(belonging.Belonging.of(made[3:]), seen.lightness, guess.ab, told)
-        ab += (_SIDE_BY_SIDE * np.square(spread.trust))[:, :, None] * (spread.ab - ab)
-        bounded = np.isin(spread.owner, np.flatnonzero(~np.array(whole, np.bool_)))
-        settled = np.maximum(settled, spread.trust * bounded)
+        told = [k for k, mark in enumerate(spread.marks) if mark.reach == 1 and mark.within is None]
+        ab, settled = belonging.carried(
+            belonging.Belonging.of(made[3:]),
+            seen.lightness,
+            guess.ab,
+            [spread.marks[k] for k in told],
+            [spread.paths[k] for k in told],
+        )
+        # Hints that a person bounded were not carried: within their bounds the spreader has it all.
+        bounded = np.ones((len(spread.marks), 1), np.float32)
+        bounded[told] = 0
+        own = np.clip(spread.carried(bounded)[:, :, 0], 0, 1)
+        share = spread.trust * (own + (1 - own) * _SIDE_BY_SIDE * spread.trust)
+        ab += share[:, :, None] * (spread.ab - ab)
+        settled = np.maximum(settled, spread.trust * own)
         covers = np.maximum(guess.covers, np.maximum(settled, spread.trust))
-        return Proposal(ab=ab, sure=np.maximum(guess.sure, settled), covers=covers)
+        return Proposal(ab=ab, sure=np.maximum(guess.sure, settled), covers=covers, guess=guess.ab)
 
     return propose
 

@@ -10,7 +10,7 @@ on photographs of the training split.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -56,7 +56,9 @@ class Mark:
 class Spread:
     """What hints say of every pixel of the reduced picture."""
 
-    def __init__(self, marks: Sequence[Mark], trust: Floats, owner: npt.NDArray[np.int32], shares: Shares) -> None:
+    def __init__(
+        self, marks: Sequence[Mark], trust: Floats, owner: npt.NDArray[np.int32], shares: Shares, paths: Paths
+    ) -> None:
         """Made by `spread`."""
         self.marks = tuple(marks)
         self.trust = trust
@@ -64,6 +66,8 @@ class Spread:
         self.owner = owner
         """(h, w) index of the hint that says most; -1 where none reaches."""
         self._shares = shares
+        self.paths = paths
+        """By the index of each hint that spreads: how long the shortest path to a pixel is (h, w), units of L*."""
         self.ab = self.carried(np.array([mark.ab for mark in marks], np.float32).reshape(-1, 2))
         """(h, w, 2) a* and b*; 0 where no hint has a say."""
 
@@ -83,6 +87,7 @@ class Spread:
 
 Shares = tuple[Floats, npt.NDArray[np.int32]] | None
 """(k, h, w) how far each hint that spreads makes up a pixel, shading included, and which hints these are."""
+Paths = Mapping[int, npt.NDArray[np.float16]]
 
 
 class Seen:
@@ -227,18 +232,28 @@ def spread(seen: Seen, marks: Sequence[Mark]) -> Spread:
     trust = np.zeros(seen.lightness.shape, np.float32)
     owner = np.full(seen.lightness.shape, -1, np.int32)
     names = np.array([index for index, mark in enumerate(marks) if mark.reach > 0], np.int32)
-    shares = (_shared(seen, [marks[index] for index in names], names, trust, owner), names) if names.size else None
+    shares, paths = None, {}
+    if names.size:
+        told = [marks[index] for index in names]
+        planes = lengths(seen, [(mark.rows, mark.columns) for mark in told])
+        with np.errstate(over="ignore"):  # what no path leads to
+            paths = dict(zip(names.tolist(), planes.astype(np.float16), strict=True))
+        shares = (_shared(seen, told, names, planes, trust, owner), names)
     for index, mark in enumerate(marks):
         trust[mark.rows, mark.columns], owner[mark.rows, mark.columns] = 1, index
-    return Spread(marks, trust, owner, shares)
+    return Spread(marks, trust, owner, shares, paths)
 
 
 def _shared(
-    seen: Seen, marks: Sequence[Mark], names: npt.NDArray[np.int32], trust: Floats, owner: npt.NDArray[np.int32]
+    seen: Seen,
+    marks: Sequence[Mark],
+    names: npt.NDArray[np.int32],
+    paths: Floats,
+    trust: Floats,
+    owner: npt.NDArray[np.int32],
 ) -> Floats:
-    """Share the pixels among hints that spread, (k, h, w), and fill trust and owner."""
+    """Share the pixels among hints that spread, (k, h, w), in the place of their paths, and fill trust and owner."""
     height, width = seen.lightness.shape
-    paths = lengths(seen, [(mark.rows, mark.columns) for mark in marks])
     traits = [_Traits.of(seen, mark) for mark in marks]
     light = np.array([one.lightness for one in traits], np.float32)[:, None, None]
     band = max(1, (1 << 22) // (width * len(marks)))
@@ -247,10 +262,6 @@ def _shared(
         weights, trusted = np.empty((2, len(marks), rows.stop - top, width), np.float32)
         for k, (mark, own) in enumerate(zip(marks, traits, strict=True)):
             weights[k], trusted[k] = _distances(seen, mark, own, paths[k, rows], rows)
-        least = weights.min(axis=0)
-        weights -= least
-        weights *= np.float32(-_SHARP) / (np.float32(_RELATIVE) * least + np.float32(_CLOSE))
-        np.exp(weights, out=weights)
         trusted *= np.float32(1 / _TRUSTED)
         np.square(trusted, out=trusted)
         np.exp(np.negative(trusted, out=trusted), out=trusted)
@@ -258,6 +269,11 @@ def _shared(
         np.maximum(trusted, 0, out=trusted)
         known = trusted.max(axis=0) / np.float32(1 - _LEAST)
         trust[rows] = known
+        weights[trusted == 0] = _FAR  # who has no say is not listened to
+        least = weights.min(axis=0)
+        weights -= least
+        weights *= np.float32(-_SHARP) / (np.float32(_RELATIVE) * least + np.float32(_CLOSE))
+        np.exp(weights, out=weights)
         weights *= trusted
         weights[weights < _LEAST * weights.max(axis=0)] = 0  # what hardly counts does not at all
         weights /= np.maximum(weights.sum(axis=0), np.float32(1e-20))

@@ -121,7 +121,8 @@ def choose(
         asked = ", ".join(word for word in (era, region, process) if word)
         known = "; ".join(f"{p['id']} ({said(p)})" for p in sorted(palettes, key=lambda p: str(p["id"])))
         raise UsageError(f"no palette fits {asked}", hint=f"There are: {known}")
-    return min(fitting, key=lambda p: (region not in p["regions"], p["years"][1] - p["years"][0], p["id"]))
+    place = region or ("*" if process else "")  # a process alone is that of no country
+    return min(fitting, key=lambda p: (place not in p["regions"], p["years"][1] - p["years"][0], p["id"]))
 
 
 def said(palette: Mapping[str, Any]) -> str:
@@ -149,7 +150,7 @@ def rests_on(palette: Mapping[str, Any]) -> str:
     words = []
     for basis, meaning in _BASES.items():
         if names := by.get(basis):
-            words.append(f"{meaning}: {', '.join(names)}")
+            words.append(f"{meaning}: {', '.join(names) if len(names) <= _FEW else f'{len(names)} colours'}")
     rest: dict[str, list[str]] = {}
     for number, basis in palette.get("basis", {}).items():
         rest.setdefault(str(basis), []).append(_NUMBERS[number])
@@ -157,6 +158,7 @@ def rests_on(palette: Mapping[str, Any]) -> str:
     return "; ".join(words)
 
 
+_FEW = 8  # colours that are called by their names
 _BASES = {
     "measured": "measured on photographs",
     "computed": "computed of published numbers",

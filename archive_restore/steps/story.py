@@ -370,7 +370,7 @@ class Colorize(StoryStep):
     """Gives colours that people said and a model proposes; light and dark stay those of the source."""
 
     name: ClassVar[str] = "colorize"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     summary: ClassVar[str] = "Gives the picture colours; light and dark stay the photograph's."
     flags: ClassVar[PixelFlag] = PixelFlag.COLORIZED | PixelFlag.HUMAN
     action: ClassVar[str] = "c2pa.adjustedColor"

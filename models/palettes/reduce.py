@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archive_restore.imaging.colour import lab_from_srgb
+from archive_restore.imaging.colour import lab_from_linear, lab_from_srgb
 
 Numbers = npt.NDArray[np.float64]
 WAVELENGTHS = np.arange(400, 701, 5.0)
@@ -38,12 +38,34 @@ SCREENS = {
 """Names of the tables with the transmittance of each colour of a screen."""
 REDDEST = 640.0
 """Nanometres beyond which a screen plate is taken to see nothing: an assumption, for no curve of one was found."""
-FILMS = {
-    "kodachrome-64": ("spectral_film_lut.reversal_film.kodachrome_64", "KODACHROME_64"),
-    "technicolor-v": ("spectral_film_lut.print_film.technicolor_v", "TECHNICOLOR_V"),
+STOCKS = {
+    "kodachrome-64": ("reversal_film.kodachrome_64", "KODACHROME_64"),
+    "fp-100c": ("reversal_film.fuji_fp100c", "FUJI_FP100C"),
+    "technicolor-iv": ("reversal_film.technicolor_iv", "TECHNICOLOR_IV_ALT_2"),
+    "eastman-5222": ("bw_negative_film.kodak_5222", "KODAK_5222_DEV_9"),
+    "eastman-5250": ("negative_film.kodak_5250", "KODAK_5250"),
+    "eastman-5381": ("print_film.kodak_5381", "KODAK_5381"),
 }
+"""Curves read off data sheets: module of spectral_film_lut and the constant in it."""
+TRANSPARENCY, PAPER = 1.0, 0.74
+"""Density of an 18.4 % gray: of films that light falls through, and of prints (where it is as dark as the gray was)."""
+NEGATIVE = 0.6
+"""Density above the base of an 18.4 % gray in a negative: in the straight part of all of them."""
+SEPARATION = ("25", "58", "47")
+"""Kodak's filters for separations, red, green and blue; those of the three-strip camera were not found."""
+AGFACOLOR_AT = range(400, 701, 25)
+AGFACOLOR = (
+    (-4, -4, -4, -4, -4, -4, -4, -4, -0.43, -0.15, 0.00, -0.03, -0.23),
+    (-4, -4, -4, -4, -1.02, -0.42, 0.00, -0.17, -0.72, -1.07, -4, -4, -4),
+    (-0.40, -0.12, 0.00, -0.08, -0.70, -1.55, -2.08, -2.40, -4, -4, -4, -4, -4),
+)
+"""Logarithm of the sensitivity of Agfacolor Negative type B, red to blue, at AGFACOLOR_AT nanometres: Schmidt and
+Kochs, Farbfilmtechnik, Berlin 1943, figure 59a, as ImageLab (MaratShch) reads it: notes of 4 August 2026, 5.2."""
+AGFACOLOR_GAMMA = 0.65
+"""Slope of the negative: printed for Gevacolor 652, of the same kind (Cheltsov and Bongard 1958, as told there)."""
 NAMES = {
     "carmine": ("M R TC", "carmine"),
+    "chrome yellow": ("F", "chrome yellow"),
     "gamboge": ("M", "gamboge"),
     "Prussian blue": ("R", "prussian blue"),
     "indigo": ("M R", "indigo|indigo blue"),
@@ -56,11 +78,13 @@ NAMES = {
     "emerald green": ("M", "emerald green"),
     "crimson lake": ("M", "crimson lake"),
     "bamboo": ("M", "bamboo"),
+    "oak": ("M TC P", r"oak ?\[brown\]|english oak|oakwood|light oak"),
     "blond wood": ("M", "blond"),
     "brick red": ("M R", "brick red"),
-    "sand": ("M F TC", "sand"),
     "white cloth": ("TC", "white"),
-    "olive drab paint": ("F", "olive drab"),
+    "steel gray": ("M TC", "steel|steel grey"),
+    "olive drab": ("M F", "olive drab"),
+    "Turkey red": ("M", "turkey red"),
     "pastel cloth": ("TC", "pastel pink|pastel blue|baby pink|baby blue|aqua|maize|peach|nile|lavender"),
     "orange and coral cloth": ("TC", "orange|coral|salmon|tangerine|flame red"),
     "turquoise cloth": ("TC", "turquoise|blue turquoise|aqua"),
@@ -149,7 +173,8 @@ def screen(light: Light, colours: Sequence[Numbers], objects: Mapping[str, Numbe
 
 
 def named(folder: Path, dictionaries: str, names: str) -> dict[str, Any]:
-    """Mean CIELAB of what dictionaries say of names, and how many colours they say: centroids of ISCC-NBS blocks."""
+    """Mean CIELAB of what dictionaries say of names, how far that varies and how many colours they say: centroids of
+    ISCC-NBS blocks."""
     found = []
     for dictionary in dictionaries.split():
         text = (folder / f"{dictionary}.pm").read_text("latin-1")
@@ -159,41 +184,140 @@ def named(folder: Path, dictionaries: str, names: str) -> dict[str, Any]:
     if not found:
         raise SystemExit(f"No {names!r} in {dictionaries}")
     lab = lab_from_srgb(np.array(found)).astype(np.float64)
-    return {"count": len(found), "lab": lab.mean(axis=0)}
+    return {"count": len(found), "lab": lab.mean(axis=0), "deviation": lab.std(axis=0)}
 
 
-def film(light: Light, colour: Any, data: Any, objects: Mapping[str, Numbers]) -> dict[str, Any]:
-    """What three dyes can show, and, of a reversal film, what they do show.
+# --- films and prints ------------------------------------------------------------------------------
+
+Curves = Sequence[Numbers]
+"""Of each layer, red-sensitive to blue-sensitive: logarithm of exposure and density (n, 2), exposure rising."""
+
+
+def curves_of(data: Any) -> Curves:
+    """The characteristic curves of a stock, each above its least density."""
+    found = [np.array(sorted(curve.items())) for curve in data.sensiometric_curve]
+    return [np.column_stack([curve[:, 0], curve[:, 1] - curve[:, 1].min()]) for curve in found]
+
+
+def even(curves: Curves, gray: float) -> Curves:
+    """The mean of three curves, for each layer: a scale of grays stays gray, as printers see to it."""
+    middle = [float(np.interp(gray, curve[:, 1], curve[:, 0])) for curve in curves]
+    at = np.linspace(-1.5, 1.5, 121)
+    density = [np.interp(at + x, curve[:, 0], curve[:, 1]) for x, curve in zip(middle, curves, strict=True)]
+    return [np.column_stack([at, np.mean(density, axis=0)])] * 3
+
+
+def dyes_of(data: Any) -> Numbers:
+    """Densities (3, w) of the cyan, magenta and yellow dye of a stock."""
+    return np.array([_interpolated(dye) for dye in data.spectral_density])
+
+
+def seen_by(layers: Sequence[Mapping[float, float]], light: Numbers) -> Numbers:
+    """What layers of these logarithms of sensitivity see of each wavelength of a light, (3, w)."""
+    return np.array([10 ** _interpolated(layer, -4.0) for layer in layers]) * light
+
+
+def neutral(light: Light, dyes: Numbers, density: float) -> Numbers:
+    """How much of each dye (3,) makes a gray of this density, by Newton's method."""
+    amounts = np.full(3, density)
+    aim = light.white * 10**-density
+    for _ in range(50):
+        made = light.xyz(10 ** -(amounts @ dyes))
+        slopes = np.array([(light.xyz(10 ** -((amounts + step) @ dyes)) - made) / 1e-4 for step in 1e-4 * np.eye(3)])
+        amounts = amounts + np.linalg.solve(slopes.T, aim - made)
+    return np.asarray(amounts)
+
+
+def developed(curves: Curves, gray: float, stops: Numbers) -> Numbers:
+    """Density of each layer (…, 3) as parts of that of a gray, at logarithms of exposure (…, 3) from the gray's."""
+    parts = []
+    for layer, curve in enumerate(curves):
+        rising = curve if curve[-1, 1] > curve[0, 1] else curve[::-1]
+        middle = np.interp(gray, rising[:, 1], rising[:, 0])
+        parts.append(np.interp(stops[..., layer] + middle, curve[:, 0], curve[:, 1]) / gray)
+    return np.stack(parts, axis=-1)
+
+
+def stops(seen: Numbers, spectra: Numbers) -> Numbers:
+    """Logarithms of exposure (…, 3) from that of an 18.4 % gray, of reflectances (…, w)."""
+    return np.asarray(np.log10(np.maximum(spectra @ seen.T, 1e-9) / (0.184 * seen.sum(axis=1))))
+
+
+def looked_at(light: Light, dyes: Numbers, gray: float, parts: Numbers) -> Numbers:
+    """CIELAB of dyes, in parts (…, 3) of what makes a gray; the last is taken for white, and gives only how light."""
+    xyz = light.xyz(10 ** -((parts * neutral(light, dyes, gray)) @ dyes))
+    return light.lab(xyz / xyz[-1, 1])
+
+
+def film(
+    light: Light, data: Any, objects: Mapping[str, Numbers], seen: Numbers, gray: float = TRANSPARENCY
+) -> dict[str, Any]:
+    """What a reversal film, or an instant print, shows of objects.
 
     An object's light exposes each layer by its sensitivity; a layer makes dye as it does in a gray of that exposure,
-    18.4 % gray becoming a density of 1. White is what a white object becomes. Effects of one layer on another are left
-    out, since no data sheet gives them.
+    18.4 % gray becoming a neutral gray. Effects of one layer on another are left out, since no data sheet gives them.
     """
-    dyes = np.array([_interpolated(dye) for dye in data.spectral_density])
-    amounts = np.array(list(itertools.product(np.linspace(0, 3, 31), repeat=3)))
-    made: dict[str, Any] = {"gamut": gamut(light.lab(light.xyz(10 ** -(amounts @ dyes))))}
-    if data.film_type != "positive":
-        return made
-    sensitivity = np.array([10 ** _interpolated(layer, -4.0) for layer in data.log_sensitivity])
-    sensitivity *= _interpolated(_table(colour.SDS_ILLUMINANTS["D55"]))
-    curves = [np.array(sorted(curve.items())) for curve in data.sensiometric_curve]
-    least = [curve[:, 1].min() for curve in curves]
-    gray = [np.interp(-(1 + low), -curve[:, 1], curve[:, 0]) for curve, low in zip(curves, least, strict=True)]
+    spectra = np.array([*objects.values(), np.ones_like(WAVELENGTHS)])
+    parts = developed(curves_of(data), gray, stops(seen, spectra))
+    return {"shown": dict(zip(objects, looked_at(light, dyes_of(data), gray, parts), strict=False))}
 
-    def dyed(spectrum: Numbers) -> Numbers:
-        """XYZ of an object on the film."""
-        exposure = np.log10(sensitivity @ spectrum / (0.184 * sensitivity.sum(axis=1)))
-        density = [
-            np.interp(at + middle, curve[:, 0], curve[:, 1]) - low
-            for at, middle, curve, low in zip(exposure, gray, curves, least, strict=True)
-        ]
-        return light.xyz(10 ** -(np.array(density) @ dyes))
 
-    white = dyed(np.ones_like(WAVELENGTHS))
-    middle = dyed(np.full_like(WAVELENGTHS, 0.184))
-    neutral = middle / middle[1] * white[1]
-    made["shown"] = {name: light.lab(light.adapted(dyed(spectrum), neutral)) for name, spectrum in objects.items()}
-    return made
+def density_above_gray(curves: Curves, exposed: Numbers) -> Numbers:
+    """Density (…, 3) of a negative above that of its gray, at logarithms of exposure from the gray's."""
+    return NEGATIVE * (developed(curves, NEGATIVE, exposed) - 1)
+
+
+def unmasked_above_gray(dyes: Numbers, eye: Numbers, amounts: Numbers) -> Numbers:
+    """Density (…, 3) above that of a gray, of dyes without masks, as three sensors (3, w) see it; `amounts` (…, 3) are
+    the densities that the layers have in a gray, so that a scale of grays has the slope that was measured on it."""
+
+    def density(made: Numbers) -> Numbers:
+        return np.asarray(-np.log10(10 ** -(made @ dyes) @ eye.T))
+
+    unit = np.ones(3) / dyes.max(axis=1)
+    for _ in range(50):
+        unit = unit * NEGATIVE / density(NEGATIVE * unit)
+    return density(amounts * unit) - density(np.full(3, NEGATIVE) * unit)
+
+
+def printed(light: Light, negative: Numbers, paper: Any, objects: Mapping[str, Numbers]) -> dict[str, Any]:
+    """What a print shows of objects, from densities (n + 1, 3) that its layers see in the negative: the objects' and,
+    last, that of white; a gray has 0. It is timed as printers do, 18.4 % gray becoming a neutral gray."""
+    parts = developed(even(curves_of(paper), TRANSPARENCY), TRANSPARENCY, -negative)
+    return {"shown": dict(zip(objects, looked_at(light, dyes_of(paper), TRANSPARENCY, parts), strict=False))}
+
+
+def films(light: Light, colour: Any, stocks: Mapping[str, Any], objects: Mapping[str, Numbers]) -> dict[str, Any]:
+    """What films and prints show of objects."""
+    day = _interpolated(_table(colour.SDS_ILLUMINANTS["D55"]))
+    spectra = np.array([*objects.values(), np.ones_like(WAVELENGTHS)])
+    kodachrome, instant = stocks["kodachrome-64"], stocks["fp-100c"]
+    three_strip, negative, print_film = stocks["eastman-5222"], stocks["eastman-5250"], stocks["eastman-5381"]
+
+    # Three black-and-white negatives behind separation filters: put together as three lights of sRGB at unit contrast,
+    # or printed with dyes one after the other.
+    wratten = importlib.import_module("spectral_film_lut.wratten_filters").WRATTEN
+    filters = np.array([np.interp(WAVELENGTHS, np.arange(380, 781, 10), wratten[name]) for name in SEPARATION])
+    exposed = stops(filters * seen_by(three_strip.log_sensitivity, day), spectra)
+    strips = density_above_gray(curves_of(three_strip) * 3, exposed)
+
+    # Masks are taken to cancel what a dye absorbs beside its own third of the spectrum.
+    masked = density_above_gray(curves_of(negative), stops(seen_by(negative.log_sensitivity, day), spectra))
+
+    # Without masks, each layer of the print sees all three dyes.
+    agfacolor = [dict(zip(AGFACOLOR_AT, layer, strict=True)) for layer in AGFACOLOR]
+    amounts = np.maximum(NEGATIVE + AGFACOLOR_GAMMA * stops(seen_by(agfacolor, day), spectra), 0)
+    status = importlib.import_module("spectral_film_lut.densiometry").DENSIOMETRY["status_m"]
+    eye = np.array([np.interp(WAVELENGTHS, np.arange(380, 781, 10), column) for column in status.T])
+    unmasked = unmasked_above_gray(dyes_of(print_film), eye / eye.sum(axis=1, keepdims=True), amounts)
+    return {
+        "kodachrome-64": film(light, kodachrome, objects, seen_by(kodachrome.log_sensitivity, day)),
+        "fp-100c": film(light, instant, objects, seen_by(instant.log_sensitivity, day), PAPER),
+        "three-colour": {"shown": dict(zip(objects, lab_from_linear(0.184 * 10**exposed), strict=False))},
+        "technicolor": printed(light, strips, stocks["technicolor-iv"], objects),
+        "eastman-print": printed(light, masked, print_film, objects),
+        "agfacolor": printed(light, unmasked, print_film, objects),
+    }
 
 
 def gamut(lab: Numbers) -> list[float]:
@@ -229,15 +353,16 @@ def main(arguments: Sequence[str]) -> None:
     for name in samples:
         objects[f"CIE {name}"] = _interpolated(_table(samples[name]))
     grains = tables(given.screens.read_text("utf-8"))
+    stocks = {
+        name: getattr(importlib.import_module(f"spectral_film_lut.{module}"), constant)
+        for name, (module, constant) in STOCKS.items()
+    }
     reduced: dict[str, Any] = {
         "objects": {name: light.lab(light.xyz(spectrum)) for name, spectrum in objects.items()},
         "screens": {
             name: screen(light, [grains[table] for table in names], objects) for name, names in SCREENS.items()
         },
-        "films": {
-            name: film(light, colour, getattr(importlib.import_module(module), constant), objects)
-            for name, (module, constant) in FILMS.items()
-        },
+        "films": films(light, colour, stocks, objects),
         "names": {name: named(given.names, *said) for name, said in NAMES.items()},
     }
     path = Path(__file__).with_name("reduced.json")

@@ -556,7 +556,7 @@ class Coloured:
 
         propose = colorize.belonging_proposal(predict, multiple=MULTIPLE)
         proposed = propose(seen, spread, colorize.judgement(light, None))
-        made = colorize.compose(proposed.ab, spread)
+        made = colorize.compose(proposed, spread)
         plain = spread.ab * spread.trust[:, :, None]
         return cls(
             picture=picture.astype(np.float32) / 255, lightness=asked.planes[0], truth=asked.ab,

@@ -1,10 +1,11 @@
 """What colorization does to pixels: hints with and without a network against gray, a tint and Levin's solve.
 
 Run it from the repository: `python -m tests.benchmarks.colorization --photographs DIR [--early FILE…] [--parts quality
-palettes speed command] [--draws 10] [--sheets DIR] [--contact FILE]`. DIR is what `models.training.photographs`
+reach palettes speed command] [--draws 10] [--sheets DIR] [--contact FILE]`. DIR is what `models.training.photographs`
 assembled; only its `test` split is measured on (palettes: `validation` too), and the mean tint comes from `train`.
 Hints are read from the truth at random places, the mean of 3×3 pixels there. Quality: whole photographs reduced as the
-program does it, their true lightness given. Speed: a process of its own, for its peak memory. Command:
+program does it, their true lightness given. Reach: what each of the hints of `colour_hints` changes in the open
+photographs, alone and beside the others. Speed: a process of its own, for its peak memory. Command:
 `archive-restore colorize` as it is typed, on a gray TIFF of 12 Mpx in an archive of its own, then again and again with
 one of ten hints elsewhere; with byte code, as installing leaves it, and without. Levin's solve needs SciPy, which the
 program does not.
@@ -20,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import cv2
@@ -31,7 +32,7 @@ from numpy.typing import NDArray
 from archive_restore.adapters.icc import srgb
 from archive_restore.adapters.models import FolderModels
 from archive_restore.adapters.shipped import palettes, shipped
-from archive_restore.core.hints_document import hints_of
+from archive_restore.core.hints_document import ColourHint, hints_of
 from archive_restore.imaging import colorize
 from archive_restore.imaging.colour import Recolouring, lab_from_srgb, srgb_from_lab
 from archive_restore.imaging.hints import Mark, Seen, spread
@@ -40,7 +41,7 @@ from tests.benchmarks.colour_hints import HINTS
 from tests.benchmarks.processes import PHOTOGRAPHS, archive_restore, measured, median, new_archive, table
 
 Floats = NDArray[np.float32]
-PARTS = ("quality", "palettes", "speed", "command")
+PARTS = ("quality", "reach", "palettes", "speed", "command")
 COUNTS = (1, 5, 10, 50)
 GOALS = {0: 1.5, 1: 1.5, 5: 1.2, 10: 1.0, 50: 0.7}
 """dB that a network shall be better than the tint, or than the better of both ways without one, by hints."""
@@ -129,7 +130,7 @@ def by_network(truth: Truth, marks: Sequence[Mark]) -> Floats:
     seen = Seen(truth.light)
     made = spread(seen, marks)
     propose, abstention = network()
-    return colorize.compose(propose(seen, made, colorize.judgement(truth.light, abstention)).ab, made)
+    return colorize.compose(propose(seen, made, colorize.judgement(truth.light, abstention)), made)
 
 
 @cache
@@ -139,7 +140,15 @@ def network() -> tuple[colorize.Propose, tuple[float, float]]:
     told = [group.meaning for group in loaded.card.output.planes]
     ends = (float(str(said["none"])), float(str(said["full"]))) if isinstance(said, Mapping) else (-1.0, 0.0)
     way = colorize.belonging_proposal if "belonging" in told else colorize.network_proposal
-    return way(loaded.predict, multiple=given.size_multiple, least=given.minimum_size), ends
+
+    @lru_cache(maxsize=40)  # as the program keeps its answers
+    def answered(planes: bytes, shape: tuple[int, ...]) -> Floats:
+        return loaded.predict(np.frombuffer(planes, np.float32).reshape(shape))
+
+    def predict(planes: Floats) -> Floats:
+        return answered(planes.tobytes(), planes.shape)
+
+    return way(predict, multiple=given.size_multiple, least=given.minimum_size), ends
 
 
 @cache
@@ -274,6 +283,49 @@ def print_palettes(truths: Sequence[Truth]) -> None:
     print(table(["palette", "PSNR, dB", "off", "off where pale", "abstained"], rows))
 
 
+SEEN = 2.0
+"""Units of a* and b* from which a change counts as one."""
+
+
+def print_reach(trained: bool) -> None:
+    """How much of each open photograph changes when one of its hints is given alone, and when it is taken from the
+    others: mean and largest share over its hints; then how much is the same to the bit, the least."""
+    rows = []
+    for file in sorted(PHOTOGRAPHS.glob("*.jpg")):
+        for name in ("spread", *(("network",) if trained else ())):
+            planned, hints = planner(file, name == "network")
+            none, whole = planned(()), planned(hints)
+            alone = [planned((hint,)) - none for hint in hints]
+            beside = [planned([h for h in hints if h is not hint]) - whole for hint in hints]
+            shares = [[float((np.hypot(*np.moveaxis(d, 2, 0)) > SEEN).mean()) for d in one] for one in (alone, beside)]
+            kept = [min(float((d == 0).all(axis=2).mean()) for d in one) for one in (alone, beside)]
+            rows.append(
+                [file.stem, name, *(f"{f(one):.2f}" for one in shares for f in (np.mean, max)),
+                 *(f"{one:.2f}" for one in kept)]
+            )  # fmt: skip
+    titles = ["alone", "most", "beside others", "most", "untouched alone, least", "beside others, least"]
+    print(table(["photograph", "way", *titles], rows))
+
+
+def planner(file: Path, trained: bool) -> tuple[Callable[[Sequence[ColourHint]], Floats], Sequence[ColourHint]]:
+    """What plans an open photograph with some of its hints, and these."""
+    light, scale, size, hints = opened(file)
+    propose, abstention = network() if trained else (None, None)
+    whole = partial(
+        colorize.plan_colour, light, scale, size, propose=propose, abstention=abstention, suggestions=0
+    )  # fmt: skip
+    return lambda told: whole(hints=told).ab, hints
+
+
+def opened(file: Path) -> tuple[Floats, float, tuple[int, int], Sequence[ColourHint]]:
+    """An open photograph: its lightness reduced, scale, rows and columns, and its hints of `colour_hints`."""
+    picture = read(file)
+    height, width = picture.shape[:2]
+    entries = [{"point": [x * width, y * height], "colour": colour} for x, y, colour in HINTS[file.stem]]
+    light, scale = colorize.reduced_lightness(picture, Recolouring(srgb(), picture.dtype, 255), picture=(0, 1, 2))
+    return light, scale, (height, width), hints_of({"hints": entries})
+
+
 ERAS = (("1900s", "hand-coloured", ""), ("1940s", "kodachrome", ""))
 """Era, process and region of the palettes that the contact sheet shows."""
 
@@ -283,12 +335,8 @@ def contact(path: Path, trained: bool) -> None:
     network, what it proposes under the two palettes of ERAS without hints, and under the first one with them."""
     rows = []
     for file in sorted(PHOTOGRAPHS.glob("*.jpg")):
-        picture = read(file)
-        height, width = picture.shape[:2]
-        entries = [{"point": [x * width, y * height], "colour": colour} for x, y, colour in HINTS[file.stem]]
-        hints = hints_of({"hints": entries})
+        picture, (light, scale, (height, width), hints) = read(file), opened(file)
         recolouring = Recolouring(srgb(), picture.dtype, 255)
-        light, scale = colorize.reduced_lightness(picture, recolouring, picture=(0, 1, 2))
         shown = [picture]
         for told, words in ((True, None), (False, ERAS[0]), (False, ERAS[1]), (True, ERAS[0]))[: 4 if trained else 1]:
             propose, abstention = network() if words else (None, None)
@@ -437,6 +485,9 @@ def main() -> None:
         truths = [*split(args.photographs, "validation"), *split(args.photographs, "test")]
         print(f"\nvalidation and test split, {len(truths)} photographs\n")
         print_palettes(truths)
+    if "reach" in args.parts:
+        print()
+        print_reach(trained)
     if args.contact:
         contact(args.contact, trained)
     if "speed" in args.parts:

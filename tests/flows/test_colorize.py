@@ -83,7 +83,7 @@ def test_the_network_that_ships_proposes_when_asked_and_is_named(shelf: Shelf):
     files = shelf.files(proposed["ref"])
     report = files["report.html"].read_text("utf-8")
     assert "a prior, not evidence" in report
-    assert "computed of published numbers: sky, foliage" in report and "estimated by hand: earth" in report
+    assert "computed of published numbers: 22 colours;" in report and "estimated by hand" not in report
     record = json.loads(files["derivation.json"].read_bytes())
     assert [model["name"] for model in record["environment"]["models"]] == ["colour"]
     assert record["steps"][0]["digital_source_type"] == "compositeWithTrainedAlgorithmicMedia"

@@ -219,6 +219,27 @@ def test_a_network_that_knows_what_belongs_together_is_put_right_before_anything
     assert plan.known.min() >= 0 and plan.known.max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("automatic", "kind"), [(False, {}), (True, {}), (True, {"reach": 0.4}), (True, {"within": "coat"})]
+)
+def test_one_hint_more_or_elsewhere_changes_not_a_bit_of_what_it_does_not_belong_to(automatic, kind):
+    samples, _ = _scene()
+    propose = colorize.belonging_proposal(_related) if automatic else None
+    rest = [{"point": [30, 30], "colour": "lab(80 -8 12)"}, {"point": [390, 280], "colour": "lab(50 9 20)"}]
+    coat = {"colour": "lab(40 60 10)", **kind}
+    told = [rest, [{"point": [200, 150], **coat}, *rest], [{"point": [170, 140], **coat}, *rest]]
+    coat_region = {"name": "coat", "polygon": [[140, 90], [260, 90], [260, 210], [140, 210]]}
+    documents = [{"regions": [coat_region], "hints": hints} for hints in told]
+    plans, made = zip(*(_colored(samples, one, propose=propose, count=2) for one in documents), strict=True)
+    far = np.s_[5:200, 5:90]  # the wall
+    for plan, painted in zip(plans, made, strict=True):
+        assert (painted.samples[far] == made[0].samples[far]).all()
+        assert (painted.alternatives[0][far] == made[0].alternatives[0][far]).all()
+        assert (painted.ruled[far] == made[0].ruled[far]).all() and (painted.doubt[far] == made[0].doubt[far]).all()
+        assert (plan.ab[far] == plans[0].ab[far]).all() and (plan.known[far] == plans[0].known[far]).all()
+    assert (made[1].samples[140:160, 180:220] != made[0].samples[140:160, 180:220]).mean() > 0.5
+
+
 def test_outcomes_differ_where_nobody_said_anything_and_are_repeatable():
     samples, _ = _scene()
     kinds = {"propose": _proposed, "seed": 7, "palette": Palette(palettes()[0])}

@@ -46,9 +46,12 @@ def test_the_palettes_that_ship_fit_their_schema_and_say_what_they_are():
         ({"era": "1960s", "region": "CN"}, "cn-1960s-family"),
         ({"era": "1970s", "region": "us"}, "us-1970s-beach"),
         ({"process": "autochrome"}, "autochrome"),
+        ({"process": "technicolor"}, "technicolor"),
+        ({"process": "instant"}, "instant-prints"),
         ({"era": "1940", "process": "Kodachrome"}, "kodachrome"),
         ({"process": "hand-colored", "region": "JP"}, "jp-hand-coloured"),
         ({"process": "hand-coloured", "region": "FR"}, "hand-coloured"),
+        ({"process": "hand-coloured"}, "hand-coloured"),
         ({"era": "1910s", "region": "FR", "process": "autochrome"}, "autochrome"),
     ],
 )
@@ -112,19 +115,63 @@ def test_a_colourist_leaves_paper_and_skies_alone(palette):
     assert (left == pale).all() and (all_of_it == 1).all()
 
 
-def test_every_number_that_ships_says_what_it_rests_on():
+def test_every_number_that_ships_rests_on_a_cited_one():
+    """Shares, colours and deviations: none is set by hand, and each source that a colour names is cited with what was
+    taken from it."""
     for palette in palettes():
-        cited = {source["id"] for source in palette["sources"] if "id" in source}
-        assert set(palette["basis"]) == {"weights", "deviations", "chroma_limit", "tint"}, palette["id"]
+        cited = {source["id"]: source["taken"] for source in palette["sources"] if "id" in source}
+        assert palette["basis"] == {
+            "weights": "computed", "deviations": "computed", "chroma_limit": "computed", "tint": "defined",
+        }, palette["id"]  # fmt: skip
         used = set()
         for colour in palette["colours"]:
+            assert colour["basis"] == ("defined" if colour.get("bare") else "computed"), (palette["id"], colour["name"])
             assert (colour["basis"] == "computed") == bool(colour.get("from")), (palette["id"], colour["name"])
-            assert (colour["basis"] == "defined") == bool(colour.get("bare")), (palette["id"], colour["name"])
             used |= set(colour.get("from", ()))
-        assert used <= cited, palette["id"]
-        assert cited - used == set() or palette["basis"]["chroma_limit"] == "computed", palette["id"]
-        if not cited:
-            assert "No published number was found" in palette["method"], palette["id"]
+        assert {"things", "ade20k", "ccp"} < used <= set(cited), palette["id"]
+        assert all("No number" not in cited[key] for key in used), palette["id"]
+        assert set(cited) - used == set(make.ALSO.get(palette["id"], ())), palette["id"]
+
+
+@pytest.mark.parametrize("process", ["autochrome", "kodachrome", "agfacolor", "technicolor", "hand-coloured"])
+def test_a_process_chooses_a_palette_with_a_source_of_that_process(process):
+    chosen = choose(palettes(), process=process)
+    sources = {source.get("id") for source in chosen["sources"]}
+    assert sources & {"autochrome-grains", "kodachrome-64", "agfacolor-1943", "technicolor-iv", "nbs-440"}, process
+
+
+def test_processes_differ_as_they_did():
+    """Of the same red cloth: a screen plate is dullest, Agfacolor is browner than Kodachrome."""
+    red = {
+        palette["id"]: next(colour["lab"] for colour in palette["colours"] if colour["name"] == "red cloth")
+        for palette in palettes()
+        if palette["process"] in make.PROCESSES
+    }
+    chroma = {key: float(np.hypot(*lab[1:])) for key, lab in red.items()}
+    assert min(chroma, key=chroma.__getitem__) == "autochrome" and chroma["kodachrome"] > 1.2 * chroma["agfacolor"]
+    hue = {key: float(np.degrees(np.arctan2(lab[2], lab[1]))) for key, lab in red.items()}
+    assert hue["agfacolor"] > hue["kodachrome"] + 5
+    for palette in palettes():
+        if palette["process"] in make.PROCESSES:
+            gray = next(c["lab"] for c in palette["colours"] if c["name"] == "pale and gray cloth")
+            assert np.hypot(*gray[1:]) < 6, palette["id"]
+
+
+def test_shares_are_those_of_their_setting_and_people():
+    for thing, setting, peopled in (("blue sky", "indoor", True), ("painted wall", "outdoor", False)):
+        assert 0 <= make.share(thing, setting, peopled) < 0.06
+    assert make.share("skin", "outdoor", True) > 5 * make.share("skin", "outdoor", False)
+    whole = [sum(make.share(one, "outdoor", peopled) for one in make.THINGS) for peopled in (False, True)]
+    assert max(whole) <= 1 and min(whole) > 0.7
+
+
+def test_a_wash_is_as_dark_as_its_thing_and_half_of_it_is_paint():
+    light = float(make.seen("blue sky", "cloud")[0][0])
+    blue = make.wash(["Prussian blue"], "blue sky", "cloud")
+    assert blue.lab[0] == pytest.approx(light, abs=0.05)
+    assert -25 < blue.lab[2] < -5
+    sepia = make.wash(["sepia"], "blue sky", "cloud").lab
+    assert sepia[2] > 3, "the hue is that of the paint"
 
 
 def test_the_palettes_are_what_their_numbers_make():
@@ -138,6 +185,8 @@ def test_what_a_palette_rests_on_is_said_in_words():
     ]
     said = rests_on(_made(colours=colours, basis={"weights": "estimated", "tint": "defined"}))
     assert said == ("computed of published numbers: grass; estimated by hand: brick; shares estimated; tint defined")
+    many = [{**colours[0], "name": f"grass {number}"} for number in range(9)]
+    assert rests_on(_made(colours=many)) == "computed of published numbers: 9 colours"
     assert rests_on(_made()) == "of a basis that is not stated: grass, brick"
     assert based(_made(colours=colours)) == "1 of 2 colours computed of published numbers"
     assert based(_made()) == "basis not stated"
