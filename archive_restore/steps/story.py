@@ -441,7 +441,7 @@ class Colorize(StoryStep):
         "automatic": {
             "type": "boolean", "default": False,
             "description": "Let the model `colour` propose where nobody said anything; it abstains where it is unsure. "
-            "Off unless asked: on photographs it had not seen its colours were farther from the truth than gray.",
+            "Off unless asked: on photographs it had not seen its colours were hardly nearer to the truth than gray.",
         },
         "strength": {
             "type": "number", "minimum": 0, "maximum": 1, "default": 1,

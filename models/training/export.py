@@ -61,6 +61,9 @@ FALSE_ALARMS = 0.001
 """Most false alarms a threshold may give, share of the sound pixels of the validation split: a third of the goal."""
 ABSTAINING = 0.05
 """dB that may be lost where an unsure colour is given up for gray, on the validation split."""
+SCENE = {"name": "ImageNet (ILSVRC 2012), from which Google's EfficientNet-Lite0 learnt", "licence": "NOASSERTION",
+         "count": 1281167}  # fmt: skip
+"""What the part of the colour network learnt from that says what a picture shows."""
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(2, 20))
 
 
@@ -73,12 +76,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--pool", type=Path, required=True, help="where examples lie and are put")
     parser.add_argument("--out", type=Path, help="models/NAME unless given")
     parser.add_argument("--examples", type=int, default=CALIBRATION_EXAMPLES)
+    parser.add_argument("--plain", type=float, default=0.0, help="colour: share of the guess that is regression")
+    parser.add_argument("--kept", type=float, default=1.0, help="colour: share of its chroma that a guess keeps")
     args = parser.parse_args(argv)
     out = args.out or MODELS / args.name
     out.mkdir(parents=True, exist_ok=True)
     written = [path for path in (out / "card.json", HERE / f"{args.name}_card.json") if path.exists()]
     card = json.loads(written[0].read_text()) if written else {}
-    network, state = weights_of(args.name, args.checkpoint)
+    guess = {"plain": args.plain, "kept": args.kept}
+    network, state = weights_of(args.name, args.checkpoint, guess)
     examples = held_out(args.name, args.photographs, args.pool, args.examples)
     halved = {name: value.half() for name, value in state.items()}
     loss = largest_change(args.name, network, halved, examples[:16])
@@ -105,9 +111,13 @@ def main(argv: list[str] | None = None) -> None:
         network.load_state_dict({name: value.float() for name, value in kept.items()})
     if args.name == "colour":
         scale, offset, table = calibrated_colour(network, examples)
-        card["architecture"]["parameters"] = {"scale": scale, "offset": offset}
+        assert isinstance(network, ColourNet)
+        parameters = {"scene": True, **guess} if network.scene is not None else {}
+        if network.scene is not None:
+            card["training"]["sources"].append(SCENE)
+        card["architecture"]["parameters"] = {**parameters, "scale": scale, "offset": offset}
         card["calibration"] = table | {"mean_tint": mean_tint(args.photographs)}
-        network = ColourNet(scale=scale, offset=offset).eval()
+        network = ColourNet(**card["architecture"]["parameters"]).eval()
         network.load_state_dict({name: value.float() for name, value in kept.items()})
     card["selftest"] = None
     write(out / "card.json", card)
@@ -115,8 +125,8 @@ def main(argv: list[str] | None = None) -> None:
     write(out / "card.json", card)
 
 
-def weights_of(name: str, checkpoint: Path) -> tuple[nn.Module, dict[str, Tensor]]:
-    """The network as it ships, and its weights, float32."""
+def weights_of(name: str, checkpoint: Path, guess: dict[str, float]) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The network as it ships, and its weights, float32; `guess`: parameters of a colour network with a scene."""
     if name == "damage":
         trained = averaged(checkpoint, DamageNet(normalized=True))
         assert isinstance(trained, DamageNet)
@@ -124,7 +134,12 @@ def weights_of(name: str, checkpoint: Path) -> tuple[nn.Module, dict[str, Tensor
         network: nn.Module = DamageNet()
         network.load_state_dict(state)
     else:
-        network = averaged(checkpoint, {"fill": FillNet, "denoise": DenoiseNet, "colour": ColourNet}[name]())
+        fresh = ColourNet() if name == "colour" else {"fill": FillNet, "denoise": DenoiseNet}[name]()
+        if name == "colour" and any(
+            key.startswith("scene.") for key in torch.load(checkpoint, weights_only=True)["average"]
+        ):
+            fresh = ColourNet(scene=True, **guess)
+        network = averaged(checkpoint, fresh)
         state = {key: value.contiguous() for key, value in network.state_dict().items()}
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last), state
 
@@ -159,7 +174,8 @@ def asked(examples: np.ndarray) -> np.ndarray:
 
 
 def largest_change(name: str, network: nn.Module, halved: dict[str, Tensor], examples: np.ndarray) -> float:
-    """Greatest change of an output when the weights are rounded to float16."""
+    """Greatest change of an output when the weights are rounded to float16; of colour and confidence, since codes of
+    what belongs together have no unit."""
     given = given_of(name, examples)
     with torch.inference_mode():
         before = network(given)
@@ -167,7 +183,7 @@ def largest_change(name: str, network: nn.Module, halved: dict[str, Tensor], exa
         network.load_state_dict({key: value.float() for key, value in halved.items()})
         after = network(given)
         network.load_state_dict(full)
-    return float((before - after).abs().max())
+    return float((before - after).abs()[:, :3].max()) if name == "colour" else float((before - after).abs().max())
 
 
 def sources(photographs: Path) -> list[dict[str, Any]]:
@@ -183,7 +199,12 @@ def sources(photographs: Path) -> list[dict[str, Any]]:
 
 def spdx(licence: str) -> str:
     """A licence as the manifest quotes its source, as the SPDX list spells it."""
-    known = {"public domain": "LicenseRef-PublicDomain", "gpl-2+": "GPL-2.0-or-later", "cc0": "CC0-1.0"}
+    known = {
+        "public domain": "LicenseRef-PublicDomain",
+        "public-domain": "LicenseRef-PublicDomain",
+        "gpl-2+": "GPL-2.0-or-later",
+        "cc0": "CC0-1.0",
+    }
     words = licence.lower()
     return known.get(words, licence.replace("CC-BY ", "CC-BY-").replace("CC-BY-SA ", "CC-BY-SA-").replace(" ", "-"))
 

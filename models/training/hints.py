@@ -167,7 +167,7 @@ def learnt(rng: np.random.Generator, example: Bytes, size: int) -> Asked:
     if count and rng.random() < 0.2:  # what people remember is a colour, not this colour
         off = rng.normal(0, 3 / CHROMA, given.colours.shape) + given.colours * rng.uniform(0.8, 1.25, (count, 1))
         given = replace(given, colours=np.clip(off, -1, 1).astype(np.float32))
-    guessed = not turned and bool(rng.random() < 0.5)
+    guessed = not turned and bool(rng.random() < 0.7)
     return Asked(planes=traits(lightness), ab=ab, given=given, turned=turned, guessed=guessed)
 
 

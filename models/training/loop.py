@@ -54,9 +54,11 @@ def options(description: str, *, batch: int, rate: float) -> argparse.ArgumentPa
 class Run:
     """One training: a network, its averaged copy, its optimizer; see the module."""
 
-    def __init__(self, args: argparse.Namespace, make: Callable[[], nn.Module], *, memory: float = 0.999) -> None:
+    def __init__(
+        self, args: argparse.Namespace, make: Callable[[], nn.Module], *, memory: float = 0.999, decay: float = 1e-2
+    ) -> None:
         """`make` gives the network with fresh weights, after the seed is set; `memory`: share of the averaged weights
-        that a step keeps."""
+        that a step keeps; `decay`: AdamW's, of weights."""
         self._memory = memory
         torch.set_num_threads(args.threads)
         torch.manual_seed(args.seed)
@@ -65,10 +67,11 @@ class Run:
         self.network = make().to(memory_format=torch.channels_last).train()
         self.average = make().to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.average.load_state_dict(self.network.state_dict())
-        plain = [p for p in self.network.parameters() if p.ndim < 2]
-        weights = [p for p in self.network.parameters() if p.ndim >= 2]
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        plain = [p for p in learning if p.ndim < 2]
+        weights = [p for p in learning if p.ndim >= 2]
         self.optimizer = torch.optim.AdamW(
-            [{"params": weights, "weight_decay": 1e-2}, {"params": plain, "weight_decay": 0.0}],
+            [{"params": weights, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}],
             lr=args.rate,
             betas=(0.9, 0.98),
         )

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from archive_restore.imaging import belonging, networks  # noqa: E402
-from archive_restore.imaging.networks import colour, damage, denoise, fill  # noqa: E402
+from archive_restore.imaging.networks import colour, damage, denoise, fill, scene  # noqa: E402
 
 NETWORKS = {"damage": (damage, 1, 6), "fill": (fill, 4, 4), "denoise": (denoise, 4, 3)}
 SIZES = {"damage": (1_000_000, 1_700_000), "fill": (500_000, 3_000_000), "denoise": (150_000, 1_000_000)}
@@ -155,6 +155,34 @@ def test_calibration_moves_the_confidence_alone() -> None:
             made.append(networks.build("colour", parameters).eval()(given))
     assert torch.equal(made[0][:, :2], made[1][:, :2])
     assert torch.allclose(torch.logit(made[1][:, 2]), 2 * torch.logit(made[0][:, 2]) - 1, atol=1e-4)
+
+
+def test_colour_is_told_what_the_picture_shows() -> None:
+    torch.manual_seed(5)
+    made, given = networks.build("colour", {"scene": True, "plain": 1.0, "kept": 0.5}).eval(), picture(4, 64, 112)
+    assert 5_500_000 < sum(p.numel() for p in made.parameters()) < 7_000_000
+    assert not any(p.requires_grad for p in made.scene.parameters())
+    at = torch.tensor([[0, 111, 5000, 112 * 64 - 1]])
+    with torch.inference_mode():
+        whole, told = made(given), made.described(given, at=at)
+        assert torch.equal(whole[:, :2], torch.zeros_like(whole[:, :2])), "a regression that learnt nothing"
+        made.regressed[3].weight.fill_(0.1)
+        made.regressed_plain.bias.copy_(torch.tensor([0.2, -0.4]))
+        other, unaware = made(given), made.described(given, told=False)[0]
+        made.regressed[3].weight.zero_()
+        assert torch.allclose(made(given)[0, :2, 3, 5], torch.tensor([0.1, -0.2]))
+    assert not torch.allclose(other[:, :2], whole[:, :2], atol=1e-3)
+    assert torch.equal(other[:, 3:], whole[:, 3:]), "what belongs together is none of its business"
+    assert unaware.abs().max() < 0.5
+    for at_some, everywhere in ((told[0], whole[:, :2]), (told[2], whole[:, 3:])):
+        assert torch.allclose(at_some[0, :, :, 0], everywhere.flatten(2)[0][:, at[0]], atol=1e-5)
+
+
+def test_a_scene_is_seen_in_four_sizes() -> None:
+    torch.manual_seed(5)
+    with torch.inference_mode():
+        features = scene.SceneNet()(torch.rand(1, 1, 80, 112))
+    assert [tuple(f.shape[1:]) for f in features] == [(24, 20, 28), (40, 10, 14), (112, 5, 7), (320, 3, 4)]
 
 
 def test_an_unsure_colour_gives_up_its_chroma() -> None:
