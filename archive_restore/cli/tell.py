@@ -462,8 +462,10 @@ def _picked(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 def _coloured(options: dict[str, Any]) -> dict[str, Any]:
     """A palette speaks of what is proposed, so asking for one asks for proposals."""
-    asked = options["automatic"] or any(options[name] for name in ("era", "region", "process"))
-    return {**_picked(options, _COLOUR), "automatic": asked}
+    palette = any(options[name] for name in ("era", "region", "process"))
+    if options["strength"] is not None and not palette:
+        raise click.UsageError("--strength is that of a palette, and none was asked for. Give --era, --region or --process")
+    return {**_picked(options, _COLOUR), "automatic": options["automatic"] or palette}
 
 
 def _of(settings: Sequence[str], recipe: Recipe) -> list[str]:

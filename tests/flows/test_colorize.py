@@ -190,6 +190,7 @@ def test_other_outcomes_agree_where_somebody_said_something(shelf: Shelf):
         (("--hint", "20,40=#12"), 2, "no colour that is known"),
         (("--era", "1830s"), 2, "no palette fits"),
         (("--era", "old"), 2, "is no era"),
+        (("--automatic", "--strength", "0.5"), 2, "--strength is that of a palette"),
     ],
 )
 def test_words_that_mean_nothing(shelf: Shelf, words: tuple[str, ...], code: int, says: str):
