@@ -8,7 +8,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,15 +105,15 @@ def main(args: list[str] | None = None) -> None:
     # Threads of ours and libraries that call back take the interpreter for moments; who waits must not wait for 5 ms.
     sys.setswitchinterval(0.0005)
     try:
-        outcome: Any = main_group.main(args=arguments, prog_name="archive-restore", standalone_mode=False)
+        with _terminable():
+            outcome: Any = main_group.main(args=arguments, prog_name="archive-restore", standalone_mode=False)
         code = outcome if isinstance(outcome, int) else 0
         sys.stdout.flush()
     except click.exceptions.Exit as exc:
         code = exc.exit_code
-    except click.Abort:
-        code = _tell(as_json, "Interrupted", "interrupted; run the same command again to finish the rest", 130)
-    except KeyboardInterrupt:
-        code = _tell(as_json, "Interrupted", "interrupted; run the same command again to finish the rest", 130)
+    except (click.Abort, KeyboardInterrupt) as exc:
+        ended = 143 if isinstance(exc, _Terminated) or isinstance(exc.__cause__, _Terminated) else 130
+        code = _tell(as_json, "Interrupted", "interrupted; run the same command again to finish the rest", ended)
     except click.ClickException as exc:
         code = _tell(as_json, "UsageError", " ".join(exc.format_message().split()), 2)
     except ArchiveRestoreError as exc:
@@ -126,6 +130,27 @@ def main(args: list[str] | None = None) -> None:
             raise
         code = _tell(as_json, "InternalError", _bug(exc), INTERNAL_ERROR)
     sys.exit(code)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: what a service manager sends."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM is answered as Ctrl-C is: what is begun is left in order, and one line says so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _global_first(arguments: list[str]) -> list[str]:

@@ -464,7 +464,9 @@ def _coloured(options: dict[str, Any]) -> dict[str, Any]:
     """A palette speaks of what is proposed, so asking for one asks for proposals."""
     palette = any(options[name] for name in ("era", "region", "process"))
     if options["strength"] is not None and not palette:
-        raise click.UsageError("--strength is that of a palette, and none was asked for. Give --era, --region or --process")
+        raise click.UsageError(
+            "--strength is that of a palette, and none was asked for. Give --era, --region or --process"
+        )
     return {**_picked(options, _COLOUR), "automatic": options["automatic"] or palette}
 
 

@@ -76,7 +76,7 @@ def worker_of(pid: int, *, within: float = 30) -> psutil.Process:
     raise AssertionError("no worker process was started")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_worker_or_everybody_is_stopped(processes: Launcher, shelf: Shelf, folder: Path, number: signal.Signals):
     config = shelf.root / "archive.toml"
     config.write_text(config.read_text().replace("threads = 0", "threads = 2"))
@@ -85,11 +85,14 @@ def test_a_worker_or_everybody_is_stopped(processes: Launcher, shelf: Shelf, fol
     if number is signal.SIGINT:
         first.interrupt()
     else:
-        os.kill(worker.pid, number)
+        os.kill(first.pid if number is signal.SIGTERM else worker.pid, number)
     ran = first.wait()
     assert "Traceback" not in ran.err
     assert len(ran.err.strip().splitlines()) == 1
-    assert ran.code == 130 if number is signal.SIGINT else "worker process died" in ran.err
+    if number is signal.SIGKILL:
+        assert "worker process died" in ran.err
+    else:
+        assert ran.code == 128 + number and "interrupted" in ran.err
     assert shelf.run("ingest", folder).code == 1
     assert len(shelf.ok("list")["items"]) == COUNT
     assert shelf.ok("verify", "--all")["findings"] == []

@@ -140,7 +140,7 @@ def errors_page() -> str:
             "| 1 | | Done, and there are findings of severity error, or some items of a batch failed. |",
             *rows,
             f"| {INTERNAL_ERROR} | `InternalError` | A bug; the message names a file with the traceback to report. |",
-            "| 130 | `Interrupted` | Stopped by Ctrl-C; finished items are whole, the same command does the rest. |",
+            "| 130, 143 | `Interrupted` | Stopped by Ctrl-C or SIGTERM; run it again for the rest. |",
             "",
         ]
     )
