@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,13 +78,24 @@ def _no_ambient_archive(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """A command hears no more signals at its end; the process of the tests shall."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     """Run a command line in this process."""
 
     def run(*words: str | Path) -> Ran:
         capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as ended, signals_kept():
             main([str(word) for word in words])
         captured = capfd.readouterr()
         return Ran(code=int(ended.value.code or 0), out=captured.out, err=captured.err)

@@ -11,8 +11,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +103,9 @@ def main(args: list[str] | None = None) -> None:
     # Threads of ours and libraries that call back take the interpreter for moments; who waits must not wait for 5 ms.
     sys.setswitchinterval(0.0005)
     try:
-        with _terminable():
-            outcome: Any = main_group.main(args=arguments, prog_name="archive-restore", standalone_mode=False)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminated)
+        outcome: Any = main_group.main(args=arguments, prog_name="archive-restore", standalone_mode=False)
         code = outcome if isinstance(outcome, int) else 0
         sys.stdout.flush()
     except click.exceptions.Exit as exc:
@@ -133,24 +132,11 @@ def main(args: list[str] | None = None) -> None:
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM: what a service manager sends."""
+    """SIGTERM: what a service manager sends. It is answered as Ctrl-C is."""
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM is answered as Ctrl-C is: what is begun is left in order, and one line says so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(*_: object) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _terminated(*_: object) -> None:
+    raise _Terminated
 
 
 def _global_first(arguments: list[str]) -> list[str]:
@@ -170,6 +156,9 @@ def _global_first(arguments: list[str]) -> list[str]:
 
 
 def _tell(as_json: bool, name: str, message: str, code: int) -> int:
+    from archive_restore.cli.output import too_late
+
+    too_late()
     if as_json:
         click.echo(json.dumps({"error": {"class": name, "message": message, "exit_code": code}}, ensure_ascii=False))
     click.echo(f"archive-restore: {message}", err=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +27,13 @@ _UNSEEN = re.compile(
 )
 """Characters that JSON leaves as they are (RFC 8259 §7) and that do more than show themselves."""
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
+
+
+def too_late() -> None:
+    """Who interrupts from here on is not heard: all is done, and two documents on stdout would be none."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +59,9 @@ class Session:
     def result(self, value: object) -> None:
         """The machine's answer; only with --json."""
         if self.as_json:
-            click.echo(escaped_json(json.dumps(to_plain(value), ensure_ascii=False, indent=2)))
+            text = escaped_json(json.dumps(to_plain(value), ensure_ascii=False, indent=2))
+            too_late()
+            click.echo(text)
 
     def findings(self, findings: Iterable[Finding]) -> None:
         """One line a finding, for people."""

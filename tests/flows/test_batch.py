@@ -175,6 +175,14 @@ def test_interrupted_ingests(processes: Launcher, shelf: Shelf, scans: list[Path
     assert shelf.ok("verify", "--all")["findings"] == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_comes_too_late_when_all_is_said(processes: Launcher, shelf: Shelf, number: signal.Signals):
+    said = Death("archive_restore.cli.output:Session.result", "after", 1, number)
+    ran = processes.run("--json", "-A", shelf.root, "list", death=said)
+    assert ran.code == 0 and not ran.err
+    assert ran.json["items"] == []
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupted_batch_goes_on_where_it_stopped(
     processes: Launcher, shelf: Shelf, scans: list[Path], workers: int

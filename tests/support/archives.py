@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from archive_restore.cli import main
-from tests.conftest import Ran
+from tests.conftest import Ran, signals_kept
 from tests.support.scans import write_scan, write_scratch_map
 
 _made: dict[str, Path] = {}
@@ -20,7 +20,8 @@ _made: dict[str, Path] = {}
 def run(*words: str | Path) -> Ran:
     """Run a command in this process, its output kept."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
+    quiet = (contextlib.redirect_stdout(out), contextlib.redirect_stderr(err))
+    with quiet[0], quiet[1], pytest.raises(SystemExit) as ended, signals_kept():
         main([str(word) for word in words])
     return Ran(code=int(ended.value.code or 0), out=out.getvalue(), err=err.getvalue())
 
