@@ -24,6 +24,7 @@ from archive_restore.flows.demo import Demonstration
 from tests.conftest import PHOTOGRAPHS
 from tests.support import reference
 from tests.support.prefork import forge
+from tests.support.stories import KERNEL
 from tests.support.tiny_models import card, onnx_blur, write_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -354,9 +355,7 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
     real["finding"] = real["ingest"]["quarantined"][0]["findings"][-1]
     shelf.run("ingest", scans / "d.jpg", "--keep-unreadable")
     real["restore"] = shelf.run("restore", "a", "d").json
-    real["enhance"] = shelf.run(
-        "enhance", "a", "--scale", "2", "--set", "enlarge.method=kernel", "--set", "complete.faces=true"
-    ).json
+    real["enhance"] = shelf.run("enhance", "a", "--scale", "2", *KERNEL).json
     real["export"] = shelf.run("export", "a/enhancement", "--as", "access", "--to", tmp_path / "public").json
     copy = tmp_path / "public" / "a-enhanced-story-1.jpg"
     real["audit"] = shelf.ok("audit", copy, "--report", tmp_path / "report.html")
@@ -365,10 +364,7 @@ def test_json_is_as_documented(shelf, command, tmp_path: Path):
     words = (
         "--scale",
         "1.5",
-        "--set",
-        "enlarge.method=kernel",
-        "--set",
-        "complete.faces=true",
+        *KERNEL,
         "--hint",
         "20,20=#806040",
         "--to",

@@ -22,6 +22,7 @@ from tests.conftest import Ran, Shelf
 from tests.support.archives import copy_of, empty, must, run
 from tests.support.launcher import Death, Launcher, launcher
 from tests.support.scans import write_scans
+from tests.support.stories import KERNEL
 
 KILLS = 30
 """Of an ingest; half as many of restorations. Every step of a commit is also killed at by name, below."""
@@ -289,10 +290,7 @@ def test_killed_at_every_step_of_a_second_story(
         "scan-001",
         "--scale",
         "2",
-        "--set",
-        "enlarge.method=kernel",
-        "--set",
-        "complete.faces=true",
+        *KERNEL,
         "--seed",
         "5",
     )
@@ -317,10 +315,7 @@ def once_told(archive: Path, scratch: Path) -> None:
         "--all",
         "--scale",
         "2",
-        "--set",
-        "enlarge.method=kernel",
-        "--set",
-        "complete.faces=true",
+        *KERNEL,
     )
 
 

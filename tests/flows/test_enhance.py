@@ -15,8 +15,7 @@ from archive_restore.records.imagery import PixelFlag
 from tests.conftest import Shelf
 from tests.support.archives import copy_of, empty, run
 from tests.support.scans import write_scan
-
-KERNEL = ("--set", "enlarge.method=kernel", "--set", "complete.faces=true")
+from tests.support.stories import KERNEL
 
 
 @pytest.fixture

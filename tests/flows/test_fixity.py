@@ -22,6 +22,7 @@ from tests.flows.test_tampering import flip, overwrite
 from tests.support.archives import copy_of, must, run
 from tests.support.launcher import Death, Launcher, launcher
 from tests.support.scans import write_scan
+from tests.support.stories import KERNEL
 
 ITEMS = ("one", "one two", "three")
 
@@ -36,10 +37,7 @@ def three_items(archive: Path, scratch: Path) -> None:
         "one",
         "--scale",
         "2",
-        "--set",
-        "enlarge.method=kernel",
-        "--set",
-        "complete.faces=true",
+        *KERNEL,
     )
 
 

@@ -14,6 +14,7 @@ from tests.conftest import Ran, Shelf
 from tests.support import archives
 from tests.support.launcher import Launcher, launcher
 from tests.support.scans import write_scans
+from tests.support.stories import KERNEL
 
 DISK = 24 << 20
 """Bytes of the small disk."""
@@ -119,7 +120,7 @@ def test_ingest_until_the_disk_is_full(disk: Disk, scans: list[Path]):
 
 MAKE = {
     "restoration": ("restore", "--recipe", "gentle"),
-    "enhancement": ("enhance", "--scale", "1.5", "--set", "enlarge.method=kernel", "--set", "complete.faces=true"),
+    "enhancement": ("enhance", "--scale", "1.5", *KERNEL),
 }
 """Kind of derivative -> words of a command that makes some."""
 

@@ -22,9 +22,10 @@ from tests.support import archives
 from tests.support.archives import copy_of, must, run
 from tests.support.launcher import Death, Launcher, launcher
 from tests.support.scans import write_scan
+from tests.support.stories import KERNEL
 
 ROOTS = ("preservation", "stories")
-ENLARGED = ("--scale", "2", "--set", "enlarge.method=kernel", "--set", "complete.faces=true")
+ENLARGED = ("--scale", "2", *KERNEL)
 
 
 def told(archive: Path, scratch: Path) -> None:

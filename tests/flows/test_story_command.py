@@ -12,9 +12,9 @@ from PIL import Image
 from archive_restore.flows.story_documents import enlarged_hints
 from tests.conftest import Shelf
 from tests.support.archives import copy_of, one_scan, run
+from tests.support.stories import KERNEL
 
-QUICK = ("--set", "enlarge.method=kernel", "--set", "complete.faces=true")
-STILL = ("--scale", "2", *QUICK, "--hint", "10,40=#a03020", "--by", "Ada")
+STILL = ("--scale", "2", *KERNEL, "--hint", "10,40=#a03020", "--by", "Ada")
 WORDS = (*STILL, "--no-clip")
 CLIP = (*STILL, "--seconds", "1", "--size", "source")
 
@@ -43,7 +43,7 @@ def test_a_master_becomes_a_story_and_nothing_is_made_twice(shelf: Shelf, tmp_pa
 
 
 def test_what_is_large_enough_is_coloured_without_being_enhanced(shelf: Shelf, tmp_path: Path):
-    words = ("--scale", "1", *QUICK[2:], "--hint", "10,40=#a03020", "--no-clip", "--to", tmp_path)
+    words = ("--scale", "1", *KERNEL[2:], "--hint", "10,40=#a03020", "--no-clip", "--to", tmp_path)
     (one,) = shelf.ok("story", "scan", *words)["told"]
     assert one["refs"] == ["scan", "scan/restoration@1", "scan/colorization@1"]
     assert any("nothing to enhance" in note for note in one["notes"])

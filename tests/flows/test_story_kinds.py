@@ -16,6 +16,7 @@ from archive_restore.adapters.icc import CURVE, colour_space, rgb_profile, srgb
 from archive_restore.ports import ColourSpace
 from tests.conftest import Shelf
 from tests.support.archives import copy_of, empty, run
+from tests.support.stories import KERNEL
 
 EDGE = 72
 RNG = np.random.default_rng(9)
@@ -91,9 +92,7 @@ def test_every_kind_can_become_a_story(kind: str, tmp_path: Path, tmp_path_facto
     shelf.ok("ingest", tmp_path / name)
     item = Path(name).stem
     (coloured,) = shelf.ok("colorize", item, "--hint", "10,10=tomato", "--hint", "40,60=royal blue")["made"]
-    (enlarged,) = shelf.ok(
-        "enhance", coloured["ref"], "--scale", "1.5", "--set", "enlarge.method=kernel", "--set", "complete.faces=true"
-    )["made"]
+    (enlarged,) = shelf.ok("enhance", coloured["ref"], "--scale", "1.5", *KERNEL)["made"]
     assert shelf.ok("verify")["findings"] == []
     assert shelf.ok("reproduce", coloured["ref"])["identical"]
     assert shelf.ok("reproduce", enlarged["ref"])["identical"]
